@@ -1,0 +1,103 @@
+"""Sending mail: over SMTP, or into a local outbox of .eml files."""
+
+import hashlib
+import os
+from email.message import EmailMessage
+from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import aiosmtplib
+from pydantic import BaseModel
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+DOMAIN = "clearance.invalid"
+"""Right-hand side of our Message-IDs. Reserved by RFC 2606, so it can collide with nobody's."""
+
+
+class Email(BaseModel):
+    """One mail. ``idempotency_key`` becomes its Message-ID: a repeat is the same message."""
+
+    to: str
+    subject: str
+    body: str
+    idempotency_key: str
+
+
+class MailActivities:
+    """Sends to an SMTP server if there is one, else writes .eml files."""
+
+    def __init__(self, *, smtp_url: str | None, outbox: Path, sender: str) -> None:
+        """Check the settings.
+
+        Args:
+            smtp_url: ``smtp://[user:password@]host[:port]``, or ``smtps://`` for TLS from the
+                start; plain ``smtp`` switches to TLS where the server offers it. None: the outbox.
+            outbox: folder for the .eml files; made when first needed.
+            sender: the From address.
+
+        Raises:
+            ValueError: the URL is none of these.
+        """
+        self._smtp: SplitResult | None = urlsplit(smtp_url) if smtp_url else None
+        if self._smtp and (self._smtp.scheme not in ("smtp", "smtps") or not self._smtp.hostname):
+            raise ValueError("the SMTP URL must be smtp://host:port or smtps://host:port")
+        self._outbox = outbox
+        self._sender = sender
+
+    @activity.defn
+    async def send_email(self, email: Email) -> str:
+        """Send one mail; return where it went.
+
+        Raises:
+            ApplicationError: type ``InvalidEmail`` (a header can't be written) and ``MailRefused``
+                with a 5xx answer are final; a 4xx answer is retried (RFC 5321, 4.2.1).
+        """
+        message = self._compose(email)
+        if self._smtp is None:
+            return f"written to {self._write(message, email.idempotency_key)}"
+        try:
+            await aiosmtplib.send(
+                message,
+                hostname=self._smtp.hostname,
+                port=self._smtp.port,
+                username=unquote(self._smtp.username) if self._smtp.username else None,
+                password=unquote(self._smtp.password) if self._smtp.password else None,
+                use_tls=self._smtp.scheme == "smtps",
+                timeout=30,
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            refused = error.recipients[0]
+            raise _refused(f"{refused.code} {refused.message}", refused.code) from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise _refused(f"{error.code} {error.message}", error.code) from error
+        return f"sent to {email.to} by {self._smtp.hostname}"
+
+    def _compose(self, email: Email) -> EmailMessage:
+        message = EmailMessage()
+        key = hashlib.sha256(email.idempotency_key.encode()).hexdigest()[:32]
+        try:
+            message["From"] = self._sender
+            message["To"] = email.to
+            message["Subject"] = email.subject
+        except ValueError as error:  # a line break in a header, for instance
+            raise ApplicationError(str(error), type="InvalidEmail", non_retryable=True) from error
+        message["Message-ID"] = f"<{key}@{DOMAIN}>"
+        message["Date"] = formatdate()
+        message.set_content(email.body)
+        return message
+
+    def _write(self, message: EmailMessage, key: str) -> Path:
+        self._outbox.mkdir(parents=True, exist_ok=True)
+        path = self._outbox / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.eml"
+        partial = path.with_suffix(".part")
+        partial.write_bytes(bytes(message))
+        os.replace(partial, path)  # noqa: PTH105 - atomic: a crash leaves the whole mail or none
+        return path
+
+
+def _refused(text: str, code: int) -> ApplicationError:
+    return ApplicationError(
+        f"the mail server refused: {text}", type="MailRefused", non_retryable=code >= 500
+    )

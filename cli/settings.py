@@ -1,0 +1,103 @@
+"""Every setting, read once at the entry point from the environment and passed down from there."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import psutil
+from clearance import contract
+from clearance.connect import DEFAULT_ADDRESS, load_settings
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """``CLEARANCE_*``, and the two names OpenAI's own client reads.
+
+    How Temporal is reached is not here: ``temporalio.envconfig`` reads that (TEMPORAL_ADDRESS,
+    TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS..., TOML profiles).
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CLEARANCE_", populate_by_name=True, env_ignore_empty=True, extra="forbid"
+    )
+
+    approvals_queue: str = contract.APPROVALS_QUEUE
+    """Task queue of the approvals."""
+
+    agents_queue: str = contract.AGENTS_QUEUE
+    """Task queue of the agents and their activities."""
+
+    agents: Annotated[tuple[str, ...], NoDecode] = ()
+    """Modules with agents of your own, separated by commas."""
+
+    reviewer: str | None = None
+    """Who decides from this command line; the system's user name unless set."""
+
+    state: Path = Path(".clearance")
+    """Folder of the embedded server and of what the sample agents write."""
+
+    model: str | None = None
+    """Name of the model for agents that name none."""
+
+    model_api: Literal["responses", "chat_completions"] = "responses"
+    """Which of OpenAI's two protocols the model server speaks."""
+
+    smtp_url: SecretStr | None = None
+    """``smtp://user:password@host:port``; without it, mail becomes .eml files in the state folder."""
+
+    mail_from: str = "clearance@localhost"
+    """From address of what the sample agents send."""
+
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    """Key of the model server."""
+
+    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    """Address of any OpenAI-compatible server."""
+
+    @field_validator("agents", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is anywhere to send model calls."""
+        return self.openai_api_key is not None or self.openai_base_url is not None
+
+
+class EmbeddedServer(BaseModel):
+    """What a running embedded server leaves in the state folder for other commands to find it."""
+
+    pid: int
+    started: float
+    """Of the process, so that a reused pid is not taken for it."""
+    address: str
+    ui: str
+
+    @staticmethod
+    def path(state: Path) -> Path:
+        """The file in the state folder."""
+        return state / "server.json"
+
+    @classmethod
+    def find(cls, state: Path) -> "EmbeddedServer | None":
+        """The one that runs on this state folder now, if any."""
+        try:
+            found = cls.model_validate(json.loads(cls.path(state).read_text()))
+            alive = psutil.Process(found.pid).create_time() == found.started
+        except (OSError, ValueError, ValidationError, psutil.Error):
+            return None
+        return found if alive else None
+
+
+def temporal_settings(settings: Settings) -> dict[str, Any]:
+    """How to reach Temporal: as configured, else the embedded server that runs here, else the default.
+
+    Raises:
+        CannotConnect: the configuration can't be read.
+    """
+    embedded = EmbeddedServer.find(settings.state)
+    return load_settings(embedded.address if embedded else DEFAULT_ADDRESS)

@@ -1,0 +1,333 @@
+"""``ApprovalClient``: ask, read and decide from any service."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import pydantic
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from . import attributes, contract, reading, rules
+from .connect import connect
+from .errors import AlreadyDecided, InvalidRequest, Refused, WaitTimeout
+from .ids import resolve
+from .models import (
+    ApprovalRequest,
+    Channel,
+    Decision,
+    Outcome,
+    Receipt,
+    Recorded,
+    one_line,
+)
+from .views import ApprovalSummary, ApprovalView
+
+
+class ApprovalClient:
+    """Ask for approvals, read them and decide them.
+
+        async with await ApprovalClient.connect() as client:
+            async for waiting in client.pending(risk="high"):
+                print(waiting.id, waiting.action)
+
+    Every ``id`` may be any unambiguous prefix or suffix of an approval's id; besides what they
+    name, all methods that take one raise ``NotFound`` and ``Ambiguous``.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        task_queue: str = contract.APPROVALS_QUEUE,
+        answer_timeout: timedelta = timedelta(seconds=5),
+    ) -> None:
+        """Wrap a connected Temporal client.
+
+        Args:
+            client: made by ``clearance.connect``, which brings the data converter.
+            task_queue: the approvals queue to ask on and to list.
+            answer_timeout: how long a worker may take to answer a decision or a reading, before
+                the decision is stored instead and the reading comes from the server alone.
+        """
+        self.temporal = client
+        self._queue = task_queue
+        self._answer_timeout = answer_timeout
+
+    @classmethod
+    async def connect(cls, *, task_queue: str = contract.APPROVALS_QUEUE) -> Self:
+        """Connect as the environment says (``temporalio.envconfig``: TEMPORAL_ADDRESS, profiles).
+
+        Raises:
+            CannotConnect: Temporal does not answer or refuses.
+        """
+        return cls(await connect(), task_queue=task_queue)
+
+    async def __aenter__(self) -> Self:
+        """Ready as it is: connecting was done by ``connect``."""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Nothing to close: Temporal's client ends with its last reference."""
+
+    async def request(
+        self, request: ApprovalRequest | str, *, id: str | None = None
+    ) -> ApprovalSummary:
+        """Ask for an approval with no agent behind it.
+
+        Args:
+            request: what is about to happen; a bare string is its ``action``.
+            id: an id of your own, which makes asking twice harmless: while that request waits,
+                asking again returns it.
+
+        Raises:
+            InvalidRequest: the request or the id breaks a rule, or ``id`` was used for another
+                request or for one that has ended. Nothing was asked.
+        """
+        request = parse_request(request)
+        approval_id = id or f"approval-{uuid.uuid4().hex[:10]}"
+        if not approval_id.isprintable() or len(approval_id) > contract.MAX_ID_CHARS:
+            raise InvalidRequest("an id has 1 to 200 printable characters")
+        now = datetime.now(UTC)
+        try:
+            handle = await self.temporal.start_workflow(
+                contract.APPROVAL_WORKFLOW,
+                request.model_dump(mode="json"),
+                id=approval_id,
+                task_queue=self._queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                search_attributes=attributes.of(
+                    request,
+                    status="pending",
+                    deadline=request.expires_in and now + request.expires_in,
+                ),
+                memo={contract.MEMO_APPROVAL: request.memo()},
+                static_summary=request.action[:200],
+            )
+        except WorkflowAlreadyStartedError as error:
+            raise InvalidRequest(f"the id {approval_id} was used before: choose another") from error
+        description = await handle.describe()
+        summary = await reading.summary_of(self.temporal, description)
+        if summary.digest != request.digest:
+            raise InvalidRequest(f"the id {approval_id} waits for something else: choose another")
+        return summary
+
+    async def pending(
+        self,
+        *,
+        audience: str | None = None,
+        reviewer: str | None = None,
+        tool: str | None = None,
+        run: str | None = None,
+        risk: str | None = None,
+        requester: str | None = None,
+        checkpoint: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[ApprovalSummary]:
+        """What waits for a person, newest first, a page of the listing at a time.
+
+        The listing is eventually consistent: a request shows up some milliseconds after its start.
+
+        Args:
+            audience: only requests that name this person.
+            reviewer: only requests this person may decide: naming them, or naming nobody.
+            tool: only of this tool.
+            run: only of this agent run (its whole id).
+            risk: ``low``, ``medium``, ``high`` or ``critical``.
+            requester: only of runs this person started.
+            checkpoint: only stopped by this policy rule.
+            limit: at most this many.
+        """
+        query = reading.pending_query(
+            queue=self._queue,
+            audience=audience,
+            reviewer=reviewer,
+            tool=tool,
+            run=run,
+            risk=risk,
+            requester=requester,
+            checkpoint=checkpoint,
+        )
+        executions = self.temporal.list_workflows(query, limit=limit, page_size=1_000)
+        async for execution in executions:
+            try:
+                yield await reading.summary_of(self.temporal, execution)
+            except InvalidRequest:
+                continue  # the workflow itself will refuse it; there is nothing to decide
+
+    async def get(self, id: str) -> ApprovalView:
+        """The whole record of a request, pending or ended.
+
+        Without a worker the request is read from the server alone: ``complete`` is False and
+        ``events`` is empty.
+
+        Raises:
+            InvalidRequest: what has this id was refused as malformed.
+        """
+        handle = await self._handle(id)
+        description = await handle.describe()
+        try:
+            view: ApprovalView = await handle.query(
+                contract.QUERY_VIEW,
+                result_type=ApprovalView,
+                rpc_timeout=self._answer_timeout,
+            )
+        except (RPCError, WorkflowQueryFailedError):
+            return await reading.stored_view(handle, description)
+        # A request that Temporal ended with its parent never learned of it.
+        status = reading.status_of(description)
+        return view if view.status != "pending" else view.model_copy(update={"status": status})
+
+    async def approve(self, id: str, *, reviewer: str, **how: Any) -> Receipt:
+        """Open the gate. The same as ``decide(id, approved=True, ...)``."""
+        return await self.decide(id, approved=True, reviewer=reviewer, **how)
+
+    async def reject(self, id: str, *, reviewer: str, **how: Any) -> Receipt:
+        """Refuse the action. The same as ``decide(id, approved=False, ...)``."""
+        return await self.decide(id, approved=False, reviewer=reviewer, **how)
+
+    async def decide(
+        self,
+        id: str,
+        *,
+        approved: bool,
+        reviewer: str,
+        reason: str = "",
+        digest: str | None = None,
+        channel: Channel = "client",
+        decision_id: str | None = None,
+    ) -> Receipt:
+        """Decide a request.
+
+        The decision goes as an update, so the receipt says at once that it counted. If no worker
+        answers in time the server stores it as a signal; then ``receipt.in_effect`` is False and
+        it takes effect when a worker is back.
+
+        Args:
+            id: the request.
+            approved: exactly True or False.
+            reviewer: who decides, 1 to 200 characters.
+            reason: for the record and, on a rejection, for the agent; at most 4,000 characters.
+            digest: of the request the reviewer saw; left out, that of the request as it is now.
+            channel: how the decision reached this client.
+            decision_id: send the same one again after a failure: it is one decision.
+
+        Raises:
+            AlreadyDecided: the request is closed; says who decided and when.
+            Refused: the decision does not count; says why.
+            InvalidRequest: the decision itself is malformed.
+        """
+        handle = await self._handle(id)
+        if digest is None:
+            description = await handle.describe()
+            digest = (await reading.summary_of(self.temporal, description)).digest
+        try:
+            decision = Decision(
+                approved=approved,
+                reviewer=reviewer,
+                reason=reason,
+                digest=digest,
+                channel=channel,
+                decision_id=decision_id or uuid.uuid4().hex,
+                decided_at=datetime.now(UTC),
+            )
+        except pydantic.ValidationError as error:
+            raise InvalidRequest(one_line(error)) from error
+        try:
+            return await self._update(handle, decision)
+        except WorkflowUpdateFailedError as error:
+            raise _refusal(error) from error
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                raise await self._closed(handle) from error
+            raise
+
+    async def wait(self, id: str, timeout: timedelta | None = None) -> Outcome:
+        """Wait until a request has ended, for as long as it takes or at most ``timeout``.
+
+        Raises:
+            WaitTimeout: it still waits. Nothing was changed.
+            InvalidRequest: the request was refused as malformed.
+        """
+        handle = await self._handle(id)
+        try:
+            async with asyncio.timeout(timeout and timeout.total_seconds()):
+                return await self._outcome(handle)
+        except TimeoutError as error:
+            raise WaitTimeout(f"{handle.id} still waits for a decision") from error
+
+    async def _handle(self, id: str) -> WorkflowHandle[Any, Any]:
+        return self.temporal.get_workflow_handle(await resolve(self.temporal, id))
+
+    async def _update(self, handle: WorkflowHandle[Any, Any], decision: Decision) -> Receipt:
+        try:
+            async with asyncio.timeout(self._answer_timeout.total_seconds()):
+                receipt: Receipt = await handle.execute_update(
+                    contract.UPDATE_DECIDE,
+                    decision,
+                    id=decision.decision_id,
+                    result_type=Receipt,
+                )
+                return receipt
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            pass
+        except RPCError as error:
+            if error.status != RPCStatusCode.RESOURCE_EXHAUSTED:  # ten updates are under way
+                raise
+        await handle.signal(contract.SIGNAL_DECIDE, decision)
+        return Receipt(
+            approval_id=handle.id, status="pending", decision_id=decision.decision_id
+        )
+
+    async def _closed(self, handle: WorkflowHandle[Any, Any]) -> AlreadyDecided:
+        view = await reading.stored_view(handle, await handle.describe())
+        reason = rules.closed(view.status, view.decision)
+        return AlreadyDecided(f"{handle.id} is {reason}", view.status, view.decision)
+
+    async def _outcome(self, handle: WorkflowHandle[Any, Any]) -> Outcome:
+        while True:
+            try:
+                return Outcome.model_validate(await handle.result())
+            except WorkflowFailureError as error:
+                if isinstance(error.cause, ApplicationError):
+                    raise InvalidRequest(error.cause.message) from error
+                description = await handle.describe()
+                if description.status == WorkflowExecutionStatus.RUNNING:
+                    continue  # its parent was reset and asked again under the same id
+                digest = (await reading.summary_of(self.temporal, description)).digest
+                return Outcome(approval_id=handle.id, status="withdrawn", digest=digest)
+
+
+def parse_request(request: ApprovalRequest | str) -> ApprovalRequest:
+    """A bare string as the request it means. Raises InvalidRequest where it is none."""
+    if isinstance(request, ApprovalRequest):
+        return request
+    try:
+        return ApprovalRequest(action=request)
+    except pydantic.ValidationError as error:
+        raise InvalidRequest(one_line(error)) from error
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> Refused:
+    cause = error.cause
+    if not isinstance(cause, ApplicationError):
+        return Refused(str(cause))
+    if cause.type == contract.ERROR_ALREADY_DECIDED:
+        status, decision = cause.details
+        return AlreadyDecided(
+            cause.message, status, decision and Recorded.model_validate(decision)
+        )
+    return Refused(cause.message)

@@ -1,0 +1,64 @@
+"""One way to reach Temporal: settings in, connected client out, one data converter for everybody."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import temporalio.service
+from temporalio.client import Client, Plugin
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+from temporalio.envconfig import ClientConfigProfile
+
+from .errors import CannotConnect
+
+DEFAULT_ADDRESS = "localhost:7233"
+
+
+def load_settings(default_address: str = DEFAULT_ADDRESS) -> dict[str, Any]:
+    """What ``temporalio.envconfig`` finds: environment over TOML profile over ``default_address``.
+
+    Raises:
+        CannotConnect: the configuration file can't be read or names no such profile.
+    """
+    try:
+        found = ClientConfigProfile.load().to_client_connect_config()
+    except RuntimeError as error:
+        raise CannotConnect(f"the Temporal configuration can't be read: {error}") from error
+    return {"target_host": default_address, **found}
+
+
+async def connect(
+    settings: Mapping[str, Any] | None = None,
+    *,
+    plugins: Sequence[Plugin] = (),
+    timeout: float = 10.0,
+) -> Client:
+    """Connect to Temporal.
+
+    Args:
+        settings: keyword arguments of ``Client.connect``; ``load_settings()`` when left out.
+        plugins: client plugins. One that brings its own payload converter (the OpenAI Agents
+            plugin does) gets the default converter to replace; everybody else gets pydantic's.
+        timeout: seconds until a server that does not answer counts as unreachable.
+
+    Raises:
+        CannotConnect: no answer, refused credentials or unknown namespace; the text says which.
+    """
+    settings = dict(load_settings() if settings is None else settings)
+    converter = DataConverter.default if plugins else pydantic_data_converter
+    address = settings["target_host"]
+    try:
+        async with asyncio.timeout(timeout):
+            client = await Client.connect(
+                **settings, data_converter=converter, plugins=list(plugins)
+            )
+            await client.count_workflows("WorkflowId = '-'")  # the namespace exists and is ours
+            return client
+    except temporalio.service.RPCError as error:
+        raise CannotConnect(f"Temporal at {address} refused: {error.message}") from error
+    except (RuntimeError, TimeoutError) as error:
+        raise CannotConnect(
+            f"cannot reach Temporal at {address}: start one with `clearance up`, "
+            "or set TEMPORAL_ADDRESS"
+        ) from error

@@ -1,0 +1,72 @@
+"""Every name that two processes must agree on, and the limits they enforce.
+
+Nothing here does anything. A service in another language needs this page and no other:
+start or signal a workflow of type ``ApprovalWorkflow`` on the queue ``clearance-approvals``.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+APPROVALS_QUEUE: Final = "clearance-approvals"
+"""Task queue that serves ``ApprovalWorkflow``. Needs no model and no tools."""
+
+AGENTS_QUEUE: Final = "clearance-agents"
+"""Task queue that serves ``AgentWorkflow`` and the activities of its tools."""
+
+APPROVAL_WORKFLOW: Final = "ApprovalWorkflow"
+AGENT_WORKFLOW: Final = "AgentWorkflow"
+
+SIGNAL_APPROVE: Final = "approve"
+"""``approve(bool)``: the bare decision, without identity, from any SDK or the ``temporal`` command."""
+
+SIGNAL_DECIDE: Final = "record_decision"
+"""A whole ``Decision``, stored by the server while no worker answers the update."""
+
+UPDATE_DECIDE: Final = "decide"
+"""A whole ``Decision``; answers at once whether it counted."""
+
+QUERY_VIEW: Final = "view"
+"""On an approval: the whole record, an ``ApprovalView``."""
+
+QUERY_PENDING: Final = "pending_approvals"
+"""On a parent: the approvals it waits for, a list of ``PendingApproval``."""
+
+MEMO_APPROVAL: Final = "approval"
+"""Memo key of an approval: an ``ApprovalSummary`` without id and times, so that lists need no queries."""
+
+MEMO_RUN: Final = "run"
+"""Memo key of an agent run: a ``RunSummary``."""
+
+ERROR_INVALID_REQUEST: Final = "InvalidRequest"
+"""``ApplicationError.type`` of an approval that failed because its request was malformed."""
+
+ERROR_REFUSED: Final = "DecisionRefused"
+"""``ApplicationError.type`` of a decision that did not count."""
+
+ERROR_ALREADY_DECIDED: Final = "AlreadyDecided"
+"""``ApplicationError.type`` of a decision on a request that another decision had closed."""
+
+MAX_ACTION_CHARS: Final = 500
+MAX_DETAILS_BYTES: Final = 64 * 1024
+MAX_ARGUMENTS_BYTES: Final = 256 * 1024
+MAX_PROMPT_BYTES: Final = 100 * 1024
+MAX_REASON_CHARS: Final = 4_000
+MAX_NAME_CHARS: Final = 200
+"""Reviewers, requesters, tools, audiences. Search attribute values allow 255."""
+
+MAX_ID_CHARS: Final = 200
+MAX_AUDIENCE: Final = 50
+MAX_RECORDED_REFUSALS: Final = 1_000
+"""Refused attempts kept in the view one by one; further ones are counted. All stay in the history."""
+
+DEFAULT_EXPIRY: Final = timedelta(days=7)
+MAX_EXPIRY: Final = timedelta(days=5 * 365)
+
+
+def child_id(parent_id: str, sequence: int) -> str:
+    """The id of a parent's ``sequence``-th approval (from 1).
+
+    Fixed per parent and sequence: a parent that is reset asks again under the same id and
+    replaces its old request instead of leaving it behind as an orphan.
+    """
+    return f"{parent_id}.{sequence}"

@@ -1,0 +1,67 @@
+"""What callers catch.
+
+    try:
+        await client.approve("email-7f3k.1", reviewer="ada@example.com")
+    except AlreadyDecided as error:     # somebody was first: error.decision says who and when
+        ...
+    except ClearanceError as error:     # anything else; str(error) says what to do
+        ...
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .models import Recorded, Status
+
+
+class ClearanceError(Exception):
+    """Base of every error this package raises on purpose. Its text says what to do."""
+
+
+class CannotConnect(ClearanceError):
+    """Temporal did not answer, or refused the connection."""
+
+
+class InvalidRequest(ClearanceError, ValueError):
+    """A request, filter or decision that breaks a rule of its model; nothing was sent."""
+
+
+class NotFound(ClearanceError, LookupError):
+    """No approval or run has this id. ``nearest`` lists ids that look like it."""
+
+    def __init__(self, message: str, nearest: Sequence[str] = ()) -> None:
+        """Keep ``nearest`` beside the text."""
+        super().__init__(message)
+        self.nearest = tuple(nearest)
+
+
+class Ambiguous(ClearanceError, LookupError):
+    """Several ids begin or end like this. ``candidates`` lists them."""
+
+    def __init__(self, message: str, candidates: Sequence[str]) -> None:
+        """Keep ``candidates`` beside the text."""
+        super().__init__(message)
+        self.candidates = tuple(candidates)
+
+
+class Refused(ClearanceError):
+    """The decision did not count. The text says why; the gate is as it was."""
+
+
+class AlreadyDecided(Refused):
+    """The request is closed. ``decision`` is the one that counted, None where nobody decided."""
+
+    def __init__(self, message: str, status: "Status", decision: "Recorded | None" = None) -> None:
+        """Keep the final status and the decision that counted beside the text."""
+        super().__init__(message)
+        self.status = status
+        self.decision = decision
+
+
+class WaitTimeout(ClearanceError, TimeoutError):
+    """``wait`` gave up. The request itself still waits."""
+
+
+class NoWorker(ClearanceError):
+    """No worker polls the queue, so nothing would happen."""

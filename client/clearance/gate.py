@@ -1,0 +1,129 @@
+"""``request_approval``: the gate, for use inside anybody's Temporal workflow."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pydantic
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, ChildWorkflowError, TerminatedError
+from temporalio.exceptions import CancelledError as TemporalCancelledError
+
+from . import attributes, contract
+from .models import ApprovalRequest, Outcome, one_line
+from .views import PendingApproval
+
+
+@dataclass
+class _Gates:
+    """What one workflow execution has asked so far. Lives on the workflow instance."""
+
+    asked: int = 0
+    open: dict[str, PendingApproval] = field(default_factory=dict)
+    closed: list[Outcome] = field(default_factory=list)
+
+
+def _gates() -> _Gates:
+    instance = workflow.instance()
+    gates: _Gates | None = getattr(instance, "_clearance_gates", None)
+    if gates is None:
+        gates = instance._clearance_gates = _Gates()
+    return gates
+
+
+def pending_approvals() -> list[PendingApproval]:
+    """The approvals this workflow waits for now, oldest first: the answer to the query of that name."""
+    return list(_gates().open.values())
+
+
+def closed_approvals() -> list[Outcome]:
+    """How the approvals this workflow asked for ended, in the order of their answers."""
+    return list(_gates().closed)
+
+
+async def request_approval(
+    request: ApprovalRequest | str, *, task_queue: str = contract.APPROVALS_QUEUE
+) -> Outcome:
+    """Ask a person, and wait as long as it takes.
+
+    Call it inside a workflow, before the action. It starts the child ``ApprovalWorkflow`` on
+    ``task_queue`` with ``ParentClosePolicy.TERMINATE``: when this workflow ends for whatever
+    reason, its open requests are withdrawn. Nothing needs to run meanwhile.
+
+    Args:
+        request: what is about to happen; a bare string is taken as its ``action``.
+        task_queue: the queue of the approvals worker.
+
+    Returns:
+        The outcome. Act only ``if outcome.approved``, and only with what was asked:
+        ``outcome.digest`` is ``request.digest``. Use ``outcome.approval_id`` as the action's
+        idempotency key. A request that somebody terminated or cancelled by hand is ``withdrawn``.
+
+    Raises:
+        temporalio.exceptions.ApplicationError: of type ``InvalidRequest``, the string breaks a
+            rule of ``ApprovalRequest.action``. Nothing was asked.
+        asyncio.CancelledError, temporalio.exceptions.ChildWorkflowError: this workflow was
+            cancelled while it waited. The request is withdrawn.
+    """
+    if isinstance(request, str):
+        try:
+            request = ApprovalRequest(action=request)
+        except pydantic.ValidationError as error:
+            raise ApplicationError(
+                one_line(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True
+            ) from error
+    info = workflow.info()
+    if request.run_id is None:
+        request = request.model_copy(update={"run_id": info.workflow_id})
+    now = workflow.now()
+    gates = _gates()
+    gates.asked += 1
+    approval_id = contract.child_id(info.workflow_id, gates.asked)
+    gates.open[approval_id] = PendingApproval(id=approval_id, action=request.action, since=now)
+    try:
+        result = await workflow.execute_child_workflow(
+            contract.APPROVAL_WORKFLOW,
+            # As plain JSON with every field: the workflow's own converter may leave defaults out.
+            request.model_dump(mode="json"),
+            id=approval_id,
+            task_queue=task_queue,
+            parent_close_policy=workflow.ParentClosePolicy.TERMINATE,
+            # A reset parent asks again under the same id; the request it had left is replaced.
+            id_reuse_policy=WorkflowIDReusePolicy.TERMINATE_IF_RUNNING,
+            search_attributes=attributes.of(
+                request,
+                status="pending",
+                deadline=request.expires_in and now + request.expires_in,
+            ),
+            memo={contract.MEMO_APPROVAL: request.memo()},
+            static_summary=request.action[:200],
+        )
+    except ChildWorkflowError as error:
+        outcome = _withdrawn(error, approval_id, request.digest)
+    else:
+        # The converter may build models without validating them: check the plain data ourselves.
+        outcome = Outcome.model_validate(result)
+    finally:
+        gates.open.pop(approval_id, None)
+    if outcome.approval_id != approval_id or outcome.digest != request.digest:
+        raise ApplicationError(
+            f"the outcome of {approval_id} is not of what was asked", non_retryable=True
+        )
+    gates.closed.append(outcome)
+    return outcome
+
+
+def _withdrawn(error: ChildWorkflowError, approval_id: str, digest: str) -> Outcome:
+    """The outcome of a child that ended without one; raises where that isn't a withdrawal."""
+    cause = error.cause
+    task = asyncio.current_task()
+    we_are_cancelled = workflow.cancellation_reason() is not None or (
+        task is not None and task.cancelling() > 0
+    )
+    if isinstance(cause, ApplicationError):
+        raise cause from error
+    if isinstance(cause, TemporalCancelledError) and we_are_cancelled:
+        raise error
+    if not isinstance(cause, TerminatedError | TemporalCancelledError):
+        raise error
+    return Outcome(approval_id=approval_id, status="withdrawn", digest=digest)

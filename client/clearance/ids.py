@@ -1,0 +1,68 @@
+"""From what a person typed to one id: whole, or any unambiguous prefix or suffix."""
+
+import difflib
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from . import contract
+from .errors import Ambiguous, InvalidRequest, NotFound
+from .reading import quoted
+
+_SHOWN = 10
+
+
+async def resolve(
+    client: Client, typed: str, *, workflow_type: str = contract.APPROVAL_WORKFLOW
+) -> str:
+    """The id of the workflow of that type that ``typed`` means.
+
+    A whole id wins. Otherwise what still runs is searched, then what has ended, for ids that begin
+    or end with ``typed``.
+
+    Raises:
+        InvalidRequest: empty or over 200 characters.
+        Ambiguous: several fit; the text lists them.
+        NotFound: none fits; the text lists the nearest.
+    """
+    typed = typed.strip()
+    if not typed or len(typed) > contract.MAX_ID_CHARS:
+        raise InvalidRequest("an id has 1 to 200 characters: `clearance pending` lists them")
+    if await _is_of_type(client, typed, workflow_type):
+        return typed
+    everything: list[str] = []
+    for running in (True, False):
+        ids = await _ids(client, workflow_type, running=running)
+        found = [id for id in ids if id.startswith(typed) or id.endswith(typed)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            listed = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
+            raise Ambiguous(f"{typed!r} fits {len(found)} ids: {listed}. Type more of it", found)
+        everything += ids
+    nearest = difflib.get_close_matches(typed, everything, n=3, cutoff=0.4)
+    hint = f"nearest: {', '.join(nearest)}" if nearest else "`clearance pending` lists what waits"
+    raise NotFound(f"nothing has the id {typed!r}; {hint}", nearest)
+
+
+async def _is_of_type(client: Client, id: str, workflow_type: str) -> bool:
+    try:
+        description = await client.get_workflow_handle(id).describe()
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return description.workflow_type == workflow_type
+
+
+async def _ids(client: Client, workflow_type: str, *, running: bool) -> list[str]:
+    """At most 10,000 that run or 1,000 that have ended, newest first."""
+    query = (
+        f"WorkflowType = {quoted(workflow_type)} "
+        f"AND ExecutionStatus {'=' if running else '!='} 'Running'"
+    )
+    limit = 10_000 if running else 1_000
+    return [
+        execution.id
+        async for execution in client.list_workflows(query, limit=limit, page_size=1_000)
+    ]

@@ -1,0 +1,129 @@
+"""Agent runs, as far as one can start, list and follow them without the agents' own packages."""
+
+import secrets
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+
+from . import contract
+from .errors import NoWorker
+from .models import Name, Outcome
+from .text import one_line
+
+RunStatus = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
+
+
+class AgentRun(BaseModel):
+    """What ``AgentWorkflow`` is started with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    agent: Name
+    prompt: str
+    """What the agent should do: not empty, at most 100 KB of UTF-8."""
+    requester: Name | None = None
+    approvals_queue: Name = contract.APPROVALS_QUEUE
+    expires_in: timedelta | None = contract.DEFAULT_EXPIRY
+    """How long each of the run's approvals waits; None for ever."""
+    max_turns: Annotated[int, Field(ge=1, le=500)] = 50
+
+    @model_validator(mode="after")
+    def _prompt_within_limits(self) -> Self:
+        if not self.prompt.strip():
+            raise ValueError("the prompt is empty: say what the agent should do")
+        if (size := len(self.prompt.encode())) > contract.MAX_PROMPT_BYTES:
+            raise ValueError(
+                f"the prompt is {size:,} bytes, at most {contract.MAX_PROMPT_BYTES:,}: shorten it"
+            )
+        return self
+
+
+class AgentResult(BaseModel):
+    """How an agent run ended."""
+
+    output: str
+    """The agent's final answer."""
+    approvals: list[Outcome] = Field(default_factory=list)
+    """What was asked on the way and how each ended, in the order of the answers."""
+
+
+class RunSummary(BaseModel):
+    """One line of a list of runs."""
+
+    id: str
+    status: RunStatus
+    agent: str
+    prompt: str
+    """Its first 200 characters, on one line."""
+    requester: str | None = None
+    started_at: AwareDatetime
+    closed_at: AwareDatetime | None = None
+
+
+async def has_worker(client: Client, task_queue: str) -> bool:
+    """Whether a worker has polled this queue for workflow tasks in the last minutes."""
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    return bool(answer.pollers)
+
+
+async def start_run(
+    client: Client, run: AgentRun, *, id: str | None = None, task_queue: str = contract.AGENTS_QUEUE
+) -> WorkflowHandle[Any, Any]:
+    """Start an agent run.
+
+    Raises:
+        NoWorker: nobody serves agents on ``task_queue``: the run would only wait. Nothing started.
+        temporalio.exceptions.WorkflowAlreadyStartedError: a run with this id is under way.
+    """
+    if not await has_worker(client, task_queue):
+        raise NoWorker(
+            f"no worker serves agents: none polls the queue {task_queue}. Start one with "
+            "`clearance worker` and a model (OPENAI_API_KEY or OPENAI_BASE_URL)"
+        )
+    return await client.start_workflow(
+        contract.AGENT_WORKFLOW,
+        run.model_dump(mode="json"),
+        id=id or f"{run.agent}-{secrets.token_hex(4)}",
+        task_queue=task_queue,
+        memo={
+            contract.MEMO_RUN: {
+                "agent": run.agent,
+                "prompt": one_line(run.prompt, 200),
+                "requester": run.requester,
+            }
+        },
+        static_summary=one_line(run.prompt, 200),
+    )
+
+
+async def list_runs(
+    client: Client, *, running: bool = False, limit: int | None = None
+) -> AsyncIterator[RunSummary]:
+    """Agent runs, newest first; with ``running`` only those under way."""
+    query = f"WorkflowType = '{contract.AGENT_WORKFLOW}'"
+    if running:
+        query += " AND ExecutionStatus = 'Running'"
+    async for execution in client.list_workflows(query, limit=limit):
+        shown = (await execution.memo()).get(contract.MEMO_RUN, {"agent": "?", "prompt": ""})
+        status = execution.status or WorkflowExecutionStatus.RUNNING
+        yield RunSummary.model_validate(
+            {
+                **shown,
+                "id": execution.id,
+                "status": status.name.lower(),
+                "started_at": execution.start_time,
+                "closed_at": execution.close_time,
+            }
+        )

@@ -1,0 +1,56 @@
+"""Text that a model or a stranger wrote, made safe to look at. Pure functions.
+
+A reviewer must see what is there: a character that moves the cursor, hides text or reverses its
+direction is shown as its code instead of being obeyed.
+"""
+
+import unicodedata
+from datetime import UTC, datetime, timedelta
+
+_JOINERS = "\u200c\u200d"  # needed by emoji and by several scripts
+
+
+def control_characters(text: str) -> list[str]:
+    """The characters of ``text`` that are instructions to a display rather than signs, in order."""
+    return [c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+
+
+def visible(text: str) -> str:
+    """``text`` with every control character but newline and tab written as its code."""
+
+    def shown(c: str) -> str:
+        if c in "\n\t" or c in _JOINERS or not control_characters(c):
+            return c
+        return f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}"
+
+    return "".join(map(shown, text.replace("\r\n", "\n")))
+
+
+def one_line(text: str, width: int = 0) -> str:
+    """``visible(text)`` on one line, white space folded; with ``width``, cut to it with an ellipsis."""
+    line = " ".join(visible(text).split())
+    return line if not width or len(line) <= width else line[: width - 1] + "…"
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its two largest units: ``4 d 3 h``, ``12 min``, ``8 s``."""
+    seconds = max(0, int(length.total_seconds()))
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    parts = []
+    for name, size in units:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {name}")
+        if parts and (len(parts) == 2 or name == "min"):
+            break
+    return " ".join(parts) or "0 s"
+
+
+def moment(at: datetime) -> str:
+    """A time in the reader's own zone, to the second, with the zone named."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def utc(at: datetime) -> str:
+    """A time as it is stored for readers anywhere."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,65 @@
+"""What tests of several rooms share."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from agents import Model, ModelResponse, Usage
+from openai.types.responses import (
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputText,
+)
+
+T = TypeVar("T")
+
+
+def unique(prefix: str) -> str:
+    """A name no other test uses."""
+    return f"{prefix}-{secrets.token_hex(4)}"
+
+
+async def eventually(probe: Callable[[], Awaitable[T]], *, within: float = 20.0) -> T:
+    """The first truthy answer of ``probe``; fails the test if none comes within that many seconds."""
+    end = time.monotonic() + within
+    while True:
+        answer = await probe()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"still {answer!r} after {within} s"
+        await asyncio.sleep(0.02)
+
+
+def call(name: str, arguments: str, call_id: str = "call_1") -> ResponseFunctionToolCall:
+    """A model's call of a tool."""
+    return ResponseFunctionToolCall(
+        type="function_call", name=name, arguments=arguments, call_id=call_id, id=call_id
+    )
+
+
+def says(text: str) -> ResponseOutputMessage:
+    """A model's final words."""
+    return ResponseOutputMessage(
+        id="msg_1",
+        type="message",
+        role="assistant",
+        status="completed",
+        content=[ResponseOutputText(type="output_text", text=text, annotations=[])],
+    )
+
+
+class PlayedModel(Model):
+    """Plays its turns in order; keeps what it was sent. Stands in where the model isn't the subject."""
+
+    def __init__(self, *turns: Sequence[ResponseFunctionToolCall | ResponseOutputMessage]) -> None:
+        self.turns = list(turns)
+        self.inputs: list[Any] = []
+
+    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        self.inputs.append(kwargs.get("input", args[1] if len(args) > 1 else None))
+        return ModelResponse(output=list(self.turns.pop(0)), usage=Usage(), response_id=None)
+
+    def stream_response(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError

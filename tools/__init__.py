@@ -1,0 +1,1 @@
+"""What agents are given: the confirmation tool, the gate around tools, the sample agents."""

@@ -1,0 +1,203 @@
+"""The worker process: read settings, connect, register, run.
+
+Two queues, two workers, one process. The approvals worker needs no model and no tools, so that a
+person's decision takes effect whatever the agents' side is doing.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from clearance import ClearanceError, attributes, connect
+from clearance.runs import has_worker
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from cli.settings import Settings, temporal_settings
+
+Only = Literal["approvals", "agents"]
+
+_GRACE = timedelta(seconds=30)
+"""How long running activities may finish after a stop was asked for."""
+
+_STICKY = timedelta(seconds=2)
+"""How long a task waits for the worker that holds the workflow in memory. After that worker was
+killed this is what the first decision waits; Temporal's default of 10 s is felt by a reviewer."""
+
+_ACTIVITIES = 100
+"""Model calls and tools at the same time, in one process."""
+
+NO_MODEL = (
+    "no model is configured: set OPENAI_API_KEY, or OPENAI_BASE_URL for any compatible server"
+)
+
+
+class CannotServe(ClearanceError):
+    """The worker can't start as asked; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a started worker serves."""
+
+    client: Client
+    agents: list[str] | None
+    """Their names; None when agents are off."""
+    line: str
+    """All of it in one line for the log."""
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    connection: Mapping[str, Any],
+    *,
+    only: Only | None = None,
+    model_provider: Any = None,
+) -> AsyncIterator[Serving]:
+    """Run the workers for as long as the context is open; leaving it stops them gracefully.
+
+    Args:
+        settings: what to serve.
+        connection: how to reach Temporal, as ``Client.connect`` takes it.
+        only: one of the two workers alone.
+        model_provider: plays the models; left out, the configured one does.
+
+    Raises:
+        CannotConnect: Temporal does not answer.
+        CannotServe: search attributes are missing and may not be added, ``only="agents"`` without
+            a model, a broken agents module.
+    """
+    client = await connect(connection)
+    await _prepare(client)
+    has_model = model_provider is not None or settings.has_model
+    if only == "agents" and not has_model:
+        raise CannotServe(NO_MODEL)
+    async with AsyncExitStack() as stack:
+        served = [f"connected to {connection['target_host']}, namespace {client.namespace}"]
+        names, queues = None, []
+        if only != "approvals" and has_model:
+            agents, names = await _agents_worker(settings, connection, model_provider)
+            await stack.enter_async_context(agents)
+            queues.append(settings.agents_queue)
+            served.append(f"agents on {settings.agents_queue}: {', '.join(names)}")
+        if only != "agents":
+            await stack.enter_async_context(_approvals_worker(settings, client))
+            queues.append(settings.approvals_queue)
+            served.append(f"approvals on {settings.approvals_queue}")
+        if only is None and not has_model:
+            served.append(f"agents are off, {NO_MODEL}")
+        await _polling(client, queues)
+        yield Serving(client, names, "; ".join(served))
+
+
+async def _polling(client: Client, queues: list[str]) -> None:
+    """Wait until the server knows of our polls: only then is it true that we serve."""
+    for queue in queues:
+        while not await has_worker(client, queue):
+            await asyncio.sleep(0.02)
+
+
+async def _prepare(client: Client) -> None:
+    """Make sure that the namespace knows our search attributes."""
+    try:
+        await attributes.register(client)
+    except RPCError as error:
+        absent = ", ".join(key.name for key in await attributes.missing(client))
+        raise CannotServe(
+            f"the namespace {client.namespace} lacks the search attributes {absent}, and adding "
+            f"them was refused ({error.message}): let its administrator run `clearance setup`"
+        ) from error
+
+
+def _approvals_worker(settings: Settings, client: Client) -> Worker:
+    from workflows.approval import ApprovalWorkflow
+
+    return Worker(
+        client,
+        task_queue=settings.approvals_queue,
+        workflows=[ApprovalWorkflow],
+        sticky_queue_schedule_to_start_timeout=_STICKY,
+        graceful_shutdown_timeout=_GRACE,
+    )
+
+
+async def _agents_worker(
+    settings: Settings, connection: Mapping[str, Any], model_provider: Any
+) -> tuple[Worker, list[str]]:
+    # Here, not above: the Agents SDK takes a second to import, and approvals don't need it.
+    import agents as agents_sdk
+    from temporalio.openai_agents import OpenAIAgentsPlugin
+
+    from activities.mail import MailActivities
+    from activities.model import CALL, ConfiguredModels
+    from activities.shop import ShopActivities
+    from tools import registry
+    from workflows.agent import AgentWorkflow
+
+    agents_sdk.set_tracing_disabled(True)
+    try:
+        brought = registry.load(["tools.samples", *settings.agents])
+        mail = MailActivities(
+            smtp_url=settings.smtp_url and settings.smtp_url.get_secret_value(),
+            outbox=settings.state / "outbox",
+            sender=settings.mail_from,
+        )
+    except (registry.BrokenModule, ValueError) as error:
+        raise CannotServe(str(error)) from error
+    shop = ShopActivities(settings.state / "shop.db")
+    provider = model_provider or ConfiguredModels(
+        api_key=settings.openai_api_key and settings.openai_api_key.get_secret_value(),
+        base_url=settings.openai_base_url,
+        model=settings.model,
+        api=settings.model_api,
+    )
+    plugin = OpenAIAgentsPlugin(
+        model_params=CALL, model_provider=provider, add_temporal_spans=False
+    )
+    worker = Worker(
+        await connect(connection, plugins=[plugin]),
+        task_queue=settings.agents_queue,
+        workflows=[AgentWorkflow],
+        activities=[
+            mail.send_email,
+            shop.look_up_order,
+            shop.issue_refund,
+            shop.list_stale_customers,
+            shop.delete_records,
+            *brought,
+        ],
+        activity_executor=ThreadPoolExecutor(max_workers=_ACTIVITIES),
+        max_concurrent_activities=_ACTIVITIES,
+        sticky_queue_schedule_to_start_timeout=_STICKY,
+        graceful_shutdown_timeout=_GRACE,
+    )
+    return worker, registry.names()
+
+
+async def serve(
+    settings: Settings, *, only: Only | None = None, say: Callable[[str], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what runs. Raises what ``running`` raises."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings, temporal_settings(settings), only=only) as serving:
+        say(f"clearance worker: {serving.line}")
+        await stop.wait()
+        say("clearance worker: stopping, running activities may finish")
+    say("clearance worker: stopped")
+
+
+if __name__ == "__main__":
+    from cli.app import main
+
+    main(["worker", *sys.argv[1:]])

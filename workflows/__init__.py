@@ -1,0 +1,1 @@
+"""Deterministic code only: no environment, no files, no network, no clock of its own."""

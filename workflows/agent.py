@@ -1,0 +1,77 @@
+"""``AgentWorkflow``: the parent that runs an agent and waits, at no cost, where it must."""
+
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    import pydantic
+    from agents import RunConfig, Runner
+    from agents.exceptions import AgentsException
+    from clearance import contract, gate
+    from clearance.models import one_line
+    from clearance.runs import AgentResult, AgentRun
+    from clearance.views import PendingApproval
+    from temporalio.openai_agents import AgentsWorkflowError
+    from tools import registry
+    from tools.context import RunContext
+
+
+@workflow.defn(name=contract.AGENT_WORKFLOW)
+class AgentWorkflow:
+    """One run of a named agent. Model calls are activities; approvals are child workflows."""
+
+    @workflow.run
+    async def run(self, run: Any) -> AgentResult:
+        """Run the agent to its final answer.
+
+        Args:
+            run: an ``AgentRun``. Untyped on the wire and validated here, because this worker's
+                converter builds models without validating them where validation fails.
+
+        Raises:
+            ApplicationError: type ``InvalidRequest`` (malformed run, unknown agent), or the name
+                of the Agents SDK's error (``MaxTurnsExceeded``, ``ModelBehaviorError`` ...).
+            AgentsWorkflowError: a tool or the model failed for good; the cause says why.
+        """
+        parsed = _parse(run)
+        agent = registry.build(parsed.agent)
+        try:
+            result = await Runner.run(
+                agent,
+                parsed.prompt,
+                context=RunContext(
+                    requester=parsed.requester,
+                    approvals_queue=parsed.approvals_queue,
+                    expires_in=parsed.expires_in,
+                ),
+                max_turns=parsed.max_turns,
+                # Traces would carry prompts and arguments to a third party.
+                run_config=RunConfig(tracing_disabled=True),
+            )
+        except AgentsWorkflowError:
+            raise
+        except AgentsException as error:
+            # Temporal would take an unknown exception for a bug and retry the task for ever.
+            raise ApplicationError(
+                str(error), type=type(error).__name__, non_retryable=True
+            ) from error
+        return AgentResult(output=str(result.final_output), approvals=gate.closed_approvals())
+
+    @workflow.query(name=contract.QUERY_PENDING)
+    def pending_approvals(self) -> list[PendingApproval]:
+        """What the run waits for now: id, action, since when."""
+        return gate.pending_approvals()
+
+
+def _parse(run: Any) -> AgentRun:
+    try:
+        parsed = AgentRun.model_validate(run)
+        registry.build(parsed.agent)
+    except (pydantic.ValidationError, registry.UnknownAgent) as error:
+        text = one_line(error) if isinstance(error, pydantic.ValidationError) else str(error)
+        raise ApplicationError(
+            text, type=contract.ERROR_INVALID_REQUEST, non_retryable=True
+        ) from error
+    return parsed

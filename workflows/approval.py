@@ -1,0 +1,152 @@
+"""``ApprovalWorkflow``: one request, waiting for one decision, for as long as it takes."""
+
+import asyncio
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    import pydantic
+    from clearance import attributes, contract, render
+    from clearance.models import ApprovalRequest, Decision, Outcome, Receipt, one_line
+    from clearance.record import Record
+    from clearance.views import ApprovalView
+
+
+@workflow.defn(name=contract.APPROVAL_WORKFLOW)
+class ApprovalWorkflow:
+    """The gate. The record and its rules decide what counts; here are only handlers and timers."""
+
+    @workflow.init
+    def __init__(self, request: Any = None) -> None:
+        """Read the request before any handler can run.
+
+        It arrives untyped and is validated here: a request that the converter refused would fail
+        the workflow *task*, again and again, and wait for ever without anybody seeing why.
+        """
+        self._invalid: str | None = None
+        try:
+            plain = {"action": request} if isinstance(request, str) else request
+            parsed = ApprovalRequest.model_validate(plain)
+        except pydantic.ValidationError as error:
+            self._invalid = one_line(error)
+            parsed = ApprovalRequest(action="(malformed request)")
+        info = workflow.info()
+        self._record = Record(
+            parsed, approval_id=info.workflow_id, requested_at=info.workflow_start_time
+        )
+
+    @workflow.run
+    async def run(self, request: Any = None) -> Outcome:
+        """Wait for the decision or the deadline.
+
+        Args:
+            request: an ``ApprovalRequest``, or a bare string: its action.
+
+        Raises:
+            ApplicationError: type ``InvalidRequest``, the request is malformed.
+        """
+        record = self._record
+        if self._invalid is not None:
+            raise ApplicationError(
+                self._invalid, type=contract.ERROR_INVALID_REQUEST, non_retryable=True
+            )
+        if workflow.info().typed_search_attributes.get(attributes.STATUS) is None:
+            self._introduce()
+        self._describe()
+        try:
+            timeout = record.deadline and record.deadline - workflow.now()
+            await workflow.wait_condition(lambda: record.status != "pending", timeout=timeout)
+        except TimeoutError:
+            record.end("expired", "timer", workflow.now())
+        except asyncio.CancelledError:
+            # The parent was cancelled, or somebody cancelled this request. Raise again: a
+            # cancellation that is swallowed would look like an answer. Unless the answer came in
+            # the same moment and somebody was told that it counts.
+            record.end("withdrawn", "engine", workflow.now())
+            if record.status == "withdrawn":
+                self._publish()
+                raise
+        self._publish()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return record.outcome()
+
+    @workflow.signal(name=contract.SIGNAL_APPROVE)
+    def approve(self, approved: Any = None, *extra: Any) -> None:
+        """The bare ``approve(bool)``. Counts only where anyone may decide; else kept as refused.
+
+        Untyped on purpose: a converter asked for a bool makes one out of ``1`` and ``"true"``.
+        Open to any number of arguments, because one too many would fail the workflow task, and so
+        hold the gate shut for every decision after it.
+        """
+        if self._record.signal([approved, *extra] if extra else approved, workflow.now()):
+            self._describe()
+
+    @workflow.signal(name=contract.SIGNAL_DECIDE)
+    def record_decision(self, decision: Any = None, *extra: Any) -> None:
+        """A whole ``Decision`` that the server stored while no worker was there."""
+        if self._record.decide_stored([decision, *extra] if extra else decision, workflow.now()):
+            self._describe()
+
+    @workflow.update(name=contract.UPDATE_DECIDE)
+    def decide(self, decision: Decision) -> Receipt:
+        """Decide; the answer says at once whether it counted.
+
+        The same decision id again returns the same receipt.
+
+        Raises:
+            ApplicationError: type ``DecisionRefused``, or ``AlreadyDecided`` with the final status
+                and the counted decision as details. The attempt is kept in the record.
+        """
+        record = self._record
+        if reason := record.decide(decision, workflow.now()):
+            self._describe()
+            if record.status == "pending":
+                raise ApplicationError(reason, type=contract.ERROR_REFUSED, non_retryable=True)
+            raise ApplicationError(
+                reason,
+                record.status,
+                record.decided and record.decided.model_dump(mode="json"),
+                type=contract.ERROR_ALREADY_DECIDED,
+                non_retryable=True,
+            )
+        return Receipt.model_validate(
+            {
+                "approval_id": record.approval_id,
+                "status": record.status,
+                "decision_id": decision.decision_id,
+                "recorded_at": record.decided and record.decided.at,
+            }
+        )
+
+    @decide.validator
+    def _validate_decide(self, decision: Decision) -> None:
+        """Refuse, without a trace in the history, what could never count whatever the state."""
+        if self._invalid is not None:
+            raise ApplicationError(self._invalid, type=contract.ERROR_INVALID_REQUEST)
+        try:
+            # Again, for a worker whose converter builds models without validating them.
+            Decision.model_validate(decision.model_dump())
+        except pydantic.ValidationError as error:
+            raise ApplicationError(one_line(error), type=contract.ERROR_REFUSED) from error
+
+    @workflow.query(name=contract.QUERY_VIEW)
+    def view(self) -> ApprovalView:
+        """The whole record, also after the end while the server keeps the history."""
+        return self._record.view()
+
+    def _introduce(self) -> None:
+        """Whoever started this gave no attributes and no memo, as the bare pattern does: add them."""
+        record = self._record
+        pairs = attributes.of(record.request, status="pending", deadline=record.deadline)
+        workflow.upsert_search_attributes([pair.key.value_set(pair.value) for pair in pairs])
+        workflow.upsert_memo({contract.MEMO_APPROVAL: record.request.memo()})
+
+    def _publish(self) -> None:
+        """Tell the lists and Temporal's own UI how it ended."""
+        workflow.upsert_search_attributes([attributes.STATUS.value_set(self._record.status)])
+        self._describe()
+
+    def _describe(self) -> None:
+        workflow.set_current_details(render.markdown(self._record.view(), workflow.now()))
