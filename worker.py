@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from clearance import ClearanceError, attributes, connect
-from clearance.runs import has_worker
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from clearance import ClearanceError, attributes, connect
+from clearance.runs import has_worker
 from cli.settings import Settings, temporal_settings
 
 Only = Literal["approvals", "agents"]
@@ -146,15 +146,16 @@ async def _agents_worker(
     try:
         brought = registry.load(["tools.samples", *settings.agents])
         mail = MailActivities(
-            smtp_url=settings.smtp_url and settings.smtp_url.get_secret_value(),
+            smtp_url=settings.smtp_url.get_secret_value() if settings.smtp_url else None,
             outbox=settings.state / "outbox",
             sender=settings.mail_from,
         )
     except (registry.BrokenModule, ValueError) as error:
         raise CannotServe(str(error)) from error
     shop = ShopActivities(settings.state / "shop.db")
+    key = settings.openai_api_key
     provider = model_provider or ConfiguredModels(
-        api_key=settings.openai_api_key and settings.openai_api_key.get_secret_value(),
+        api_key=key.get_secret_value() if key else None,
         base_url=settings.openai_base_url,
         model=settings.model,
         api=settings.model_api,
@@ -180,6 +181,13 @@ async def _agents_worker(
         graceful_shutdown_timeout=_GRACE,
     )
     return worker, registry.names()
+
+
+def scripted_models() -> Any:
+    """A model provider that plays the sample agents without any model, for the demo."""
+    from activities.scripted import ScriptedModels
+
+    return ScriptedModels()
 
 
 async def serve(

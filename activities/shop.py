@@ -94,7 +94,9 @@ class ShopActivities:
             rows = db.execute(
                 "SELECT * FROM customers WHERE last_seen < ? ORDER BY id", (before,)
             ).fetchall()
-        return "\n".join(f"{row['id']}: {row['name']}, last seen {row['last_seen']}" for row in rows)
+        return "\n".join(
+            f"{row['id']}: {row['name']}, last seen {row['last_seen']}" for row in rows
+        )
 
     @activity.defn
     def delete_records(self, deletion: Deletion) -> str:

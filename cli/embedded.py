@@ -12,11 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import psutil
-from clearance import CannotConnect, ClearanceError, attributes, connect
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
+
+from clearance import CannotConnect, ClearanceError, attributes, connect
 
 from . import guard
 from .settings import EmbeddedServer

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import psutil
-from clearance import contract
-from clearance.connect import DEFAULT_ADDRESS, load_settings
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from clearance import contract
+from clearance.connect import DEFAULT_ADDRESS, load_settings
 
 
 class Settings(BaseSettings):

@@ -12,12 +12,13 @@ import pytest
 for name in [n for n in os.environ if n.startswith(("CLEARANCE_", "TEMPORAL_", "OPENAI_"))]:
     del os.environ[name]
 
+from temporalio.client import Client
+from temporalio.openai_agents.testing import TestModelProvider
+
 import worker
 from clearance import ApprovalClient, connect
 from cli import embedded
 from cli.settings import EmbeddedServer, Settings
-from temporalio.client import Client
-from temporalio.openai_agents.testing import TestModelProvider
 
 from .support import PlayedModel, unique
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from agents import RunContextWrapper, function_tool
 from agents.exceptions import ModelBehaviorError
-from clearance import contract
 from temporalio.exceptions import ApplicationError
+
+from clearance import contract
 
 from .context import RunContext, answer, ask
 
@@ -13,9 +14,7 @@ from .context import RunContext, answer, ask
 def tell_model(ctx: RunContextWrapper[Any], error: Exception) -> str:
     """Tell the model what it did wrong; let everything else fail the run, swallowed by nothing."""
     malformed = isinstance(error, ModelBehaviorError)
-    refused = (
-        isinstance(error, ApplicationError) and error.type == contract.ERROR_INVALID_REQUEST
-    )
+    refused = isinstance(error, ApplicationError) and error.type == contract.ERROR_INVALID_REQUEST
     if not (malformed or refused):
         raise error
     return f"Nothing was asked and nothing ran: {error}. Correct the arguments and call again."

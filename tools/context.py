@@ -5,10 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from agents import RunContextWrapper
-from clearance import contract, request_approval
-from clearance.models import ApprovalRequest, Outcome, one_line
 from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
+
+from clearance import contract, request_approval
+from clearance.models import ApprovalRequest, Outcome, one_line
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 import jsonschema
 from agents import FunctionTool
 from agents.tool_context import ToolContext
-from clearance.models import ApprovalRequest, Outcome, Risk, canonical_json
 from temporalio.exceptions import ApplicationError
+
+from clearance.models import ApprovalRequest, Outcome, Risk, canonical_json
 
 from .confirmation import tell_model
 from .context import answer, ask

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from agents import Agent
+from agents import Agent, Tool
 
 Factory = Callable[[], Agent[Any]]
 
@@ -77,4 +77,15 @@ def _read(name: str) -> tuple[Mapping[str, Factory], Sequence[Callable[..., Any]
             raise BrokenModule(f"{name}: AGENTS[{key!r}] returns {built!r}, not an Agent")
         if built.model is not None and not isinstance(built.model, str):
             raise BrokenModule(f"{name}: the agent {key!r} must name its model as a string")
+        if plain := [tool.name for tool in built.tools if _runs_in_a_thread(tool)]:
+            raise BrokenModule(
+                f"{name}: the tool {plain[0]!r} of {key!r} is a plain def, and a workflow has no "
+                "threads: make it async def, or an activity"
+            )
     return agents, getattr(module, "ACTIVITIES", [])
+
+
+def _runs_in_a_thread(tool: Tool) -> bool:
+    """Whether the Agents SDK would run this tool's function in a thread (its own marker says so)."""
+    invoke = getattr(tool, "on_invoke_tool", None)
+    return bool(getattr(invoke, "__agents_sync_function_tool__", False))

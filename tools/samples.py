@@ -3,13 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-from activities.mail import Email, MailActivities
-from activities.shop import Deletion, Refund, ShopActivities
 from agents import Agent, ModelSettings, RunContextWrapper, Tool, function_tool
 from agents.exceptions import ModelBehaviorError
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
+
+from activities.mail import Email, MailActivities
+from activities.shop import Deletion, Refund, ShopActivities
 
 from .confirmation import tell_model, wait_for_confirmation
 from .gate import gated, idempotency_key
@@ -29,7 +30,7 @@ def _tell_failure(ctx: RunContextWrapper[Any], error: Exception) -> str:
 
 
 @function_tool(failure_error_function=tell_model)
-def draft_email(to: str, subject: str, body: str) -> str:
+async def draft_email(to: str, subject: str, body: str) -> str:
     """Draft a mail. Nothing is sent.
 
     Args:

@@ -9,11 +9,12 @@ with workflow.unsafe.imports_passed_through():
     import pydantic
     from agents import RunConfig, Runner
     from agents.exceptions import AgentsException
+    from temporalio.openai_agents import AgentsWorkflowError
+
     from clearance import contract, gate
     from clearance.models import one_line
     from clearance.runs import AgentResult, AgentRun
     from clearance.views import PendingApproval
-    from temporalio.openai_agents import AgentsWorkflowError
     from tools import registry
     from tools.context import RunContext
 

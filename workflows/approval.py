@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     import pydantic
+
     from clearance import attributes, contract, render
     from clearance.models import ApprovalRequest, Decision, Outcome, Receipt, one_line
     from clearance.record import Record
@@ -19,13 +20,16 @@ class ApprovalWorkflow:
     """The gate. The record and its rules decide what counts; here are only handlers and timers."""
 
     @workflow.init
-    def __init__(self, request: Any = None) -> None:
+    def __init__(self, request: Any = None, *extra: Any) -> None:
         """Read the request before any handler can run.
 
-        It arrives untyped and is validated here: a request that the converter refused would fail
-        the workflow *task*, again and again, and wait for ever without anybody seeing why.
+        It arrives untyped, in any number of arguments, and is validated here: a request that the
+        converter refused would fail the workflow *task*, again and again, and wait for ever
+        without anybody seeing why.
         """
         self._invalid: str | None = None
+        if extra:
+            request = [request, *extra]
         try:
             plain = {"action": request} if isinstance(request, str) else request
             parsed = ApprovalRequest.model_validate(plain)
@@ -38,11 +42,12 @@ class ApprovalWorkflow:
         )
 
     @workflow.run
-    async def run(self, request: Any = None) -> Outcome:
+    async def run(self, request: Any = None, *extra: Any) -> Outcome:
         """Wait for the decision or the deadline.
 
         Args:
             request: an ``ApprovalRequest``, or a bare string: its action.
+            extra: must be empty; one argument too many makes the request malformed.
 
         Raises:
             ApplicationError: type ``InvalidRequest``, the request is malformed.
@@ -56,7 +61,7 @@ class ApprovalWorkflow:
             self._introduce()
         self._describe()
         try:
-            timeout = record.deadline and record.deadline - workflow.now()
+            timeout = None if record.deadline is None else record.deadline - workflow.now()
             await workflow.wait_condition(lambda: record.status != "pending", timeout=timeout)
         except TimeoutError:
             record.end("expired", "timer", workflow.now())
@@ -137,7 +142,7 @@ class ApprovalWorkflow:
         return self._record.view()
 
     def _introduce(self) -> None:
-        """Whoever started this gave no attributes and no memo, as the bare pattern does: add them."""
+        """Add attributes and memo that whoever started this, as the bare pattern does, left out."""
         record = self._record
         pairs = attributes.of(record.request, status="pending", deadline=record.deadline)
         workflow.upsert_search_attributes([pair.key.value_set(pair.value) for pair in pairs])

@@ -37,7 +37,6 @@ KEYS: tuple[SearchAttributeKey[Any], ...] = (
 """All of them. None holds anything of the arguments or the text."""
 
 
-
 def cli_types() -> list[str]:
     """``NAME=Type`` for each, as the ``temporal`` command's ``--search-attribute`` takes it."""
     words = {
@@ -76,7 +75,9 @@ async def register(client: Client) -> list[str]:
     return [key.name for key in absent]
 
 
-def of(request: ApprovalRequest, *, status: Status, deadline: datetime | None) -> TypedSearchAttributes:
+def of(
+    request: ApprovalRequest, *, status: Status, deadline: datetime | None
+) -> TypedSearchAttributes:
     """The attributes of a request in a status; what it doesn't name is left out."""
     pairs: list[SearchAttributePair[Any]] = [
         SearchAttributePair(STATUS, status),

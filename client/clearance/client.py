@@ -100,7 +100,6 @@ class ApprovalClient:
         approval_id = id or f"approval-{uuid.uuid4().hex[:10]}"
         if not approval_id.isprintable() or len(approval_id) > contract.MAX_ID_CHARS:
             raise InvalidRequest("an id has 1 to 200 printable characters")
-        now = datetime.now(UTC)
         try:
             handle = await self.temporal.start_workflow(
                 contract.APPROVAL_WORKFLOW,
@@ -112,7 +111,7 @@ class ApprovalClient:
                 search_attributes=attributes.of(
                     request,
                     status="pending",
-                    deadline=request.expires_in and now + request.expires_in,
+                    deadline=request.deadline(datetime.now(UTC)),
                 ),
                 memo={contract.MEMO_APPROVAL: request.memo()},
                 static_summary=request.action[:200],
@@ -264,7 +263,7 @@ class ApprovalClient:
         """
         handle = await self._handle(id)
         try:
-            async with asyncio.timeout(timeout and timeout.total_seconds()):
+            async with asyncio.timeout(None if timeout is None else timeout.total_seconds()):
                 return await self._outcome(handle)
         except TimeoutError as error:
             raise WaitTimeout(f"{handle.id} still waits for a decision") from error
@@ -288,9 +287,7 @@ class ApprovalClient:
             if error.status != RPCStatusCode.RESOURCE_EXHAUSTED:  # ten updates are under way
                 raise
         await handle.signal(contract.SIGNAL_DECIDE, decision)
-        return Receipt(
-            approval_id=handle.id, status="pending", decision_id=decision.decision_id
-        )
+        return Receipt(approval_id=handle.id, status="pending", decision_id=decision.decision_id)
 
     async def _closed(self, handle: WorkflowHandle[Any, Any]) -> AlreadyDecided:
         view = await reading.stored_view(handle, await handle.describe())
@@ -327,7 +324,5 @@ def _refusal(error: WorkflowUpdateFailedError) -> Refused:
         return Refused(str(cause))
     if cause.type == contract.ERROR_ALREADY_DECIDED:
         status, decision = cause.details
-        return AlreadyDecided(
-            cause.message, status, decision and Recorded.model_validate(decision)
-        )
+        return AlreadyDecided(cause.message, status, decision and Recorded.model_validate(decision))
     return Refused(cause.message)

@@ -1,11 +1,11 @@
 """What callers catch.
 
-    try:
-        await client.approve("email-7f3k.1", reviewer="ada@example.com")
-    except AlreadyDecided as error:     # somebody was first: error.decision says who and when
-        ...
-    except ClearanceError as error:     # anything else; str(error) says what to do
-        ...
+try:
+    await client.approve("email-7f3k.1", reviewer="ada@example.com")
+except AlreadyDecided as error:     # somebody was first: error.decision says who and when
+    ...
+except ClearanceError as error:     # anything else; str(error) says what to do
+    ...
 """
 
 from collections.abc import Sequence

@@ -93,7 +93,7 @@ async def request_approval(
             search_attributes=attributes.of(
                 request,
                 status="pending",
-                deadline=request.expires_in and now + request.expires_in,
+                deadline=request.deadline(now),
             ),
             memo={contract.MEMO_APPROVAL: request.memo()},
             static_summary=request.action[:200],

@@ -7,7 +7,7 @@ doesn't know is a condition that it would not enforce.
 
 import hashlib
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -133,6 +133,10 @@ class ApprovalRequest(BaseModel):
         if self.tool is None:
             subject |= {"action": self.action, "details": self.details}
         return hashlib.sha256(canonical_json(subject).encode()).hexdigest()
+
+    def deadline(self, requested_at: datetime) -> datetime | None:
+        """When it expires if asked at ``requested_at``; None for never."""
+        return None if self.expires_in is None else requested_at + self.expires_in
 
     def memo(self) -> dict[str, JsonValue]:
         """What a list shows, as plain JSON: the fields of ``ApprovalSummary`` that don't change."""

@@ -119,7 +119,7 @@ async def stored_view(
         request=request,
         digest=request.digest,
         requested_at=description.start_time,
-        deadline=request.expires_in and description.start_time + request.expires_in,
+        deadline=request.deadline(description.start_time),
         decision=decision,
         complete=False,
     )

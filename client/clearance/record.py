@@ -17,12 +17,14 @@ class Record:
     count is kept as refused, and the reason is returned to whoever asked.
     """
 
-    def __init__(self, request: ApprovalRequest, *, approval_id: str, requested_at: datetime) -> None:
+    def __init__(
+        self, request: ApprovalRequest, *, approval_id: str, requested_at: datetime
+    ) -> None:
         """A new request, pending, its creation the first event."""
         self.request = request
         self.approval_id = approval_id
         self.requested_at = requested_at
-        self.deadline = request.expires_in and requested_at + request.expires_in
+        self.deadline = request.deadline(requested_at)
         self.status: Status = "pending"
         self.decided: Recorded | None = None
         self._digest = request.digest
@@ -119,9 +121,7 @@ class Record:
             at=now,
         )
         self.status = "approved" if approved else "rejected"
-        self._log(
-            self.status, channel, now, who=self.decided.reviewer, reason=self.decided.reason
-        )
+        self._log(self.status, channel, now, who=self.decided.reviewer, reason=self.decided.reason)
 
     def _refuse(
         self, reason: str, channel: Channel, now: datetime, decision: Decision | None = None

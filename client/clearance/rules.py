@@ -36,9 +36,7 @@ def refuse_decision(
         return f"too late: the deadline was {utc(deadline)}"
     if decision.digest != request.digest:
         return "the request changed since you read it: read it again, then decide"
-    if request.audience and decision.reviewer.casefold() not in map(
-        str.casefold, request.audience
-    ):
+    if request.audience and decision.reviewer.casefold() not in map(str.casefold, request.audience):
         return f"{decision.reviewer} is not in the audience ({', '.join(request.audience)})"
     return None
 

@@ -1,0 +1,71 @@
+"""Looking after an installation: setup, doctor."""
+
+import typer
+from temporalio.client import Client
+
+from clearance import CannotConnect, attributes, connect
+from clearance.runs import has_worker
+
+from . import output, session
+from .approvals import Json
+from .settings import EmbeddedServer, Settings, temporal_settings
+
+
+def setup() -> None:
+    """Register what Clearance needs in the configured namespace: its search attributes."""
+    settings = session.load()
+
+    async def work() -> list[str]:
+        async with session.connected(settings) as client:
+            return await attributes.register(client.temporal)
+
+    added = session.run(work())
+    output.out(f"Added {', '.join(added)}." if added else "Everything is there already.")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check server, search attributes, workers and model; exit 1 if anything needed is wrong."""
+    settings = session.load()
+    checks = session.run(_examine(settings))
+    if as_json:
+        output.print_json([{"check": c, "ok": ok, "finding": text} for c, ok, text in checks])
+    else:
+        for name, ok, text in checks:
+            output.out(f"{'ok ' if ok else '!! '} {name}: {text}")
+    if not all(ok for _, ok, _ in checks):
+        raise typer.Exit(session.EXIT_FAILED)
+
+
+Check = tuple[str, bool, str]
+
+
+async def _examine(settings: Settings) -> list[Check]:
+    found = temporal_settings(settings)
+    address = found["target_host"]
+    embedded = EmbeddedServer.find(settings.state)
+    kind = "embedded" if embedded and embedded.address == address else "configured"
+    try:
+        client = await connect(found)
+    except CannotConnect as error:
+        return [("temporal", False, str(error))]
+    checks = [("temporal", True, f"{address} ({kind}), namespace {client.namespace}")]
+    absent = [key.name for key in await attributes.missing(client)]
+    checks.append(
+        ("search attributes", not absent, f"missing {', '.join(absent)}: run `clearance setup`")
+        if absent
+        else ("search attributes", True, "all registered")
+    )
+    checks.append(await _worker(client, "approvals", settings.approvals_queue))
+    checks.append(await _worker(client, "agents", settings.agents_queue))
+    checks.append(
+        ("model", True, f"{settings.model or 'default'} at {settings.openai_base_url or 'OpenAI'}")
+        if settings.has_model
+        else ("model", False, "set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server")
+    )
+    return checks
+
+
+async def _worker(client: Client, what: str, queue: str) -> Check:
+    if await has_worker(client, queue):
+        return (f"{what} worker", True, f"polls {queue}")
+    return (f"{what} worker", False, f"none polls {queue}: run `clearance worker`")

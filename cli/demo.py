@@ -1,0 +1,226 @@
+"""``clearance demo``: the whole story in one terminal, with a real effect at its end."""
+
+import asyncio
+import contextlib
+import importlib
+import secrets
+import shutil
+import signal
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from clearance import ApprovalClient
+from clearance.errors import AlreadyDecided
+from clearance.runs import AgentResult, AgentRun, list_runs, start_run
+from clearance.views import ApprovalView
+
+from . import embedded, output, session
+from .runs import result_of
+from .settings import EmbeddedServer, Settings
+
+_QUEUE = "clearance-demo"
+"""Agents queue of its own, so that a worker with other settings never plays the demo."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What the agent is told, and how to see in the world whether it happened."""
+
+    prompt: str
+    effect: Callable[[Path], str]
+
+
+def _mails(folder: Path) -> str:
+    mails = sorted(folder.glob("outbox/*.eml"), key=lambda path: path.stat().st_mtime)
+    if not mails:
+        return "The outbox is empty: nothing was sent."
+    return f"In the outbox, {mails[-1]}:\n\n{mails[-1].read_text()}"
+
+
+def _rows(query: str, words: str) -> Callable[[Path], str]:
+    def read(folder: Path) -> str:
+        with sqlite3.connect(folder / "shop.db") as db:
+            return words.format(db.execute(query).fetchone()[0], folder / "shop.db")
+
+    return read
+
+
+SCENARIOS = {
+    "email": Scenario("Tell Ada that her order A-1001 has shipped.", _mails),
+    "refund": Scenario(
+        "Ada returned order A-1001. Refund what she paid.",
+        _rows("SELECT count(*) FROM refunds", "The ledger has {} refunds ({})."),
+    ),
+    "cleanup": Scenario(
+        "Delete the customers nobody has seen since 2020-01-01.",
+        _rows("SELECT count(*) FROM customers", "The table has {} customers, of 5 ({})."),
+    ),
+}
+
+
+def demo(
+    scenario: Annotated[str, typer.Argument(help="email, refund or cleanup.")] = "email",
+    answer: Annotated[
+        str | None, typer.Option(help="approve or reject, instead of asking you.")
+    ] = None,
+) -> None:
+    """Watch an agent stop for a person: embedded server, worker, agent, your answer, real effect."""
+    if scenario not in SCENARIOS:
+        raise typer.BadParameter(f"{scenario!r}: the scenarios are {', '.join(SCENARIOS)}")
+    if answer not in (None, "approve", "reject"):
+        raise typer.BadParameter(f"--answer takes approve or reject, not {answer!r}")
+    settings = session.load()
+    if settings.has_model:
+        server = settings.openai_base_url or "OpenAI"
+        player = f"the model {settings.model or '(default)'} at {server} plays the agent"
+    else:
+        player = "no model key is set, so a scripted model plays the agent"
+    output.out(f"Clearance demo, {scenario}: {player}.")
+    session.run(_play(settings, scenario, answer))
+
+
+async def _play(settings: Settings, name: str, answer: str | None) -> None:
+    task = cast("asyncio.Task[None]", asyncio.current_task())
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C does: unwind, so that the worker stops first and then the server.
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    async with AsyncExitStack() as stack:
+        # The Agents SDK takes a second to import; the server takes one to start. Both at once.
+        importing = asyncio.create_task(asyncio.to_thread(importlib.import_module, "worker"))
+        server = EmbeddedServer.find(settings.state)
+        if server is None:
+            server = await stack.enter_async_context(embedded.server(settings.state))
+        output.out(f"Temporal runs at {server.address}, its UI at {server.ui}")
+        process = await importing
+        folder = settings.state / "demo"
+        serving = await stack.enter_async_context(
+            process.running(
+                settings.model_copy(update={"state": folder, "agents_queue": _QUEUE}),
+                {"target_host": server.address},
+                model_provider=None if settings.has_model else process.scripted_models(),
+            )
+        )
+        client = ApprovalClient(serving.client, task_queue=settings.approvals_queue)
+        run_id, result = await _run(client, settings, name, folder)
+        following = asyncio.create_task(result)
+        await _answer_all(client, settings, run_id, following, _Answers(answer))
+        output.out(f"\nThe agent: {(await following).output}")
+        output.out(SCENARIOS[name].effect(folder))
+
+
+async def _run(
+    client: ApprovalClient, settings: Settings, name: str, folder: Path
+) -> tuple[str, Coroutine[Any, Any, AgentResult]]:
+    """The run of this scenario: the one that still waits from last time, else a new one."""
+    left = [r async for r in list_runs(client.temporal, running=True)]
+    mine = [r.id for r in left if r.agent == name and r.id.startswith("demo-")]
+    if mine:
+        output.out(f"The run {mine[0]} was left waiting when this ended last time. It goes on.")
+        handle = client.temporal.get_workflow_handle(mine[0])
+        return handle.id, result_of(handle)
+    if not any(r.id.startswith("demo-") for r in left):
+        shutil.rmtree(folder, ignore_errors=True)  # a fresh shop and an empty outbox
+    handle = await start_run(
+        client.temporal,
+        AgentRun(
+            agent=name,
+            prompt=SCENARIOS[name].prompt,
+            requester=session.reviewer(settings, None),
+            approvals_queue=settings.approvals_queue,
+        ),
+        id=f"demo-{name}-{secrets.token_hex(2)}",
+        task_queue=_QUEUE,
+    )
+    output.out(f"You, to the agent: {SCENARIOS[name].prompt}")
+    return handle.id, result_of(handle)
+
+
+class _Answers:
+    """Lines from the keyboard, read beside everything else; or one answer given in advance."""
+
+    def __init__(self, given: str | None) -> None:
+        self.given = given
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        if given is None:
+            loop = asyncio.get_running_loop()
+
+            def read() -> None:
+                for line in sys.stdin:
+                    loop.call_soon_threadsafe(self._lines.put_nowait, line.strip())
+                loop.call_soon_threadsafe(self._lines.put_nowait, None)
+
+            # A thread that may be left blocked in a read when the process leaves.
+            threading.Thread(target=read, daemon=True).start()
+
+    async def line(self, question: str) -> str | None:
+        """The next line; None when there will be no more."""
+        print(question, end="", file=sys.stderr, flush=True)  # noqa: T201
+        return await self._lines.get()
+
+    async def decision(self) -> tuple[bool, str]:
+        """Yes or no, and a reason. Never returns where nobody can answer."""
+        if self.given is not None:
+            return self.given == "approve", ""
+        while True:
+            line = await self.line("Approve? [a]pprove or [r]eject: ")
+            if line is None:
+                output.say("\nNobody answers here; waiting for a decision from elsewhere.")
+                await asyncio.Event().wait()
+            elif line.lower() in ("a", "approve", "y", "yes"):
+                return True, ""
+            elif line.lower() in ("r", "reject", "n", "no"):
+                return False, await self.line("Why not? ") or ""
+
+
+async def _answer_all(
+    client: ApprovalClient,
+    settings: Settings,
+    run_id: str,
+    following: "asyncio.Task[AgentResult]",
+    answers: _Answers,
+) -> None:
+    """Show every request of the run and decide it, until the run has ended."""
+    while not following.done():
+        waiting = [one async for one in client.pending(run=run_id)]
+        if not waiting:
+            await asyncio.wait([following], timeout=0.05)
+            continue
+        view = await client.get(waiting[-1].id)  # the oldest
+        if view.status == "pending":
+            output.console().print(output.request_panel(view))
+            output.say(f"From another terminal here: clearance approve {view.id}")
+            await _answer_one(client, settings, view, answers)
+        while view.id in [one.id async for one in client.pending(run=run_id)]:
+            await asyncio.sleep(0.05)
+
+
+async def _answer_one(
+    client: ApprovalClient, settings: Settings, view: ApprovalView, answers: _Answers
+) -> None:
+    """Whoever is first: the keyboard here, or anybody elsewhere."""
+    here = asyncio.create_task(answers.decision())
+    elsewhere = asyncio.create_task(client.wait(view.id))
+    await asyncio.wait([here, elsewhere], return_when=asyncio.FIRST_COMPLETED)
+    if not elsewhere.done():
+        approved, reason = await here
+        with contextlib.suppress(AlreadyDecided):  # elsewhere was faster; told below
+            await client.decide(
+                view.id,
+                approved=approved,
+                reviewer=session.reviewer(settings, None),
+                reason=reason,
+                digest=view.digest,
+                channel="cli",
+            )
+    here.cancel()
+    outcome = await elsewhere
+    who = f" by {outcome.decision.by}" if outcome.decision else ""
+    output.out(f"\n{outcome.approval_id} is {outcome.status}{who}.")

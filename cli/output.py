@@ -1,0 +1,146 @@
+"""What the command line prints: one console, one table style, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from clearance import render
+from clearance.text import moment, one_line, span, visible
+from clearance.views import ApprovalSummary, ApprovalView
+
+COLOURS = {
+    "pending": "yellow",
+    "approved": "green",
+    "rejected": "red",
+    "expired": "bright_black",
+    "withdrawn": "bright_black",
+    "low": "green",
+    "medium": "yellow",
+    "high": "red",
+    "critical": "bold red",
+}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on this process's own stream; wide where nobody watches, so that nothing is cut."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(
+        stderr=stderr, width=None if stream.isatty() else 200, highlight=False, markup=False
+    )
+
+
+def say(text: str) -> None:
+    """One line for a person, on standard error, so that standard output stays for results."""
+    print(visible(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def out(text: str) -> None:
+    """One line of result."""
+    print(visible(text), flush=True)  # noqa: T201
+
+
+def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any] | list[Any]) -> None:
+    """The value as indented JSON, ASCII only: no character in it can act on a terminal."""
+    print(json.dumps(_plain(value), indent=2), flush=True)  # noqa: T201
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, ApprovalSummary):
+        deadline = value.deadline and value.deadline.isoformat()
+        return {**value.model_dump(mode="json"), "deadline": deadline}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def text(value: str | None, style: str = "") -> Text:
+    """Somebody's words in a cell: literal, on one line, harmless."""
+    return Text(one_line(value or "-"), style=style)
+
+
+def coloured(word: str) -> Text:
+    """A status or a risk in its colour; the word itself says it too."""
+    return Text(word, style=COLOURS.get(word, ""))
+
+
+def table(*columns: str) -> Table:
+    """The one table style. The first column, an id, is never cut."""
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    made.add_column(columns[0], no_wrap=True)
+    for column in columns[1:]:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def pending_table(waiting: Iterable[ApprovalSummary]) -> Table:
+    """What waits, a line each."""
+    now = datetime.now(UTC)
+    made = table("ID", "ACTION", "RISK", "TOOL", "ASKED BY", "AGE", "LEFT")
+    for one in waiting:
+        left = span(one.deadline - now) if one.deadline else "no deadline"
+        made.add_row(
+            text(one.id),
+            text(one.action),
+            coloured(one.risk),
+            text(one.tool),
+            text(one.requester),
+            span(now - one.requested_at),
+            left,
+        )
+    return made
+
+
+def request_panel(view: ApprovalView) -> Panel:
+    """One request whole: what will happen first, then the facts, the texts and the record."""
+    now = datetime.now(UTC)
+    facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for label, value in render.fields(view, now):
+        style = COLOURS.get(value.split(" ")[0], "") if label in ("Status", "Risk") else ""
+        facts.add_row(Text(label, style="dim"), Text(value, style=style, overflow="fold"))
+    parts: list[RenderableType] = [
+        Text(visible(view.request.action), style="bold"),
+        Text(""),
+        facts,
+    ]
+    for title, body in (
+        ("Details", visible(view.request.details)),
+        ("Arguments", render.arguments_text(view.request)),
+    ):
+        if body:
+            parts += [Text(f"\n{title}", style="dim"), Text(body)]
+    parts += [Text("\nRecord", style="dim"), _record(view)]
+    return Panel(
+        Group(*parts),
+        title=Text(one_line(view.id)),
+        title_align="left",
+        border_style=COLOURS[view.status],
+        width=min(100, console().width),
+    )
+
+
+def _record(view: ApprovalView) -> RenderableType:
+    if not view.complete:
+        return Text("no worker answered; this is what the server itself has stored")
+    rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for event in view.events:
+        rows.add_row(
+            str(event.sequence),
+            moment(event.at),
+            coloured(event.kind),
+            text(event.who),
+            text(event.channel, "dim"),
+            text(event.reason),
+        )
+    if view.refusals_uncounted:
+        rows.add_row("", "", "refused", f"{view.refusals_uncounted} times more", "", "")
+    return rows

@@ -1,0 +1,46 @@
+"""Processes that keep running: worker, up."""
+
+import asyncio
+import signal
+from typing import Annotated
+
+import typer
+
+from . import output, session
+
+Only = Annotated[
+    str | None, typer.Option(help="Serve one of the two queues alone: approvals or agents.")
+]
+
+
+def worker(only: Only = None) -> None:
+    """Run the worker process against the configured Temporal, until SIGTERM or Ctrl-C."""
+    if only not in (None, "approvals", "agents"):
+        raise typer.BadParameter(f"--only takes approvals or agents, not {only!r}")
+    import worker as process
+
+    session.run(process.serve(session.load(), only=only, say=output.say))  # type: ignore[arg-type]
+
+
+def up() -> None:
+    """Run an embedded Temporal server and the worker; state is kept in the folder .clearance."""
+    settings = session.load()
+
+    async def work() -> None:
+        import worker as process
+
+        from . import embedded
+
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with embedded.server(settings.state) as server:
+            output.say(f"Temporal:    {server.address}, its UI {server.ui}")
+            output.say(f"State:       {settings.state.resolve()}")
+            async with process.running(settings, {"target_host": server.address}) as serving:
+                output.say(f"Worker:      {serving.line}")
+                output.say("Ready. In another terminal here: clearance pending. Ctrl-C stops.")
+                await stop.wait()
+                output.say("Stopping; what waits goes on waiting and is here again next time.")
+
+    session.run(work())
