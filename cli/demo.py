@@ -42,7 +42,11 @@ def _mails(folder: Path) -> str:
     mails = sorted(folder.glob("outbox/*.eml"), key=lambda path: path.stat().st_mtime)
     if not mails:
         return "The outbox is empty: nothing was sent."
-    return f"In the outbox, {mails[-1]}:\n\n{mails[-1].read_text()}"
+    to, subject = (
+        next(line for line in mails[-1].read_text().splitlines() if line.startswith(header))
+        for header in ("To:", "Subject:")
+    )
+    return f"In the outbox: {mails[-1]}\n  {to}\n  {subject}"
 
 
 def _rows(query: str, words: str) -> Callable[[Path], str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -112,12 +113,15 @@ def request_panel(view: ApprovalView) -> Panel:
         Text(""),
         facts,
     ]
-    for title, body in (
-        ("Details", visible(view.request.details)),
-        ("Arguments", render.arguments_text(view.request)),
-    ):
-        if body:
-            parts += [Text(f"\n{title}", style="dim"), Text(body)]
+    if view.request.details:
+        parts += [Text("\nDetails", style="dim"), _inset(visible(view.request.details))]
+    if view.request.arguments:
+        parts.append(Text("\nArguments", style="dim"))
+    for name, value in render.arguments(view.request):
+        if render.is_block(value):
+            parts += [Text(f"{name}:"), _inset(value)]
+        else:
+            parts.append(Text(f"{name}: {value}"))
     parts += [Text("\nRecord", style="dim"), _record(view)]
     return Panel(
         Group(*parts),
@@ -126,6 +130,11 @@ def request_panel(view: ApprovalView) -> Panel:
         border_style=COLOURS[view.status],
         width=min(100, console().width),
     )
+
+
+def _inset(body: str) -> Padding:
+    """Set off from the left, wrapped lines too: no line of it can pass for one of ours."""
+    return Padding(Text(body.rstrip("\n")), (0, 0, 0, 4))
 
 
 def _record(view: ApprovalView) -> RenderableType:

@@ -122,7 +122,6 @@ async def _delete_records(ids: list[int]) -> str:
 send_email = gated(
     _send_email,
     action=lambda args: f"Send “{args['subject'][:200]}” to {args['to'][:200]}",
-    details=lambda args: f"To: {args['to']}\nSubject: {args['subject']}\n\n{args['body']}",
 )
 issue_refund = gated(
     _issue_refund,

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from textwrap import indent
 
 from .models import ApprovalRequest
 from .text import moment, one_line, span, visible
@@ -38,11 +39,34 @@ def status_line(view: ApprovalView) -> str:
     return f"{line}: {one_line(view.decision.reason)}" if view.decision.reason else line
 
 
+def arguments(request: ApprovalRequest) -> list[tuple[str, str]]:
+    """Name and value of each argument, exactly as it will run.
+
+    A value is JSON, so that ``"1"`` and ``1`` look different; only a string that is long or has
+    several lines stands as plain text, to be set off from its name by whoever shows it
+    (``is_block`` tells).
+    """
+    shown = []
+    for name, value in request.arguments.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if is_block(text) or (isinstance(value, str) and "\n" in value):
+            indented = json.dumps(value, ensure_ascii=False, indent=2)
+            text = value if isinstance(value, str) else indented
+        shown.append((one_line(name), visible(text)))
+    return shown
+
+
+def is_block(text: str) -> bool:
+    """Whether a value needs lines of its own."""
+    return len(text) > 72 or "\n" in text
+
+
 def arguments_text(request: ApprovalRequest) -> str:
-    """The arguments as they will run, indented JSON; empty where there are none."""
-    if not request.arguments:
-        return ""
-    return visible(json.dumps(request.arguments, indent=2, ensure_ascii=False))
+    """All arguments as text, blocks indented; empty where there are none."""
+    return "\n".join(
+        f"{name}:\n{indent(text, '    ', lambda _: True)}" if is_block(text) else f"{name}: {text}"
+        for name, text in arguments(request)
+    )
 
 
 def markdown(view: ApprovalView, now: datetime) -> str:

@@ -1,0 +1,34 @@
+# What can be run.
+default:
+    @just --list
+
+# The story in one terminal.
+dev:
+    uv run clearance demo
+
+# Lint, types, import rules.
+check:
+    uv run ruff check .
+    uv run ruff format --check .
+    uv run mypy
+    uv run lint-imports
+
+# All tests, on a real server.
+test *ARGS:
+    uv run pytest {{ARGS}}
+
+# Comparisons with the bare engine.
+bench:
+    uv run python -m benchmarks.history_events
+
+# Record the histories of new cases; old ones stay as they are.
+record-history:
+    uv run python -m tests.record_histories
+
+# Draw docs/demo.svg anew from the real program.
+picture:
+    uv run python docs/record_demo.py
+
+# Both wheels, in dist/.
+build:
+    uv build --all-packages
