@@ -1,0 +1,91 @@
+"""What is built can be installed and works away from this repository."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both wheels, built as the README says."""
+    out = tmp_path_factory.mktemp("dist")
+    run(["build", "--all-packages", "--wheel", "--out-dir", str(out)], ROOT)
+    return out
+
+
+def run(arguments: list[str], cwd: Path, **environment: str) -> str:
+    """Run uv; return what it printed. Fails the test with its words where it fails."""
+    done = subprocess.run(
+        ["uv", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_two_wheels_hold_the_rooms_and_nothing_else(wheels: Path) -> None:
+    held = {
+        path.name.split("-")[0]: {
+            name.split("/")[0]
+            for name in zipfile.ZipFile(path).namelist()
+            if ".dist-info/" not in name
+        }
+        for path in wheels.glob("*.whl")
+    }
+    assert held == {
+        "clearance": {"activities", "cli", "tools", "workflows", "worker.py"},
+        "clearance_client": {"clearance"},
+    }
+
+
+def test_the_installed_command_plays_the_demo_in_an_empty_folder(
+    wheels: Path, tmp_path: Path
+) -> None:
+    where = {"UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(tmp_path / "bin")}
+    # The same date that pins the packages of the repository pins these.
+    pinned = [
+        line
+        for line in (ROOT / "pyproject.toml").read_text().splitlines()
+        if "exclude-newer" in line
+    ]
+    date = pinned[0].split('"')[1]
+    run(
+        [
+            *("tool", "install", "--python", sys.executable, "--exclude-newer", date),
+            *("--find-links", str(wheels), "clearance"),
+        ],
+        tmp_path,
+        **where,
+    )
+    command = str(tmp_path / "bin" / "clearance")
+    played = subprocess.run(
+        [command, "demo", "refund", "--answer", "approve"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert played.returncode == 0, played.stderr
+    assert "The ledger has 1 refunds" in played.stdout
+    unreachable = subprocess.run(
+        [command, "pending", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "TEMPORAL_ADDRESS": "127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert unreachable.returncode == 5
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(unreachable.stdout)
