@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 from temporalio.client import Client
@@ -84,7 +85,9 @@ async def running(
         served = [f"connected to {connection['target_host']}, namespace {client.namespace}"]
         names, queues = None, []
         if only != "approvals" and has_model:
-            agents, names = await _agents_worker(settings, connection, model_provider)
+            provider = model_provider or _models(settings)
+            agents, names = await _agents_worker(settings, connection, provider)
+            stack.push_async_callback(provider.aclose)
             await stack.enter_async_context(agents)
             queues.append(settings.agents_queue)
             served.append(f"agents on {settings.agents_queue}: {', '.join(names)}")
@@ -129,6 +132,18 @@ def _approvals_worker(settings: Settings, client: Client) -> Worker:
     )
 
 
+def _models(settings: Settings) -> Any:
+    from activities.model import ConfiguredModels
+
+    key = settings.openai_api_key
+    return ConfiguredModels(
+        api_key=key.get_secret_value() if key else None,
+        base_url=settings.openai_base_url,
+        model=settings.model,
+        api=settings.model_api,
+    )
+
+
 async def _agents_worker(
     settings: Settings, connection: Mapping[str, Any], model_provider: Any
 ) -> tuple[Worker, list[str]]:
@@ -137,12 +152,16 @@ async def _agents_worker(
     from temporalio.openai_agents import OpenAIAgentsPlugin
 
     from activities.mail import MailActivities
-    from activities.model import CALL, ConfiguredModels
+    from activities.model import CALL
     from activities.shop import ShopActivities
     from tools import registry
     from workflows.agent import AgentWorkflow
 
     agents_sdk.set_tracing_disabled(True)
+    # An installed command does not look for modules where it is called. Last, so that nothing
+    # there stands in for a module of ours.
+    if settings.agents and (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
     try:
         brought = registry.load(["tools.samples", *settings.agents])
         mail = MailActivities(
@@ -153,33 +172,29 @@ async def _agents_worker(
     except (registry.BrokenModule, ValueError) as error:
         raise CannotServe(str(error)) from error
     shop = ShopActivities(settings.state / "shop.db")
-    key = settings.openai_api_key
-    provider = model_provider or ConfiguredModels(
-        api_key=key.get_secret_value() if key else None,
-        base_url=settings.openai_base_url,
-        model=settings.model,
-        api=settings.model_api,
-    )
     plugin = OpenAIAgentsPlugin(
-        model_params=CALL, model_provider=provider, add_temporal_spans=False
+        model_params=CALL, model_provider=model_provider, add_temporal_spans=False
     )
-    worker = Worker(
-        await connect(connection, plugins=[plugin]),
-        task_queue=settings.agents_queue,
-        workflows=[AgentWorkflow],
-        activities=[
-            mail.send_email,
-            shop.look_up_order,
-            shop.issue_refund,
-            shop.list_stale_customers,
-            shop.delete_records,
-            *brought,
-        ],
-        activity_executor=ThreadPoolExecutor(max_workers=_ACTIVITIES),
-        max_concurrent_activities=_ACTIVITIES,
-        sticky_queue_schedule_to_start_timeout=_STICKY,
-        graceful_shutdown_timeout=_GRACE,
-    )
+    try:
+        worker = Worker(
+            await connect(connection, plugins=[plugin]),
+            task_queue=settings.agents_queue,
+            workflows=[AgentWorkflow],
+            activities=[
+                mail.send_email,
+                shop.look_up_order,
+                shop.issue_refund,
+                shop.list_stale_customers,
+                shop.delete_records,
+                *brought,
+            ],
+            activity_executor=ThreadPoolExecutor(max_workers=_ACTIVITIES),
+            max_concurrent_activities=_ACTIVITIES,
+            sticky_queue_schedule_to_start_timeout=_STICKY,
+            graceful_shutdown_timeout=_GRACE,
+        )
+    except ValueError as error:
+        raise CannotServe(f"{', '.join(settings.agents)}: {error}") from error
     return worker, registry.names()
 
 

@@ -51,14 +51,15 @@ class MailActivities:
         """Send one mail; return where it went.
 
         Raises:
-            ApplicationError: type ``InvalidEmail`` (a header can't be written) and ``MailRefused``
-                with a 5xx answer are final; a 4xx answer is retried (RFC 5321, 4.2.1).
+            ApplicationError: type ``InvalidEmail`` (a header can't be written, no address) and
+                ``MailRefused`` with a 5xx answer are final; a 4xx answer is retried (RFC 5321,
+                4.2.1).
         """
         message = self._compose(email)
         if self._smtp is None:
             return f"written to {self._write(message, email.idempotency_key)}"
         try:
-            await aiosmtplib.send(
+            refused, _ = await aiosmtplib.send(
                 message,
                 hostname=self._smtp.hostname,
                 port=self._smtp.port,
@@ -68,11 +69,14 @@ class MailActivities:
                 timeout=30,
             )
         except aiosmtplib.SMTPRecipientsRefused as error:
-            refused = error.recipients[0]
-            raise _refused(f"{refused.code} {refused.message}", refused.code) from error
+            first = error.recipients[0]
+            raise _refused(f"{first.code} {first.message}", first.code) from error
         except aiosmtplib.SMTPResponseException as error:
             raise _refused(f"{error.code} {error.message}", error.code) from error
-        return f"sent to {email.to} by {self._smtp.hostname}"
+        except aiosmtplib.SMTPNotSupported as error:  # TLS, a login or an address beyond ASCII
+            raise _refused(str(error), 500) from error
+        but = "".join(f"; {to} was refused: {code} {text}" for to, (code, text) in refused.items())
+        return f"sent to {email.to} by {self._smtp.hostname}{but}"
 
     def _compose(self, email: Email) -> EmailMessage:
         message = EmailMessage()
@@ -82,7 +86,11 @@ class MailActivities:
             message["To"] = email.to
             message["Subject"] = email.subject
         except ValueError as error:  # a line break in a header, for instance
-            raise ApplicationError(str(error), type="InvalidEmail", non_retryable=True) from error
+            raise _invalid(str(error)) from error
+        if "\r" in email.to + email.subject:  # the one that the library lets through at the end
+            raise _invalid("a header contains a line break")
+        if not message["To"].addresses:
+            raise _invalid(f"{email.to!r} is no address")
         message["Message-ID"] = f"<{key}@{DOMAIN}>"
         message["Date"] = formatdate()
         message.set_content(email.body)
@@ -95,6 +103,10 @@ class MailActivities:
         partial.write_bytes(bytes(message))
         os.replace(partial, path)  # noqa: PTH105 - atomic: a crash leaves the whole mail or none
         return path
+
+
+def _invalid(text: str) -> ApplicationError:
+    return ApplicationError(text, type="InvalidEmail", non_retryable=True)
 
 
 def _refused(text: str, code: int) -> ApplicationError:

@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 from agents import FunctionTool
+from agents.tool import invoke_function_tool
 from agents.tool_context import ToolContext
 from temporalio.exceptions import ApplicationError
 
@@ -17,6 +18,9 @@ from .confirmation import tell_model
 from .context import answer, ask
 
 Arguments = dict[str, Any]
+
+RUNS_IN_A_THREAD = "__agents_sync_function_tool__"
+"""The Agents SDK's own mark on what invokes a plain ``def``."""
 
 _approval: ContextVar[Outcome] = ContextVar("approval")
 
@@ -49,6 +53,10 @@ def gated(
         risk: shown to the reviewer.
     """
     stopped = copy.copy(tool)
+    stopped.timeout_seconds = None  # of the tool itself, below; a person takes as long as it takes
+
+    async def invoke(ctx: ToolContext[Any], raw: str) -> Any:
+        return await invoke_function_tool(function_tool=tool, context=ctx, arguments=raw)
 
     async def on_invoke(ctx: ToolContext[Any], raw: str) -> Any:
         try:
@@ -68,8 +76,10 @@ def gated(
             return tell_model(ctx, error)
         if not outcome.approved:
             return answer(outcome)
-        return await _run(tool.on_invoke_tool, ctx, tool.name, arguments, outcome)
+        return await _run(invoke, ctx, tool.name, arguments, outcome)
 
+    # Kept, because a workflow has no threads: the registry refuses such a tool at the start.
+    setattr(on_invoke, RUNS_IN_A_THREAD, getattr(tool.on_invoke_tool, RUNS_IN_A_THREAD, False))
     stopped.on_invoke_tool = on_invoke
     return stopped
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from agents import Agent, Tool
 
+from .gate import RUNS_IN_A_THREAD
+
 Factory = Callable[[], Agent[Any]]
 
 
@@ -73,19 +75,46 @@ def _read(name: str) -> tuple[Mapping[str, Factory], Sequence[Callable[..., Any]
             built = factory()
         except Exception as error:
             raise BrokenModule(f"{name}: building the agent {key!r} fails: {error!r}") from error
-        if not isinstance(key, str) or not isinstance(built, Agent):
+        if not isinstance(built, Agent):
             raise BrokenModule(f"{name}: AGENTS[{key!r}] returns {built!r}, not an Agent")
-        if built.model is not None and not isinstance(built.model, str):
-            raise BrokenModule(f"{name}: the agent {key!r} must name its model as a string")
-        if plain := [tool.name for tool in built.tools if _runs_in_a_thread(tool)]:
-            raise BrokenModule(
-                f"{name}: the tool {plain[0]!r} of {key!r} is a plain def, and a workflow has no "
-                "threads: make it async def, or an activity"
+        if not isinstance(key, str) or not key or key != key.strip() or not key.isprintable():
+            raise BrokenModule(f"{name}: AGENTS[{key!r}] needs a name that can be typed")
+        for agent in _with_handoffs(built, []):
+            if reason := _unusable(agent):
+                raise BrokenModule(f"{name}: {reason} (in {key!r})")
+    return agents, _activities(name, getattr(module, "ACTIVITIES", []))
+
+
+def _activities(name: str, brought: Any) -> Sequence[Callable[..., Any]]:
+    if not isinstance(brought, Sequence):
+        raise BrokenModule(f"{name}: ACTIVITIES is {brought!r}, not a list")
+    for one in brought:
+        if not hasattr(one, "__temporal_activity_definition"):
+            raise BrokenModule(f"{name}: {one!r} in ACTIVITIES lacks @activity.defn")
+    return brought
+
+
+def _with_handoffs(agent: Agent[Any], seen: list[Agent[Any]]) -> list[Agent[Any]]:
+    """The agent and all that it can hand over to by itself; they may name each other."""
+    if agent not in seen:
+        seen.append(agent)
+        for other in agent.handoffs:
+            if isinstance(other, Agent):
+                _with_handoffs(other, seen)
+    return seen
+
+
+def _unusable(agent: Agent[Any]) -> str | None:
+    if agent.model is not None and not isinstance(agent.model, str):
+        return f"the agent {agent.name!r} must name its model as a string"
+    for tool in agent.tools:
+        if _runs_in_a_thread(tool):
+            return (
+                f"the tool {tool.name!r} is a plain def, and a workflow has no threads: "
+                "make it async def, or an activity"
             )
-    return agents, getattr(module, "ACTIVITIES", [])
+    return None
 
 
 def _runs_in_a_thread(tool: Tool) -> bool:
-    """Whether the Agents SDK would run this tool's function in a thread (its own marker says so)."""
-    invoke = getattr(tool, "on_invoke_tool", None)
-    return bool(getattr(invoke, "__agents_sync_function_tool__", False))
+    return bool(getattr(getattr(tool, "on_invoke_tool", None), RUNS_IN_A_THREAD, False))

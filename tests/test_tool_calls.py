@@ -1,0 +1,110 @@
+"""What a model does wrong with its tools, and several calls at once, over real HTTP."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cli.settings import Settings
+
+from .agent_runs import MAIL, SEND, outbox, playing, using
+from .model_server import APIS, Api, Call, Text, calls, model_server
+
+pytestmark = pytest.mark.parametrize("api", APIS)
+
+MALFORMED = {
+    "not JSON": '{"to": "ada@example.com", ',
+    "empty": "",
+    "an array": json.dumps([MAIL]),
+    "a string": '"ada@example.com"',
+    "null": "null",
+    "a wrong type": json.dumps({**MAIL, "body": 5}),
+    "one missing": json.dumps({"to": "ada@example.com", "subject": "Your order"}),
+    "one too many": json.dumps({**MAIL, "bcc": "eve@example.com"}),
+    "half a surrogate": json.dumps({**MAIL, "body": "\ud800"}),
+    "nested without end": '{"to":' + "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("arguments", MALFORMED.values(), ids=MALFORMED)
+async def test_malformed_arguments_are_told_to_the_model_and_nobody_is_asked(
+    settings: Settings, connection: dict[str, Any], api: Api, arguments: str
+) -> None:
+    async with (
+        model_server(
+            calls(Call("send_email", arguments, "call_0")), calls(SEND), Text("Sent.")
+        ) as server,
+        playing(using(settings, server, api), connection) as play,
+    ):
+        run = await play.start("email")
+        [request] = await run.waits_for()
+        told = server.requests[1].results["call_0"]
+        assert told.startswith("Nothing ran")
+        assert not outbox(settings).exists()
+
+        await play.approvals.approve(request.id, reviewer="grace")
+        result = await run.result()
+
+    assert [one.approval_id for one in result.approvals] == [f"{run.handle.id}.1"]
+    assert "It ships today." in next(outbox(settings).iterdir()).read_text()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_two_calls_in_one_turn_wait_at_once_and_are_decided_in_either_order(
+    settings: Settings, connection: dict[str, Any], api: Api, first: int
+) -> None:
+    refunds = [
+        Call("issue_refund", json.dumps({"order_id": "A-1001", "cents": cents}), f"call_{cents}")
+        for cents in (1_000, 2_000)
+    ]
+    async with (
+        model_server(calls(*refunds), Text("One of them.")) as server,
+        playing(using(settings, server, api), connection) as play,
+    ):
+        run = await play.start("refund")
+        requests = await run.waits_for(2)
+        assert [one.action for one in requests] == [
+            "Refund 10.00 for order A-1001",
+            "Refund 20.00 for order A-1001",
+        ]
+        decide = [
+            lambda: play.approvals.approve(requests[0].id, reviewer="grace"),
+            lambda: play.approvals.reject(requests[1].id, reviewer="grace", reason="too much"),
+        ]
+        await decide[first]()
+        await decide[1 - first]()
+        result = await run.result()
+
+    assert {one.approval_id: one.status for one in result.approvals} == {
+        requests[0].id: "approved",
+        requests[1].id: "rejected",
+    }
+    assert server.requests[1].results == {
+        "call_1000": "refunded 10.00 for A-1001",
+        "call_2000": "Rejected: too much",
+    }
+
+
+async def test_a_call_of_a_tool_that_does_not_exist_ends_the_run_and_names_it(
+    settings: Settings, connection: dict[str, Any], api: Api
+) -> None:
+    async with (
+        model_server(calls(Call("transfer_money", "{}"))) as server,
+        playing(using(settings, server, api), connection) as play,
+    ):
+        error, *_ = await (await play.start("email")).failure()
+        assert getattr(error, "type", None) == "ModelBehaviorError"
+        assert "transfer_money" in str(error)
+
+
+async def test_a_run_that_needs_more_turns_than_it_may_take_fails(
+    settings: Settings, connection: dict[str, Any], api: Api
+) -> None:
+    turns = [calls(Call("draft_email", json.dumps(MAIL), f"call_{n}")) for n in range(3)]
+    async with (
+        model_server(*turns) as server,
+        playing(using(settings, server, api), connection) as play,
+    ):
+        error, *_ = await (await play.start("email", max_turns=2)).failure()
+        assert getattr(error, "type", None) == "MaxTurnsExceeded"
+        assert len(server.requests) == 2
