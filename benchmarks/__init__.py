@@ -1,0 +1,1 @@
+"""Runnable comparisons, each printing ratios: ``python -m benchmarks.<name>``."""

@@ -7,7 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     import pydantic
-    from agents import RunConfig, Runner
+    from agents import Agent, RunConfig, Runner
     from agents.exceptions import AgentsException
     from temporalio.openai_agents import AgentsWorkflowError
 
@@ -24,20 +24,20 @@ class AgentWorkflow:
     """One run of a named agent. Model calls are activities; approvals are child workflows."""
 
     @workflow.run
-    async def run(self, run: Any) -> AgentResult:
+    async def run(self, run: Any = None, *extra: Any) -> AgentResult:
         """Run the agent to its final answer.
 
         Args:
             run: an ``AgentRun``. Untyped on the wire and validated here, because this worker's
                 converter builds models without validating them where validation fails.
+            extra: must be empty; one argument too many makes the run malformed.
 
         Raises:
             ApplicationError: type ``InvalidRequest`` (malformed run, unknown agent), or the name
                 of the Agents SDK's error (``MaxTurnsExceeded``, ``ModelBehaviorError`` ...).
             AgentsWorkflowError: a tool or the model failed for good; the cause says why.
         """
-        parsed = _parse(run)
-        agent = registry.build(parsed.agent)
+        parsed, agent = _parse([run, *extra] if extra else run)
         try:
             result = await Runner.run(
                 agent,
@@ -66,13 +66,12 @@ class AgentWorkflow:
         return gate.pending_approvals()
 
 
-def _parse(run: Any) -> AgentRun:
+def _parse(run: Any) -> tuple[AgentRun, Agent[Any]]:
     try:
         parsed = AgentRun.model_validate(run)
-        registry.build(parsed.agent)
+        return parsed, registry.build(parsed.agent)
     except (pydantic.ValidationError, registry.UnknownAgent) as error:
         text = one_line(error) if isinstance(error, pydantic.ValidationError) else str(error)
         raise ApplicationError(
             text, type=contract.ERROR_INVALID_REQUEST, non_retryable=True
         ) from error
-    return parsed

@@ -95,17 +95,19 @@ class ApprovalWorkflow:
             self._describe()
 
     @workflow.update(name=contract.UPDATE_DECIDE)
-    def decide(self, decision: Decision) -> Receipt:
-        """Decide; the answer says at once whether it counted.
+    def decide(self, decision: Any = None, *extra: Any) -> Receipt:
+        """Decide with a ``Decision``; the answer says at once whether it counted.
 
-        The same decision id again returns the same receipt.
+        The same decision id again returns the same receipt. Untyped like the signals: where the
+        converter refuses, the sender is told no more than "Failed decoding arguments".
 
         Raises:
             ApplicationError: type ``DecisionRefused``, or ``AlreadyDecided`` with the final status
                 and the counted decision as details. The attempt is kept in the record.
         """
         record = self._record
-        if reason := record.decide(decision, workflow.now()):
+        parsed = Decision.model_validate(decision)
+        if reason := record.decide(parsed, workflow.now()):
             self._describe()
             if record.status == "pending":
                 raise ApplicationError(reason, type=contract.ERROR_REFUSED, non_retryable=True)
@@ -120,19 +122,18 @@ class ApprovalWorkflow:
             {
                 "approval_id": record.approval_id,
                 "status": record.status,
-                "decision_id": decision.decision_id,
+                "decision_id": parsed.decision_id,
                 "recorded_at": record.decided and record.decided.at,
             }
         )
 
     @decide.validator
-    def _validate_decide(self, decision: Decision) -> None:
+    def _validate_decide(self, decision: Any = None, *extra: Any) -> None:
         """Refuse, without a trace in the history, what could never count whatever the state."""
         if self._invalid is not None:
             raise ApplicationError(self._invalid, type=contract.ERROR_INVALID_REQUEST)
         try:
-            # Again, for a worker whose converter builds models without validating them.
-            Decision.model_validate(decision.model_dump())
+            Decision.model_validate([decision, *extra] if extra else decision)
         except pydantic.ValidationError as error:
             raise ApplicationError(one_line(error), type=contract.ERROR_REFUSED) from error
 

@@ -90,7 +90,7 @@ def of(
     if request.requester:
         pairs.append(SearchAttributePair(REQUESTER, request.requester))
     if request.audience:
-        pairs.append(SearchAttributePair(AUDIENCE, request.audience))
+        pairs.append(SearchAttributePair(AUDIENCE, [name.casefold() for name in request.audience]))
     if deadline:
         pairs.append(SearchAttributePair(DEADLINE, deadline))
     return TypedSearchAttributes(pairs)

@@ -1,6 +1,7 @@
 """``ApprovalClient``: ask, read and decide from any service."""
 
 import asyncio
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -13,16 +14,15 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from . import attributes, contract, reading, rules
+from . import attributes, contract, reading
 from .connect import connect
-from .errors import AlreadyDecided, InvalidRequest, Refused, WaitTimeout
+from .deciding import deliver
+from .errors import InvalidRequest, WaitTimeout
 from .ids import resolve
 from .models import (
     ApprovalRequest,
@@ -30,7 +30,6 @@ from .models import (
     Decision,
     Outcome,
     Receipt,
-    Recorded,
     one_line,
 )
 from .views import ApprovalSummary, ApprovalView
@@ -97,9 +96,10 @@ class ApprovalClient:
                 request or for one that has ended. Nothing was asked.
         """
         request = parse_request(request)
-        approval_id = id or f"approval-{uuid.uuid4().hex[:10]}"
-        if not approval_id.isprintable() or len(approval_id) > contract.MAX_ID_CHARS:
-            raise InvalidRequest("an id has 1 to 200 printable characters")
+        approval_id = f"approval-{uuid.uuid4().hex[:10]}" if id is None else id
+        fits = 0 < len(approval_id) <= contract.MAX_ID_CHARS and approval_id.isprintable()
+        if not fits or approval_id != approval_id.strip():
+            raise InvalidRequest("an id has 1 to 200 printable characters, no space at its ends")
         try:
             handle = await self.temporal.start_workflow(
                 contract.APPROVAL_WORKFLOW,
@@ -119,10 +119,11 @@ class ApprovalClient:
         except WorkflowAlreadyStartedError as error:
             raise InvalidRequest(f"the id {approval_id} was used before: choose another") from error
         description = await handle.describe()
-        summary = await reading.summary_of(self.temporal, description)
-        if summary.digest != request.digest:
-            raise InvalidRequest(f"the id {approval_id} waits for something else: choose another")
-        return summary
+        if description.workflow_type == contract.APPROVAL_WORKFLOW:
+            summary = await reading.summary_of(self.temporal, description)
+            if summary.digest == request.digest:
+                return summary
+        raise InvalidRequest(f"the id {approval_id} is used for something else: choose another")
 
     async def pending(
         self,
@@ -150,22 +151,31 @@ class ApprovalClient:
             checkpoint: only stopped by this policy rule.
             limit: at most this many.
         """
-        query = reading.pending_query(
-            queue=self._queue,
-            audience=audience,
-            reviewer=reviewer,
-            tool=tool,
-            run=run,
-            risk=risk,
-            requester=requester,
-            checkpoint=checkpoint,
+        filters = {
+            "audience": audience,
+            "reviewer": reviewer,
+            "tool": tool,
+            "run": run,
+            "risk": risk,
+            "requester": requester,
+            "checkpoint": checkpoint,
+        }
+        left = sys.maxsize if limit is None else limit
+        if left < 1:
+            return
+        executions = self.temporal.list_workflows(
+            reading.pending_query(queue=self._queue, **filters), page_size=min(left, 1_000)
         )
-        executions = self.temporal.list_workflows(query, limit=limit, page_size=1_000)
         async for execution in executions:
             try:
-                yield await reading.summary_of(self.temporal, execution)
+                summary = await reading.summary_of(self.temporal, execution)
             except InvalidRequest:
                 continue  # the workflow itself will refuse it; there is nothing to decide
+            if reading.fits(summary, **filters):
+                yield summary
+                left -= 1
+            if not left:
+                return
 
     async def get(self, id: str) -> ApprovalView:
         """The whole record of a request, pending or ended.
@@ -178,6 +188,8 @@ class ApprovalClient:
         """
         handle = await self._handle(id)
         description = await handle.describe()
+        if description.status == WorkflowExecutionStatus.FAILED:  # it was malformed
+            return await reading.stored_view(handle, description)
         try:
             view: ApprovalView = await handle.query(
                 contract.QUERY_VIEW,
@@ -245,14 +257,7 @@ class ApprovalClient:
             )
         except pydantic.ValidationError as error:
             raise InvalidRequest(one_line(error)) from error
-        try:
-            return await self._update(handle, decision)
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from error
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
-                raise await self._closed(handle) from error
-            raise
+        return await deliver(handle, decision, self._answer_timeout)
 
     async def wait(self, id: str, timeout: timedelta | None = None) -> Outcome:
         """Wait until a request has ended, for as long as it takes or at most ``timeout``.
@@ -270,29 +275,6 @@ class ApprovalClient:
 
     async def _handle(self, id: str) -> WorkflowHandle[Any, Any]:
         return self.temporal.get_workflow_handle(await resolve(self.temporal, id))
-
-    async def _update(self, handle: WorkflowHandle[Any, Any], decision: Decision) -> Receipt:
-        try:
-            async with asyncio.timeout(self._answer_timeout.total_seconds()):
-                receipt: Receipt = await handle.execute_update(
-                    contract.UPDATE_DECIDE,
-                    decision,
-                    id=decision.decision_id,
-                    result_type=Receipt,
-                )
-                return receipt
-        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            pass
-        except RPCError as error:
-            if error.status != RPCStatusCode.RESOURCE_EXHAUSTED:  # ten updates are under way
-                raise
-        await handle.signal(contract.SIGNAL_DECIDE, decision)
-        return Receipt(approval_id=handle.id, status="pending", decision_id=decision.decision_id)
-
-    async def _closed(self, handle: WorkflowHandle[Any, Any]) -> AlreadyDecided:
-        view = await reading.stored_view(handle, await handle.describe())
-        reason = rules.closed(view.status, view.decision)
-        return AlreadyDecided(f"{handle.id} is {reason}", view.status, view.decision)
 
     async def _outcome(self, handle: WorkflowHandle[Any, Any]) -> Outcome:
         while True:
@@ -316,13 +298,3 @@ def parse_request(request: ApprovalRequest | str) -> ApprovalRequest:
         return ApprovalRequest(action=request)
     except pydantic.ValidationError as error:
         raise InvalidRequest(one_line(error)) from error
-
-
-def _refusal(error: WorkflowUpdateFailedError) -> Refused:
-    cause = error.cause
-    if not isinstance(cause, ApplicationError):
-        return Refused(str(cause))
-    if cause.type == contract.ERROR_ALREADY_DECIDED:
-        status, decision = cause.details
-        return AlreadyDecided(cause.message, status, decision and Recorded.model_validate(decision))
-    return Refused(cause.message)

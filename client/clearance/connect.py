@@ -11,6 +11,7 @@ from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfigProfile
 
 from .errors import CannotConnect
+from .text import one_line
 
 DEFAULT_ADDRESS = "localhost:7233"
 
@@ -24,7 +25,8 @@ def load_settings(default_address: str = DEFAULT_ADDRESS) -> dict[str, Any]:
     try:
         found = ClientConfigProfile.load().to_client_connect_config()
     except RuntimeError as error:
-        raise CannotConnect(f"the Temporal configuration can't be read: {error}") from error
+        said = one_line(str(error))  # a TOML error draws where it is, over several lines
+        raise CannotConnect(f"the Temporal configuration can't be read: {said}") from error
     return {"target_host": default_address, **found}
 
 
@@ -57,7 +59,7 @@ async def connect(
             return client
     except temporalio.service.RPCError as error:
         raise CannotConnect(f"Temporal at {address} refused: {error.message}") from error
-    except (RuntimeError, TimeoutError) as error:
+    except (RuntimeError, TimeoutError, ValueError) as error:  # ValueError: no address at all
         raise CannotConnect(
             f"cannot reach Temporal at {address}: start one with `clearance up`, "
             "or set TEMPORAL_ADDRESS"

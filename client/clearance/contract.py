@@ -49,10 +49,16 @@ ERROR_ALREADY_DECIDED: Final = "AlreadyDecided"
 MAX_ACTION_CHARS: Final = 500
 MAX_DETAILS_BYTES: Final = 64 * 1024
 MAX_ARGUMENTS_BYTES: Final = 256 * 1024
+MAX_ARGUMENTS_DEPTH: Final = 100
+"""Lists and objects inside one another. The converter of a worker gives up at 200, envelope included."""
+
 MAX_PROMPT_BYTES: Final = 100 * 1024
 MAX_REASON_CHARS: Final = 4_000
 MAX_NAME_CHARS: Final = 200
 """Reviewers, requesters, tools, audiences. Search attribute values allow 255."""
+
+MAX_INDEXED_BYTES: Final = 2048
+"""Of one search attribute as ASCII JSON, the most that Temporal takes: a whole audience, or a tool."""
 
 MAX_ID_CHARS: Final = 200
 MAX_AUDIENCE: Final = 50

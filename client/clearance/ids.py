@@ -21,19 +21,22 @@ async def resolve(
     or end with ``typed``.
 
     Raises:
-        InvalidRequest: empty or over 200 characters.
+        InvalidRequest: empty, over 200 characters, or bytes that are no text.
         Ambiguous: several fit; the text lists them.
         NotFound: none fits; the text lists the nearest.
     """
     typed = typed.strip()
     if not typed or len(typed) > contract.MAX_ID_CHARS:
         raise InvalidRequest("an id has 1 to 200 characters: `clearance pending` lists them")
+    if any("\ud800" <= c <= "\udfff" for c in typed):  # bytes of a command line that are no text
+        raise InvalidRequest("an id is text in UTF-8: `clearance pending` lists them")
     if await _is_of_type(client, typed, workflow_type):
         return typed
     everything: list[str] = []
     for running in (True, False):
         ids = await _ids(client, workflow_type, running=running)
-        found = [id for id in ids if id.startswith(typed) or id.endswith(typed)]
+        # Once each: a parent that was reset asks again under the same id.
+        found = list(dict.fromkeys(id for id in ids if id.startswith(typed) or id.endswith(typed)))
         if len(found) == 1:
             return found[0]
         if found:

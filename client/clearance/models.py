@@ -22,8 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from . import contract
-from .text import control_characters
+from . import contract, text
 
 Status = Literal["pending", "approved", "rejected", "expired", "withdrawn"]
 """``pending`` until one of the others, which are final."""
@@ -32,6 +31,9 @@ Risk = Literal["low", "medium", "high", "critical"]
 
 Channel = Literal["signal", "client", "cli", "inbox", "api", "link", "timer", "engine"]
 """How an event reached the request. ``signal`` is the bare ``approve(bool)``, which names nobody."""
+
+
+_SHOWN_ERRORS = 5
 
 
 def canonical_json(value: JsonValue) -> str:
@@ -44,10 +46,16 @@ def canonical_json(value: JsonValue) -> str:
     )
 
 
-def _printable(text: str) -> str:
-    if bad := control_characters(text):
+def _printable(name: str) -> str:
+    if bad := text.control_characters(name):
         raise ValueError(f"contains the control character {bad[0]!r}: remove it")
-    return text
+    return name
+
+
+def _depth(value: JsonValue) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
 Name = Annotated[
@@ -108,19 +116,41 @@ class ApprovalRequest(BaseModel):
                 f"details are {size:,} bytes, at most {contract.MAX_DETAILS_BYTES:,}: "
                 "shorten them, or link to the document"
             )
-        if (size := len(canonical_json(self.arguments).encode())) > contract.MAX_ARGUMENTS_BYTES:
+        try:
+            size = len(canonical_json(self.arguments).encode())
+        except ValueError as error:
+            raise ValueError(f"arguments are not JSON: {error}") from error
+        if size > contract.MAX_ARGUMENTS_BYTES:
             raise ValueError(
                 f"arguments are {size:,} bytes of JSON, at most "
                 f"{contract.MAX_ARGUMENTS_BYTES:,}: pass a reference to the data instead"
             )
-        if len(self.audience) > contract.MAX_AUDIENCE:
-            raise ValueError(f"audience has {len(self.audience)} names, at most 50")
-        if groups := [name for name in self.audience if name.startswith("group:")]:
-            raise ValueError(f"{groups[0]} is a group, which nobody can resolve: name people")
+        if (depth := _depth(self.arguments)) > contract.MAX_ARGUMENTS_DEPTH:
+            raise ValueError(
+                f"arguments are nested {depth} deep, at most {contract.MAX_ARGUMENTS_DEPTH}: "
+                "flatten them"
+            )
         if self.expires_in is not None and not (
             timedelta(0) < self.expires_in <= contract.MAX_EXPIRY
         ):
             raise ValueError("expires_in must be longer than nothing and at most 5 years")
+        return self
+
+    @model_validator(mode="after")
+    def _names_people_that_fit(self) -> Self:
+        if len(self.audience) > contract.MAX_AUDIENCE:
+            raise ValueError(f"audience has {len(self.audience)} names, at most 50")
+        if groups := [name for name in self.audience if name.casefold().startswith("group:")]:
+            raise ValueError(f"{groups[0]} is a group, which nobody can resolve: name people")
+        # Temporal would refuse to start the request; inside a workflow that fails its task, again
+        # and again, and nobody sees why.
+        for field in ("tool", "requester", "checkpoint", "audience"):
+            size = len(json.dumps(getattr(self, field), separators=(",", ":")))
+            if size > contract.MAX_INDEXED_BYTES:
+                raise ValueError(
+                    f"{field} takes {size:,} bytes of Temporal's index, at most "
+                    f"{contract.MAX_INDEXED_BYTES:,}: name fewer, or more shortly"
+                )
         return self
 
     @property
@@ -204,7 +234,7 @@ class Outcome(BaseModel):
     @model_validator(mode="after")
     def _approval_needs_a_decision(self) -> Self:
         verdict = None if self.decision is None else self.decision.approved
-        if self.status in ("approved", "rejected") and verdict is not (self.status == "approved"):
+        if verdict is not {"approved": True, "rejected": False}.get(self.status):
             raise ValueError(f"the status is {self.status} but the decision says otherwise")
         return self
 
@@ -242,10 +272,16 @@ class Receipt(BaseModel):
 
 
 def one_line(error: Any) -> str:
-    """A pydantic ``ValidationError`` as one line that says which field and what is wrong."""
+    """A pydantic ``ValidationError`` as one line that says which fields and what is wrong.
+
+    Its length has a limit: a stranger's field names, of any length, end up in records through it.
+    """
+    items = error.errors(include_url=False, include_input=False)
     parts = []
-    for item in error.errors(include_url=False, include_input=False):
-        where = ".".join(str(part) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
+    for item in items[:_SHOWN_ERRORS]:
+        where = text.one_line(".".join(str(part) for part in item["loc"]), 80)
+        message = text.one_line(item["msg"].removeprefix("Value error, "), 300)
         parts.append(f"{where}: {message}" if where else message)
+    if more := len(items) - len(parts):
+        parts.append(f"and {more} more")
     return "; ".join(parts)

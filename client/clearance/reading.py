@@ -1,8 +1,7 @@
 """From Temporal's executions to what readers see; and the visibility queries behind every list."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
-import pydantic
 import temporalio.client
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHandle
 
@@ -15,9 +14,18 @@ PENDING = f"WorkflowType = '{contract.APPROVAL_WORKFLOW}' AND ExecutionStatus = 
 """Everything that waits. The status attribute alone would list requests of ended parents too."""
 
 
+_UNFINDABLE = frozenset("\\'\"")
+"""The server compares these with an escape before them, so that some values with one never match
+(and some fail, in a list of names on SQLite). Such values are left to ``fits``."""
+
+
+_UNREADABLE = (KeyError, RuntimeError, ValueError)
+"""What a converter raises on what it doesn't know, and pydantic on what is no such model."""
+
+
 def quoted(value: str) -> str:
     """A string literal of the visibility query language."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return "'" + value.replace("'", "''") + "'"
 
 
 def pending_query(
@@ -38,19 +46,56 @@ def pending_query(
     """
     parts = [PENDING, f"TaskQueue = {quoted(queue)}"]
     equal = (
-        (attributes.AUDIENCE, audience),
+        (attributes.AUDIENCE, audience and audience.casefold()),
         (attributes.TOOL, tool),
         (attributes.RISK, risk),
         (attributes.REQUESTER, requester),
         (attributes.CHECKPOINT, checkpoint),
     )
-    parts += [f"{key.name} = {quoted(value)}" for key, value in equal if value]
-    if reviewer:
+    parts += [f"{key.name} = {quoted(value)}" for key, value in equal if _findable(value)]
+    if _findable(reviewer):
         name = attributes.AUDIENCE.name
-        parts.append(f"({name} IS NULL OR {name} = {quoted(reviewer)})")
-    if run:
+        parts.append(f"({name} IS NULL OR {name} = {quoted(reviewer.casefold())})")
+    if _findable(run):
         parts.append(f"WorkflowId STARTS_WITH {quoted(run + '.')}")
     return " AND ".join(parts)
+
+
+def _findable(value: str | None) -> TypeGuard[str]:
+    return bool(value) and _UNFINDABLE.isdisjoint(value or "")
+
+
+def fits(
+    listed: ApprovalSummary,
+    *,
+    audience: str | None = None,
+    reviewer: str | None = None,
+    tool: str | None = None,
+    run: str | None = None,
+    risk: str | None = None,
+    requester: str | None = None,
+    checkpoint: str | None = None,
+) -> bool:
+    """Whether a listed request is what was asked for; the query alone may find more."""
+    names = [name.casefold() for name in listed.audience]
+    equal = (
+        (tool, listed.tool),
+        (risk, listed.risk),
+        (requester, listed.requester),
+        (checkpoint, listed.checkpoint),
+    )
+    return (
+        all(not asked or asked == has for asked, has in equal)
+        and (not audience or audience.casefold() in names)
+        and (not reviewer or not names or reviewer.casefold() in names)
+        and (not run or _is_child(listed.id, run))
+    )
+
+
+def _is_child(id: str, run: str) -> bool:
+    """``run.7`` is; ``run.7.1`` is of the run called ``run.7``."""
+    parent, _, sequence = id.rpartition(".")
+    return parent == run and sequence.isdecimal()
 
 
 def status_of(execution: WorkflowExecution) -> Status:
@@ -71,19 +116,18 @@ async def summary_of(client: Client, execution: WorkflowExecution) -> ApprovalSu
     Raises:
         InvalidRequest: the request itself is malformed; no worker has refused it yet.
     """
-    memo = await execution.memo()
-    shown: dict[str, Any] | None = memo.get(contract.MEMO_APPROVAL)
-    if shown is None:
+    known = {
+        "id": execution.id,
+        "status": status_of(execution),
+        "requested_at": execution.start_time,
+    }
+    try:
+        memo = await execution.memo()
+        return ApprovalSummary.model_validate({**memo[contract.MEMO_APPROVAL], **known})
+    except (TypeError, *_UNREADABLE):  # none, or one that others wrote
         handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
-        shown = (await stored_request(handle)).memo()
-    return ApprovalSummary.model_validate(
-        {
-            **shown,
-            "id": execution.id,
-            "status": status_of(execution),
-            "requested_at": execution.start_time,
-        }
-    )
+        request = await stored_request(handle)
+        return ApprovalSummary.model_validate({**request.memo(), **known})
 
 
 async def stored_request(handle: WorkflowHandle[Any, Any]) -> ApprovalRequest:
@@ -94,13 +138,13 @@ async def stored_request(handle: WorkflowHandle[Any, Any]) -> ApprovalRequest:
     """
     async for event in handle.fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
-        values = await handle._client.data_converter.decode(payloads)
-        plain = values[0] if values else None
         try:
+            values = await handle._client.data_converter.decode(payloads)
+            plain = values[0] if values else None
             return ApprovalRequest.model_validate(
                 {"action": plain} if isinstance(plain, str) else plain
             )
-        except pydantic.ValidationError as error:
+        except _UNREADABLE as error:
             raise InvalidRequest(f"{handle.id} is no valid request") from error
     raise InvalidRequest(f"{handle.id} has no history")
 

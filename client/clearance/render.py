@@ -49,9 +49,10 @@ def arguments(request: ApprovalRequest) -> list[tuple[str, str]]:
     shown = []
     for name, value in request.arguments.items():
         text = json.dumps(value, ensure_ascii=False)
-        if is_block(text) or (isinstance(value, str) and "\n" in value):
-            indented = json.dumps(value, ensure_ascii=False, indent=2)
-            text = value if isinstance(value, str) else indented
+        if isinstance(value, str):
+            text = value if is_block(visible(value)) else text
+        elif is_block(text):
+            text = json.dumps(value, ensure_ascii=False, indent=2)
         shown.append((one_line(name), visible(text)))
     return shown
 

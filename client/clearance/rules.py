@@ -4,6 +4,7 @@ Each returns None when the decision counts, else the reason it is refused, as a 
 person who decided. Whatever is not clearly allowed here is refused: the gate stays shut.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from .models import ApprovalRequest, Decision, Recorded, Status
@@ -37,7 +38,7 @@ def refuse_decision(
     if decision.digest != request.digest:
         return "the request changed since you read it: read it again, then decide"
     if request.audience and decision.reviewer.casefold() not in map(str.casefold, request.audience):
-        return f"{decision.reviewer} is not in the audience ({', '.join(request.audience)})"
+        return f"{decision.reviewer} is not in the audience ({_some(request.audience)})"
     return None
 
 
@@ -54,6 +55,17 @@ def refuse_bare_signal(
     return None
 
 
+def _some(names: Sequence[str]) -> str:
+    """The first five: a record may keep a thousand refusals, each with this text."""
+    return ", ".join(names[:5]) + (f" and {more} more" if (more := len(names) - 5) > 0 else "")
+
+
 def _kind(value: object) -> str:
-    names = {type(None): "null", str: "a string", int: "a number", float: "a number"}
+    names = {
+        type(None): "null",
+        bytes: "bytes",
+        str: "a string",
+        int: "a number",
+        float: "a number",
+    }
     return names.get(type(value), "an object" if isinstance(value, dict) else "a list of values")

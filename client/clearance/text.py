@@ -7,12 +7,20 @@ direction is shown as its code instead of being obeyed.
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters by name, with nothing to see
+_VARIANTS = ("\U000e0100", "\U000e01ef")  # no display shows them, and they can spell whole texts
 _JOINERS = "\u200c\u200d"  # needed by emoji and by several scripts
 
 
 def control_characters(text: str) -> list[str]:
-    """The characters of ``text`` that are instructions to a display rather than signs, in order."""
-    return [c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+    """The characters of ``text`` that are instructions to a display or invisible, in order."""
+    return [
+        c
+        for c in text
+        if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        or c in _BLANKS
+        or _VARIANTS[0] <= c <= _VARIANTS[1]
+    ]
 
 
 def visible(text: str) -> str:

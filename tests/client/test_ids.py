@@ -1,0 +1,253 @@
+"""What a person types or chooses for an id, against everything else that lives on the server."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+import pytest
+from temporalio.client import Client
+
+from clearance import Ambiguous, ApprovalClient, ClearanceError, InvalidRequest, NotFound
+from clearance.contract import AGENT_WORKFLOW, APPROVAL_WORKFLOW
+from clearance.ids import resolve
+from tests.support import eventually, unique
+
+
+async def are_listed(temporal: Client, ids: Sequence[str], how: str) -> bool:
+    """Whether the listing knows all of them as they are now."""
+    for id in ids:
+        query = f"WorkflowId = '{id}' AND ExecutionStatus {how} 'Running'"
+        if not (await temporal.count_workflows(query)).count:
+            return False
+    return True
+
+
+async def pending(approvals: ApprovalClient, *ids: str) -> None:
+    for id in ids:
+        await approvals.request("Deploy", id=id)
+    await eventually(partial(are_listed, approvals.temporal, ids, "="))
+
+
+async def ended(approvals: ApprovalClient, *ids: str) -> None:
+    await pending(approvals, *ids)
+    for id in ids:
+        await approvals.temporal.get_workflow_handle(id).terminate()
+    await eventually(partial(are_listed, approvals.temporal, ids, "!="))
+
+
+async def test_a_whole_id_is_found_before_it_is_listed(approvals: ApprovalClient) -> None:
+    asked = await approvals.request("Deploy", id=unique("whole"))
+
+    assert await resolve(approvals.temporal, asked.id) == asked.id
+    assert await resolve(approvals.temporal, f"  {asked.id}\n") == asked.id
+
+
+async def test_a_whole_id_wins_over_those_that_begin_or_end_with_it(
+    approvals: ApprovalClient,
+) -> None:
+    id = unique("whole")
+    await pending(approvals, id, f"{id}.1", f"x-{id}")
+
+    assert await resolve(approvals.temporal, id) == id
+
+
+async def test_a_beginning_or_an_end_that_fits_one_is_enough(approvals: ApprovalClient) -> None:
+    head, tail = unique("head"), unique("tail")
+    id = f"{head}-{tail}"
+    await pending(approvals, id)
+
+    assert await resolve(approvals.temporal, head) == id
+    assert await resolve(approvals.temporal, tail) == id
+    assert (await approvals.request("Deploy", id=id)).id == id
+
+
+async def test_the_middle_of_an_id_is_not_enough(approvals: ApprovalClient) -> None:
+    middle = unique("middle")
+    await pending(approvals, f"a-{middle}-z")
+
+    with pytest.raises(NotFound):
+        await resolve(approvals.temporal, middle)
+
+
+async def test_several_that_fit_are_listed(approvals: ApprovalClient) -> None:
+    head = unique("many")
+    ids = {f"{head}.{number}" for number in range(1, 13)}
+    await pending(approvals, *ids)
+
+    with pytest.raises(Ambiguous) as caught:
+        await resolve(approvals.temporal, head)
+
+    assert set(caught.value.candidates) == ids
+    text = str(caught.value)
+    assert text.startswith(f"'{head}' fits 12 ids: {head}.")
+    assert text.endswith(" …. Type more of it")
+    assert sum(id in text for id in caught.value.candidates[:10]) == 10
+    assert "\n" not in text
+
+
+async def test_a_beginning_of_one_and_an_end_of_another_is_ambiguous(
+    approvals: ApprovalClient,
+) -> None:
+    word = unique("word")
+    await pending(approvals, f"{word}-b", f"a-{word}")
+
+    with pytest.raises(Ambiguous) as caught:
+        await resolve(approvals.temporal, word)
+
+    assert set(caught.value.candidates) == {f"{word}-b", f"a-{word}"}
+
+
+async def test_what_is_pending_wins_over_what_has_ended(approvals: ApprovalClient) -> None:
+    head = unique("again")
+    await ended(approvals, f"{head}.1", f"{head}.2")
+    with pytest.raises(Ambiguous):
+        await resolve(approvals.temporal, head)
+
+    await pending(approvals, f"{head}.3")
+
+    assert await resolve(approvals.temporal, head) == f"{head}.3"
+    assert await resolve(approvals.temporal, f"{head}.1") == f"{head}.1"
+
+
+async def test_an_end_that_fits_one_ended_request_finds_it(approvals: ApprovalClient) -> None:
+    tail = unique("ended")
+    await ended(approvals, f"x-{tail}")
+
+    assert await resolve(approvals.temporal, tail) == f"x-{tail}"
+
+
+async def test_an_id_that_was_asked_again_is_one_candidate(approvals: ApprovalClient) -> None:
+    """A parent that was reset asks under the same id; the list has the replaced request too."""
+    head = unique("reset")
+    for _ in range(2):
+        handle = await approvals.temporal.start_workflow(
+            APPROVAL_WORKFLOW, "Deploy", id=f"{head}.1", task_queue=unique("nobody")
+        )
+        await handle.terminate()
+    query = f"WorkflowId = '{head}.1' AND ExecutionStatus != 'Running'"
+
+    async def both_listed() -> bool:
+        return (await approvals.temporal.count_workflows(query)).count == 2
+
+    await eventually(both_listed)
+
+    assert await resolve(approvals.temporal, head) == f"{head}.1"
+
+
+async def test_an_unknown_id_is_told_with_the_nearest(approvals: ApprovalClient) -> None:
+    id = unique("payroll-november")
+    await pending(approvals, id)
+    typed = f"{id[:8]}X{id[9:]}"
+
+    with pytest.raises(NotFound) as caught:
+        await resolve(approvals.temporal, typed)
+
+    assert caught.value.nearest[0] == id
+    assert str(caught.value).startswith(f"nothing has the id '{typed}'; nearest: {id}")
+
+
+async def test_an_id_like_no_other_is_told_where_to_look(approvals: ApprovalClient) -> None:
+    with pytest.raises(NotFound) as caught:
+        await resolve(approvals.temporal, "§§§§§§§§")
+
+    assert caught.value.nearest == ()
+    assert (
+        str(caught.value) == "nothing has the id '§§§§§§§§'; `clearance pending` lists what waits"
+    )
+
+
+@pytest.mark.parametrize("odd", ["'", "\\", '"', "' OR '1'='1", "%", "a b", "😀"])
+async def test_odd_characters_in_an_id_are_only_characters(
+    approvals: ApprovalClient, odd: str
+) -> None:
+    head, tail = unique("odd"), unique("end")
+    id = f"{head}{odd}{tail}"
+    await approvals.request("Deploy", id=id)
+
+    async def found() -> bool:
+        return id in [waiting.id async for waiting in approvals.pending()]
+
+    await eventually(found)
+
+    assert await resolve(approvals.temporal, id) == id
+    assert await resolve(approvals.temporal, f"{head}{odd}") == id
+    assert await resolve(approvals.temporal, f"{odd}{tail}") == id
+    with pytest.raises(NotFound):
+        await resolve(approvals.temporal, f"{unique('none')}{odd}")
+
+
+async def test_a_workflow_of_another_type_is_not_taken_for_an_approval(
+    approvals: ApprovalClient,
+) -> None:
+    id = unique("other")
+    await approvals.temporal.start_workflow(AGENT_WORKFLOW, id=id, task_queue=unique("nobody"))
+
+    with pytest.raises(NotFound):
+        await approvals.get(id)
+    assert await resolve(approvals.temporal, id, workflow_type=AGENT_WORKFLOW) == id
+
+    await pending(approvals, f"{id}.1")
+    assert await resolve(approvals.temporal, id) == f"{id}.1"
+
+
+@pytest.mark.parametrize("typed", ["", "  \n", "x" * 201, "\udcff"])
+async def test_what_can_be_no_id_is_refused_without_asking_the_server(
+    approvals: ApprovalClient, typed: str
+) -> None:
+    with pytest.raises(InvalidRequest, match="an id "):
+        await approvals.get(typed)
+
+
+async def test_the_longest_id_works(approvals: ApprovalClient) -> None:
+    id = unique("long").ljust(200, "ü")
+    await approvals.request("Deploy", id=id)
+
+    assert (await approvals.request("Deploy", id=id)).id == await resolve(approvals.temporal, id)
+
+
+async def test_an_error_about_an_id_is_caught_with_all_others(approvals: ApprovalClient) -> None:
+    with pytest.raises(ClearanceError):
+        await approvals.approve(unique("nothing"), reviewer="ada")
+
+
+async def test_asking_again_under_the_same_id_is_asking_once(approvals: ApprovalClient) -> None:
+    id = unique("once")
+
+    first = await approvals.request("Deploy", id=id)
+    again, and_again = await asyncio.gather(*(approvals.request("Deploy", id=id) for _ in range(2)))
+
+    assert first == again == and_again
+
+
+async def test_an_id_that_waits_for_something_else_is_refused(approvals: ApprovalClient) -> None:
+    asked = await approvals.request("Deploy")
+
+    with pytest.raises(InvalidRequest) as caught:
+        await approvals.request("Roll back", id=asked.id)
+
+    assert str(caught.value) == f"the id {asked.id} is used for something else: choose another"
+    assert await approvals.request("Deploy", id=asked.id) == asked
+
+
+async def test_an_id_of_a_workflow_of_another_type_is_refused(approvals: ApprovalClient) -> None:
+    id = unique("other")
+    await approvals.temporal.start_workflow("Other", "Deploy", id=id, task_queue=unique("nobody"))
+
+    with pytest.raises(InvalidRequest, match="is used for something else"):
+        await approvals.request("Deploy", id=id)
+
+
+async def test_an_id_of_a_request_that_has_ended_is_refused(approvals: ApprovalClient) -> None:
+    asked = await approvals.request("Deploy")
+    await approvals.temporal.get_workflow_handle(asked.id).terminate()
+
+    with pytest.raises(InvalidRequest) as caught:
+        await approvals.request("Deploy", id=asked.id)
+
+    assert str(caught.value) == f"the id {asked.id} was used before: choose another"
+
+
+@pytest.mark.parametrize("id", ["", " ", " a", "a ", "a\nb", "a\x1b", "\ud800", "x" * 201])
+async def test_an_impossible_id_is_refused(approvals: ApprovalClient, id: str) -> None:
+    with pytest.raises(InvalidRequest, match="an id has 1 to 200 printable characters"):
+        await approvals.request("Deploy", id=id)

@@ -1,0 +1,262 @@
+"""Record golden histories: ``python -m tests.record_histories``.
+
+Each is one workflow as the current code runs it on a real server, pending or finished, in
+``tests/histories/<workflow>-<case>.json``. ``test_replay`` runs all of them through the code of the
+day. Record a new case when a workflow learns something new; a history that exists stays as it is
+for as long as a workflow recorded like it may still be open, so recording skips what is there.
+"""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.openai_agents.testing import TestModelProvider
+
+import worker
+from clearance import ApprovalClient, ApprovalRequest, Refused
+from clearance.runs import AgentRun, start_run
+from cli import embedded
+from cli.settings import Settings
+
+from .raw import Handle, decision, is_taken
+from .support import PlayedModel, call, eventually, says
+
+FOLDER = Path(__file__).parent / "histories"
+
+ADA = "ada@example.com"
+WIRE = ApprovalRequest(
+    action="Wire 42.00 to ACME",
+    details="Invoice 77",
+    tool="wire_money",
+    arguments={"cents": 4_200, "to": "ACME"},
+    audience=(ADA,),
+    risk="high",
+)
+
+Record = Callable[["Studio"], Awaitable[Handle]]
+CASES: dict[str, Record] = {}
+
+
+def case(record: Record) -> Record:
+    """Name the file after the function: ``approval_expired`` becomes ``approval-expired``."""
+    CASES[record.__name__.replace("_", "-")] = record
+    return record
+
+
+class Studio:
+    """What the cases work with."""
+
+    def __init__(self, settings: Settings, client: Client, model: PlayedModel) -> None:
+        self.settings = settings
+        self.client = client
+        self.approvals = ApprovalClient(client, task_queue=settings.approvals_queue)
+        self._model = model
+
+    async def ask(self, request: ApprovalRequest | str, id: str) -> Handle:
+        """A request that the worker has taken."""
+        await self.approvals.request(request, id=id)
+        handle = self.client.get_workflow_handle(id)
+        await eventually(lambda: is_taken(handle))
+        return handle
+
+    async def run(self, agent: str, id: str, *turns: Any) -> Handle:
+        """A run of an agent on a model that plays these turns."""
+        self._model.turns = list(turns)
+        run = AgentRun(agent=agent, prompt="Do it", approvals_queue=self.settings.approvals_queue)
+        return await start_run(self.client, run, id=id, task_queue=self.settings.agents_queue)
+
+    async def decide(self, id: str, approved: bool, reason: str = "") -> None:
+        """Decide a request once it is there."""
+
+        async def listed() -> bool:
+            return id in [one.id async for one in self.approvals.pending()]
+
+        await eventually(listed)
+        await self.approvals.decide(id, approved=approved, reviewer=ADA, reason=reason)
+
+
+@case
+async def approval_pending(studio: Studio) -> Handle:
+    return await studio.ask(WIRE, "approval-pending")
+
+
+@case
+async def approval_approved_by_update(studio: Studio) -> Handle:
+    handle = await studio.ask(WIRE, "approval-approved-by-update")
+    await studio.approvals.approve(handle.id, reviewer=ADA, reason="Fine")
+    return handle
+
+
+@case
+async def approval_rejected_by_stored_signal(studio: Studio) -> Handle:
+    handle = await studio.ask(WIRE, "approval-rejected-by-stored-signal")
+    await handle.signal("record_decision", decision(WIRE, approved=False, reason="Not ours"))
+    return handle
+
+
+@case
+async def approval_approved_by_bare_signal(studio: Studio) -> Handle:
+    handle = await studio.ask("Deploy?", "approval-approved-by-bare-signal")
+    await handle.signal("approve", True)
+    return handle
+
+
+@case
+async def approval_expired(studio: Studio) -> Handle:
+    soon = WIRE.model_copy(update={"expires_in": timedelta(milliseconds=500)})
+    return await studio.ask(soon, "approval-expired")
+
+
+@case
+async def approval_withdrawn_by_cancel(studio: Studio) -> Handle:
+    handle = await studio.ask(WIRE, "approval-withdrawn-by-cancel")
+    await handle.cancel()
+    return handle
+
+
+async def _refused(studio: Studio, id: str) -> Handle:
+    handle = await studio.ask(WIRE, id)
+    for malformed in (True, "rejected", {"ok": False}, None):
+        await handle.signal("approve", malformed)
+    await handle.signal("record_decision", decision("Something else?"))
+    try:
+        await studio.approvals.approve(handle.id, reviewer="bob@example.com")
+    except Refused:
+        return handle
+    raise AssertionError("bob is not in the audience")
+
+
+@case
+async def approval_refused_attempts_pending(studio: Studio) -> Handle:
+    return await _refused(studio, "approval-refused-attempts-pending")
+
+
+@case
+async def approval_refused_attempts_approved(studio: Studio) -> Handle:
+    handle = await _refused(studio, "approval-refused-attempts-approved")
+    await studio.approvals.approve(handle.id, reviewer=ADA)
+    return handle
+
+
+@case
+async def approval_bare_string(studio: Studio) -> Handle:
+    handle = await studio.client.start_workflow(
+        "ApprovalWorkflow",
+        "Deploy?",
+        id="approval-bare-string",
+        task_queue=studio.settings.approvals_queue,
+    )
+    await eventually(lambda: is_taken(handle))
+    await handle.signal("approve", False)
+    return handle
+
+
+@case
+async def agent_pending(studio: Studio) -> Handle:
+    handle = await studio.run("assistant", "agent-pending", [asks("Wire the money")])
+    await eventually(lambda: waits_for(handle, 1))
+    return handle
+
+
+@case
+async def agent_approved(studio: Studio) -> Handle:
+    handle = await studio.run(
+        "assistant", "agent-approved", [asks("Wire the money")], [says("Wired")]
+    )
+    await studio.decide("agent-approved.1", True)
+    return handle
+
+
+@case
+async def agent_rejected(studio: Studio) -> Handle:
+    handle = await studio.run(
+        "assistant", "agent-rejected", [asks("Wire the money")], [says("Not wired")]
+    )
+    await studio.decide("agent-rejected.1", False, "Wrong account")
+    return handle
+
+
+@case
+async def agent_two_parallel(studio: Studio) -> Handle:
+    handle = await studio.run(
+        "assistant",
+        "agent-two-parallel",
+        [asks("First", "call_1"), asks("Second", "call_2")],
+        [says("Half of it")],
+    )
+    await studio.decide("agent-two-parallel.2", True)
+    await studio.decide("agent-two-parallel.1", False)
+    return handle
+
+
+@case
+async def agent_gated_tool(studio: Studio) -> Handle:
+    handle = await studio.run(
+        "refund",
+        "agent-gated-tool",
+        [call("look_up_order", json.dumps({"order_id": "A-1001"}))],
+        [call("issue_refund", json.dumps({"order_id": "A-1001", "cents": 100}), "call_2")],
+        [says("Refunded")],
+    )
+    await studio.decide("agent-gated-tool.1", True)
+    return handle
+
+
+def asks(action: str, call_id: str = "call_1") -> Any:
+    return call("wait_for_confirmation", json.dumps({"action": action}), call_id)
+
+
+async def waits_for(run: Handle, count: int) -> bool:
+    return len(await run.query("pending_approvals")) == count
+
+
+def plain(history: Any) -> Any:
+    """Without what differs between machines: who worked on it, and paths in stack traces."""
+    if isinstance(history, list):
+        return [plain(one) for one in history]
+    if not isinstance(history, dict):
+        return history
+    return {
+        key: "" if key in ("identity", "stackTrace") else plain(value)
+        for key, value in history.items()
+    }
+
+
+async def record(studio: Studio, name: str) -> str:
+    """One case into its file; returns the file's text."""
+    handle = await CASES[name](studio)
+    if name.endswith("-cancel"):
+        with suppress(WorkflowFailureError):
+            await handle.result()
+    elif not name.endswith("-pending"):
+        await handle.result()
+    history = plain((await handle.fetch_history()).to_json_dict())
+    text = json.dumps(history, indent=1, sort_keys=True) + "\n"
+    (FOLDER / f"{name}.json").write_text(text)
+    return text
+
+
+async def main() -> None:
+    """Record what isn't recorded yet."""
+    model = PlayedModel()
+    missing = [name for name in CASES if not (FOLDER / f"{name}.json").exists()]
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(state=Path(folder))
+        async with embedded.server(settings.state, in_memory=True, ports=(0, 0)) as server:
+            connection = {"target_host": server.address}
+            provider = TestModelProvider(model)
+            async with worker.running(settings, connection, model_provider=provider) as serving:
+                studio = Studio(settings, serving.client, model)
+                for name in missing:
+                    text = await record(studio, name)
+                    print(f"{name}: {len(text) / 1024:.0f} KB")  # noqa: T201
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

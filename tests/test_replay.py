@@ -1,0 +1,139 @@
+"""Workflows that were recorded once, pending and finished, run through the code of today."""
+
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.openai_agents import OpenAIAgentsPlugin
+from temporalio.openai_agents.testing import TestModelProvider
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+import workflows.agent
+import workflows.approval
+from activities.model import CALL
+from tools import registry
+
+from .raw import RUNS_LEFT_OPEN, collect_open_runs
+from .record_histories import CASES, FOLDER
+from .support import PlayedModel
+
+pytestmark = RUNS_LEFT_OPEN
+
+FILES = sorted(FOLDER.glob("*.json"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    collect_open_runs()
+
+
+def read(file: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(file.stem, json.loads(file.read_text()))
+
+
+def replayer(file: Path, workflow: Any = None) -> Replayer:
+    """With the converters of the worker that serves such a workflow."""
+    if file.stem.startswith("approval-"):
+        return Replayer(
+            workflows=[workflow or workflows.approval.ApprovalWorkflow],
+            data_converter=pydantic_data_converter,
+        )
+    registry.load(["tools.samples"])
+    plugin = OpenAIAgentsPlugin(
+        model_params=CALL,
+        model_provider=TestModelProvider(PlayedModel()),
+        add_temporal_spans=False,
+    )
+    return Replayer(workflows=[workflow or workflows.agent.AgentWorkflow], plugins=[plugin])
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+async def test_a_recorded_workflow_replays_with_the_code_of_today(file: Path) -> None:
+    result = await replayer(file).replay_workflow(read(file))
+
+    assert result.replay_failure is None
+
+
+def test_every_case_is_recorded_and_every_history_is_one_event_at_least() -> None:
+    assert {file.stem for file in FILES} >= set(CASES)
+    for file in FILES:
+        assert read(file).events
+
+
+CHANGES = {
+    "waits for the handlers no longer than a timer": (
+        workflows.approval,
+        "        await workflow.wait_condition(workflow.all_handlers_finished)\n",
+        "        await workflow.sleep(1)\n",
+        {"approval-approved-by-update", "approval-expired", "approval-bare-string"},
+    ),
+    "tells the lists no end": (
+        workflows.approval,
+        "        self._publish()\n",
+        "        pass\n",
+        {"approval-rejected-by-stored-signal", "approval-withdrawn-by-cancel"},
+    ),
+    "introduces nobody": (
+        workflows.approval,
+        "            self._introduce()\n",
+        "            pass\n",
+        {"approval-bare-string"},
+    ),
+    "forgets the deadline": (
+        workflows.approval,
+        ", timeout=timeout)",
+        ")",
+        {"approval-pending", "approval-refused-attempts-pending"},
+    ),
+    "takes a rest before the agent": (
+        workflows.agent,
+        "        try:\n            result = await Runner.run(",
+        "        await workflow.sleep(1)\n        try:\n            result = await Runner.run(",
+        {"agent-pending", "agent-approved", "agent-two-parallel"},
+    ),
+}
+
+
+@pytest.fixture
+def changed(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModuleType]:
+    """A copy of a workflow's module with one thing changed, importable like the original."""
+    module, old, new, _ = CHANGES[request.param]
+    source = inspect.getsource(module)
+    assert old in source
+    name = f"changed_{request.param.replace(' ', '_')}"
+    (tmp_path / f"{name}.py").write_text(source.replace(old, new))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module(name)
+    del sys.modules[name]
+
+
+@pytest.mark.parametrize("changed", CHANGES, indirect=True)
+async def test_a_changed_workflow_does_not_replay(
+    changed: ModuleType, request: pytest.FixtureRequest
+) -> None:
+    original, _, _, expected = CHANGES[request.node.callspec.params["changed"]]
+    workflow = changed.ApprovalWorkflow if original is workflows.approval else changed.AgentWorkflow
+    prefix = "approval-" if original is workflows.approval else "agent-"
+
+    caught = set()
+    for file in FILES:
+        if file.stem.startswith(prefix):
+            result = await replayer(file, workflow).replay_workflow(
+                read(file), raise_on_replay_failure=False
+            )
+            if isinstance(result.replay_failure, NondeterminismError):
+                caught.add(file.stem)
+
+    assert caught >= expected
