@@ -36,7 +36,12 @@ _SCRIPTS: dict[str, list[Step]] = {
         lambda _: ("list_stale_customers", {"before": "2020-01-01"}),
         lambda said: (
             "delete_records",
-            {"ids": [int(id) for id in re.findall(r"^(\d+):", said[0], re.MULTILINE)]},
+            {
+                "customers": [
+                    {"id": int(number), "name": name}
+                    for number, name in re.findall(r"^(\d+): (.*),", said[0], re.MULTILINE)
+                ]
+            },
         ),
     ],
     "wait_for_confirmation": [

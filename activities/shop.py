@@ -36,10 +36,17 @@ class Refund(BaseModel):
     idempotency_key: str
 
 
-class Deletion(BaseModel):
-    """Customer records to delete, by id."""
+class Customer(BaseModel):
+    """Who is meant: the id alone would tell a reviewer nothing."""
 
-    ids: list[int]
+    id: int
+    name: str
+
+
+class Deletion(BaseModel):
+    """Customer records to delete."""
+
+    customers: list[Customer]
     idempotency_key: str
 
 
@@ -101,7 +108,7 @@ class ShopActivities:
 
     @activity.defn
     def delete_records(self, deletion: Deletion) -> str:
-        """Delete customers by id, once."""
+        """Delete customers, once; only those whose id and name are both as given."""
         with self._connection() as db:
             known = db.execute(
                 "SELECT deleted FROM deletions WHERE idempotency_key = ?",
@@ -110,8 +117,9 @@ class ShopActivities:
             if known is None:
                 deleted = db.execute(
                     # As one value: SQLite takes no more than 32,766, and no number over 64 bits.
-                    "DELETE FROM customers WHERE id IN (SELECT value FROM json_each(?))",
-                    (json.dumps(deletion.ids),),
+                    "DELETE FROM customers WHERE (id, name) IN"
+                    " (SELECT value ->> 'id', value ->> 'name' FROM json_each(?))",
+                    (json.dumps([one.model_dump() for one in deletion.customers]),),
                 ).rowcount
                 db.execute(
                     "INSERT INTO deletions VALUES (?, ?)", (deletion.idempotency_key, deleted)

@@ -16,7 +16,7 @@ from aiosmtpd.smtp import SMTP, Envelope
 from temporalio.exceptions import ApplicationError
 
 from activities.mail import Email, MailActivities
-from activities.shop import Deletion, Refund, ShopActivities
+from activities.shop import Customer, Deletion, Refund, ShopActivities
 from cli.embedded import free_port
 
 MAIL = Email(
@@ -248,19 +248,26 @@ def test_refunds_at_the_same_moment_never_exceed_what_was_paid(shop: ShopActivit
 
 def test_a_deletion_is_done_once_however_often_it_is_run(shop: ShopActivities) -> None:
     assert len(shop.list_stale_customers("2020-01-01").splitlines()) == 3
-    deletion = Deletion(ids=[2, 3], idempotency_key="run-1.1")
+    charles, mary = (
+        Customer(id=2, name="Charles Babbage"),
+        Customer(id=3, name="Mary Somerville"),
+    )
+    deletion = Deletion(customers=[charles, mary], idempotency_key="run-1.1")
     assert {shop.delete_records(deletion) for _ in range(2)} == {"deleted 2 records"}
     assert shop.list_stale_customers("2020-01-01") == "5: Alan Turing, last seen 2017-06-23"
 
     # The key alone says that it was done, whatever comes with it.
-    assert shop.delete_records(deletion.model_copy(update={"ids": [5]})) == "deleted 2 records"
+    assert shop.delete_records(deletion.model_copy(update={"customers": []})) == (
+        "deleted 2 records"
+    )
     assert shop.list_stale_customers("2020-01-01") == "5: Alan Turing, last seen 2017-06-23"
 
 
-@pytest.mark.parametrize("ids", [[], [77], list(range(100, 40_000)), [10**30]])
+@pytest.mark.parametrize("ids", [[], [77], list(range(100, 40_000)), [10**30], [1, 2, 3, 4, 5]])
 def test_a_deletion_of_what_is_not_there_deletes_nothing(
     shop: ShopActivities, ids: list[int]
 ) -> None:
-    deletion = Deletion(ids=ids, idempotency_key="run-1.1")
+    nobody = [Customer(id=id, name="Nobody") for id in ids]
+    deletion = Deletion(customers=nobody, idempotency_key="run-1.1")
     assert shop.delete_records(deletion) == "deleted 0 records"
     assert len(shop.list_stale_customers("2030-01-01").splitlines()) == 5

@@ -8,9 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("activities", "cli", "client/clearance", "tools", "workflows")
-MODULES = sorted(
-    path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")
-) + [Path("worker.py")]
+MODULES = [
+    *sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")),
+    Path("worker.py"),
+]
 MAY_READ_THE_ENVIRONMENT = {
     Path("cli/embedded.py"),  # hands it to the server process
     Path("cli/settings.py"),

@@ -85,16 +85,17 @@ async def test_two_calls_in_one_turn_wait_at_once_and_are_decided_in_either_orde
     }
 
 
-async def test_a_call_of_a_tool_that_does_not_exist_ends_the_run_and_names_it(
+async def test_a_call_of_a_tool_that_does_not_exist_is_told_to_the_model_and_the_run_goes_on(
     settings: Settings, connection: dict[str, Any], api: Api
 ) -> None:
     async with (
-        model_server(calls(Call("transfer_money", "{}"))) as server,
+        model_server(calls(Call("transfer_money", "{}")), Text("I can't do that.")) as server,
         playing(using(settings, server, api), connection) as play,
     ):
-        error, *_ = await (await play.start("email")).failure()
-        assert getattr(error, "type", None) == "ModelBehaviorError"
-        assert "transfer_money" in str(error)
+        result = await (await play.start("email")).result()
+    assert result.output == "I can't do that."
+    (told,) = server.requests[1].results.values()
+    assert "transfer_money" in told
 
 
 async def test_a_run_that_needs_more_turns_than_it_may_take_fails(

@@ -10,7 +10,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.mail import Email, MailActivities
-from activities.shop import Deletion, Refund, ShopActivities
+from activities.shop import Customer, Deletion, Refund, ShopActivities
 
 from .confirmation import tell_model, wait_for_confirmation
 from .gate import gated, idempotency_key
@@ -105,15 +105,15 @@ async def _issue_refund(order_id: str, cents: int) -> str:
 
 
 @function_tool(name_override="delete_records", failure_error_function=_tell_failure)
-async def _delete_records(ids: list[int]) -> str:
+async def _delete_records(customers: list[Customer]) -> str:
     """Delete customer records for good. A person is asked first.
 
     Args:
-        ids: The records' ids.
+        customers: Whose records: id and name of each.
     """
     return await workflow.execute_activity_method(
         ShopActivities.delete_records,
-        Deletion(ids=ids, idempotency_key=idempotency_key()),
+        Deletion(customers=customers, idempotency_key=idempotency_key()),
         start_to_close_timeout=_TIMEOUT,
         retry_policy=_RETRY,
     )
@@ -129,7 +129,7 @@ issue_refund = gated(
 )
 delete_records = gated(
     _delete_records,
-    action=lambda args: f"Delete {len(args['ids'])} customer records for good",
+    action=lambda args: f"Delete {len(args['customers'])} customer records for good",
     risk="critical",
 )
 

@@ -48,8 +48,12 @@ class AgentWorkflow:
                     expires_in=parsed.expires_in,
                 ),
                 max_turns=parsed.max_turns,
-                # Traces would carry prompts and arguments to a third party.
-                run_config=RunConfig(tracing_disabled=True),
+                run_config=RunConfig(
+                    # Traces would carry prompts and arguments to a third party.
+                    tracing_disabled=True,
+                    # A slip of the model must not end a run, and with it the requests that wait.
+                    tool_not_found_behavior="return_error_to_model",
+                ),
             )
         except AgentsWorkflowError:
             raise
