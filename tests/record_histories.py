@@ -8,6 +8,7 @@ for as long as a workflow recorded like it may still be open, so recording skips
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -238,6 +239,7 @@ async def record(studio: Studio, name: str) -> str:
         await handle.result()
     history = plain((await handle.fetch_history()).to_json_dict())
     text = json.dumps(history, indent=1, sort_keys=True) + "\n"
+    text = re.sub(r'"\d+@[\w.-]+"', '"worker@host"', text)  # sticky queues name the machine
     (FOLDER / f"{name}.json").write_text(text)
     return text
 
