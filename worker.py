@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from clearance import ClearanceError, attributes, connect
-from clearance.runs import has_worker
+from clearance.workers import has_worker
 from cli.settings import Settings, temporal_settings
 
 Only = Literal["approvals", "agents"]

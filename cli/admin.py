@@ -4,7 +4,7 @@ import typer
 from temporalio.client import Client
 
 from clearance import CannotConnect, attributes, connect
-from clearance.runs import has_worker
+from clearance.workers import has_worker
 
 from . import output, session
 from .approvals import Json

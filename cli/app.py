@@ -6,12 +6,12 @@ import sys
 import traceback
 from typing import Annotated
 
-import click
 import typer
 from temporalio.service import RPCError
 
 from clearance import CannotConnect, ClearanceError
 from clearance.errors import Ambiguous, InvalidRequest, NotFound
+from clearance.text import one_line
 
 from . import admin, approvals, demo, output, runs, serve, session
 
@@ -60,26 +60,30 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str]) -> int:
     try:
         return app(arguments, prog_name="clearance", standalone_mode=False) or 0
-    except (KeyboardInterrupt, asyncio.CancelledError, click.exceptions.Abort):
+    except SystemExit as end:  # how shell completion leaves
+        return end.code if isinstance(end.code, int) else 0
+    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
         return session.EXIT_INTERRUPTED
-    except click.ClickException as error:
-        output.say(f"clearance: {error.format_message()}")
-        return session.EXIT_USAGE
-    except ClearanceError as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
-        output.say(f"clearance: {error}")
-        return _code(error)
-    except RPCError as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
-        output.say(f"clearance: Temporal answered with an error: {error.message}")
-        return session.EXIT_UNREACHABLE
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exc()
-        output.say(f"clearance: unexpected {type(error).__name__}: {error} (--debug shows where)")
-        return session.EXIT_FAILED
+        text, code = _explain(error)
+        if text:
+            output.say(f"clearance: {one_line(text)}")
+        return code
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """What to say of an error, and the exit code that tells scripts its kind."""
+    if isinstance(error, typer.TyperException):
+        # No text: the command was called bare, and its help has been printed.
+        return error.format_message(), session.EXIT_USAGE
+    if isinstance(error, ClearanceError):
+        return str(error), _code(error)
+    if isinstance(error, RPCError):
+        return f"Temporal answered with an error: {error.message}", session.EXIT_UNREACHABLE
+    text = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+    return text, session.EXIT_FAILED
 
 
 def _code(error: ClearanceError) -> int:

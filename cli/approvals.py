@@ -10,9 +10,9 @@ import typer
 from pydantic import ValidationError
 from rich.live import Live
 
-from clearance import ApprovalRequest, InvalidRequest
+from clearance import ApprovalRequest, InvalidRequest, text
 from clearance.models import Receipt, one_line
-from clearance.runs import has_worker
+from clearance.workers import has_worker
 
 from . import output, session
 
@@ -44,8 +44,8 @@ def pending(
     """List what waits for a person."""
     if risk is not None and risk not in ("low", "medium", "high", "critical"):
         raise typer.BadParameter(f"{risk!r}: the risks are low, medium, high and critical")
-    if watch and as_json:
-        raise typer.BadParameter("--watch draws a screen: leave out --json, or run it repeatedly")
+    if watch and (as_json or not sys.stdout.isatty()):
+        raise typer.BadParameter("--watch draws a screen: without one, run pending repeatedly")
     settings = session.load()
     filters: dict[str, Any] = {"audience": audience, "tool": tool, "run": run, "risk": risk}
     if mine:
@@ -157,7 +157,7 @@ def request(
     settings = session.load()
     try:
         arguments = json.loads(args)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"--args is not JSON: {error}") from error
     if not isinstance(arguments, dict):
         raise InvalidRequest('--args must be a JSON object, for example {"amount": 80}')
@@ -179,12 +179,12 @@ def request(
 
     async def work() -> int:
         async with session.connected(settings) as client:
+            asked = await client.request(wanted, id=id)
             if not await has_worker(client.temporal, settings.approvals_queue):
                 output.say(
                     f"No worker serves {settings.approvals_queue}: the request is stored and "
                     "waits until one does (`clearance worker`)."
                 )
-            asked = await client.request(wanted, id=id)
             if not wait:
                 output.print_json(asked) if as_json else output.out(asked.id)
                 return 0
@@ -194,7 +194,7 @@ def request(
             output.print_json(outcome)
         else:
             reason = f": {outcome.reason}" if outcome.reason else ""
-            output.out(f"{outcome.approval_id} is {outcome.status}{reason}")
+            output.out(text.one_line(f"{outcome.approval_id} is {outcome.status}{reason}"))
         return {
             "approved": 0,
             "rejected": session.EXIT_FAILED,

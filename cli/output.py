@@ -109,7 +109,7 @@ def request_panel(view: ApprovalView) -> Panel:
         style = COLOURS.get(value.split(" ")[0], "") if label in ("Status", "Risk") else ""
         facts.add_row(Text(label, style="dim"), Text(value, style=style, overflow="fold"))
     parts: list[RenderableType] = [
-        Text(visible(view.request.action), style="bold"),
+        Text(one_line(view.request.action), style="bold"),
         Text(""),
         facts,
     ]

@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 
-from clearance import ApprovalClient, InvalidRequest
+from clearance import ApprovalClient, InvalidRequest, contract
 from clearance.errors import ClearanceError
 from clearance.models import one_line
 from clearance.runs import AgentResult, AgentRun, list_runs, start_run
+from clearance.text import one_line as shown
 from clearance.text import span
 
 from . import output, session
@@ -84,10 +86,13 @@ async def follow(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> Ag
 
 
 async def result_of(handle: WorkflowHandle[Any, Any]) -> AgentResult:
-    """A run's answer, however long it takes. Raises RunFailed."""
+    """A run's answer, however long it takes. Raises RunFailed, and InvalidRequest for one refused."""
     try:
         return AgentResult.model_validate(await handle.result())
     except WorkflowFailureError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type == contract.ERROR_INVALID_REQUEST:
+            raise InvalidRequest(cause.message) from error
         raise RunFailed(f"run {handle.id} failed: {_why(error)}") from error
 
 
@@ -96,14 +101,14 @@ async def _narrate(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> 
     told: set[str] = set()
     while True:
         news = [
-            (one.id, f"Waiting for a person: {one.action}\n  clearance approve {one.id}")
+            (one.id, f"Waiting for a person: {shown(one.action)}\n  clearance approve {one.id}")
             async for one in client.pending(run=handle.id)
         ]
         description = await handle.describe()
         for call in description.raw_description.pending_activities:
             if call.attempt > 1 and call.HasField("last_failure"):
-                kind, reason = call.activity_type.name, call.last_failure.message
-                news.append((f"{kind} {reason}", f"Retrying {kind}: {reason}"))
+                kind, reason = call.activity_type.name, _innermost(call.last_failure).message
+                news.append((f"{kind} {reason}", f"Retrying {kind}: {shown(reason)}"))
         for key, text in news:
             if key not in told:
                 told.add(key)
@@ -111,14 +116,19 @@ async def _narrate(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> 
         await asyncio.sleep(0.5)
 
 
+def _innermost(failure: Failure) -> Failure:
+    return _innermost(failure.cause) if failure.HasField("cause") else failure
+
+
 def _why(error: WorkflowFailureError) -> str:
     """The innermost reason of a failure, which is the one that names what to do."""
     reason: BaseException = error.cause
-    while reason.__cause__ is not None and not isinstance(reason, ActivityError):
+    where = ""
+    while reason.__cause__ is not None:
+        if isinstance(reason, ActivityError):
+            where = f"{reason.activity_type}: "
         reason = reason.__cause__
-    if isinstance(reason, ActivityError) and reason.__cause__ is not None:
-        return f"{reason.activity_type}: {reason.__cause__}"
-    return str(reason)
+    return f"{where}{reason}"
 
 
 def runs(

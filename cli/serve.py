@@ -1,12 +1,14 @@
 """Processes that keep running: worker, up."""
 
 import asyncio
+import contextlib
 import signal
 from typing import Annotated
 
 import typer
 
 from . import output, session
+from .settings import EmbeddedServer
 
 Only = Annotated[
     str | None, typer.Option(help="Serve one of the two queues alone: approvals or agents.")
@@ -37,10 +39,16 @@ def up() -> None:
         async with embedded.server(settings.state) as server:
             output.say(f"Temporal:    {server.address}, its UI {server.ui}")
             output.say(f"State:       {settings.state.resolve()}")
+            session.elsewhere(settings, server)
             async with process.running(settings, {"target_host": server.address}) as serving:
                 output.say(f"Worker:      {serving.line}")
                 output.say("Ready. In another terminal here: clearance pending. Ctrl-C stops.")
-                await stop.wait()
+                while not stop.is_set():
+                    if EmbeddedServer.find(settings.state) is None:
+                        log = settings.state / "temporal.log"
+                        raise embedded.CannotStart(f"the embedded server ended; its log is {log}")
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), timeout=1)
                 output.say("Stopping; what waits goes on waiting and is here again next time.")
 
     session.run(work())

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import re
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,11 +10,13 @@ from typing import Any, TypeVar
 
 import typer
 from pydantic import ValidationError
+from temporalio.runtime import Runtime, TelemetryConfig
 
 from clearance import ApprovalClient, connect
 from clearance.errors import InvalidRequest
 
-from .settings import Settings, temporal_settings
+from . import output
+from .settings import EmbeddedServer, Settings, temporal_settings
 
 T = TypeVar("T")
 
@@ -39,8 +42,20 @@ def load() -> Settings:
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[ApprovalClient]:
     """A client on the configured Temporal. Raises CannotConnect."""
+    # What goes wrong is told in a line of ours; the engine's own log would stand beside it.
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
     client = await connect(temporal_settings(settings))
     yield ApprovalClient(client, task_queue=settings.approvals_queue)
+
+
+def elsewhere(settings: Settings, server: EmbeddedServer) -> None:
+    """Say so where other commands, as configured, would reach another Temporal than this one."""
+    other = temporal_settings(settings)["target_host"]
+    if other != server.address:
+        output.say(
+            f"Other commands reach {other}, as configured: there, set "
+            f"TEMPORAL_ADDRESS={server.address}"
+        )
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -49,8 +64,20 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def reviewer(settings: Settings, given: str | None) -> str:
-    """Who decides: ``--as``, else CLEARANCE_REVIEWER, else the system's user."""
-    return given or settings.reviewer or getpass.getuser()
+    """Who decides: ``--as``, else CLEARANCE_REVIEWER, else the system's user.
+
+    An empty ``--as`` stays empty, to be refused: a script's unset variable must not decide as
+    somebody else.
+
+    Raises:
+        InvalidRequest: nobody is named, and the system has no name for its user.
+    """
+    if given is not None:
+        return given
+    try:
+        return settings.reviewer or getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise InvalidRequest("who are you? Say it with --as or CLEARANCE_REVIEWER") from error
 
 
 def duration(text: str) -> timedelta | None:
@@ -72,14 +99,25 @@ def duration(text: str) -> timedelta | None:
 
 
 def complete_pending(incomplete: str) -> list[tuple[str, str]]:
-    """Shell completion: ids of what waits, with their actions. Silent where anything is wrong."""
+    """Shell completion: ids of what waits, with their actions. Silent where anything is wrong.
 
-    async def ids() -> list[tuple[str, str]]:
+    Typer's escaping is no barrier: zsh evaluates what it is given, and a ``\\$(...)`` in an action,
+    which a model wrote, would run. So only plain ids are offered, with an action's plain characters.
+    """
+
+    async def waiting() -> list[tuple[str, str]]:
         async with asyncio.timeout(2), connected(Settings()) as client:
-            waiting = client.pending(limit=200)
-            return [(one.id, one.action) async for one in waiting if one.id.startswith(incomplete)]
+            return [
+                (one.id, _NOT_PLAIN.sub(" ", one.action))
+                async for one in client.pending(limit=200)
+                if one.id.startswith(incomplete) and _PLAIN_ID.fullmatch(one.id)
+            ]
 
     try:
-        return asyncio.run(ids())
+        return asyncio.run(waiting())
     except Exception:  # a completion must never print into the line somebody types
         return []
+
+
+_PLAIN_ID = re.compile(r"\w[\w.:@/+-]*")
+_NOT_PLAIN = re.compile(r"[^\w .,:@/+-]")

@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from clearance.runs import has_worker
+from clearance.workers import has_worker
 from cli.settings import EmbeddedServer, Settings
 from workflows.approval import ApprovalWorkflow
 

@@ -27,7 +27,12 @@ def load_settings(default_address: str = DEFAULT_ADDRESS) -> dict[str, Any]:
     except RuntimeError as error:
         said = one_line(str(error))  # a TOML error draws where it is, over several lines
         raise CannotConnect(f"the Temporal configuration can't be read: {said}") from error
-    return {"target_host": default_address, **found}
+    settings: dict[str, Any] = {"target_host": default_address, **found}
+    if "://" in settings["target_host"]:
+        raise CannotConnect(
+            f"TEMPORAL_ADDRESS takes host:port, not a URL: {settings['target_host']}"
+        )
+    return settings
 
 
 async def connect(

@@ -6,15 +6,13 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from . import contract
 from .errors import NoWorker
 from .models import Name, Outcome
 from .text import one_line
+from .workers import has_worker
 
 RunStatus = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
 
@@ -64,18 +62,6 @@ class RunSummary(BaseModel):
     requester: str | None = None
     started_at: AwareDatetime
     closed_at: AwareDatetime | None = None
-
-
-async def has_worker(client: Client, task_queue: str) -> bool:
-    """Whether a worker has polled this queue for workflow tasks in the last minutes."""
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-    )
-    return bool(answer.pollers)
 
 
 async def start_run(

@@ -1,0 +1,264 @@
+"""The installed command as people run it: its own process, a clean environment, a real terminal."""
+
+import asyncio
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import sys
+import sysconfig
+import termios
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pexpect import EOF, fdpexpect
+from temporalio.client import Client
+
+from clearance import CannotConnect, connect
+from cli import embedded
+from cli.settings import EmbeddedServer, Settings
+from tests.support import eventually, unique
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+COMMAND = str(SCRIPTS / "clearance")
+REPOSITORY = Path(__file__).parents[2]
+NOWHERE = "127.0.0.1:1"
+"""An address where no Temporal answers."""
+
+PATIENCE = 90.0
+"""Seconds until a process that does not do what it should fails the test."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its standard output, parsed."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process under way, its output going to files."""
+
+    process: asyncio.subprocess.Process
+    out: Path
+    err: Path
+
+    @property
+    def pid(self) -> int:
+        """Of the command itself."""
+        return self.process.pid
+
+    async def says(self, pattern: str) -> re.Match[str]:
+        """Wait until it has written this, to either stream."""
+
+        async def probe() -> re.Match[str] | None:
+            found = re.search(pattern, self.out.read_text() + self.err.read_text())
+            assert found or self.process.returncode is None, self.err.read_text()
+            return found
+
+        found = await eventually(probe, within=PATIENCE)
+        assert found
+        return found
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    async def ends(self) -> Ended:
+        """Wait for its end."""
+        async with asyncio.timeout(PATIENCE):
+            code = await self.process.wait()
+        return Ended(code, self.out.read_text(), self.err.read_text())
+
+
+class Terminal:
+    """A command that has a terminal of its own: what is typed here are keys there."""
+
+    def __init__(self, process: asyncio.subprocess.Process, keyboard: int) -> None:
+        """Watch the other end of its terminal."""
+        self.process = process
+        self._screen = fdpexpect.fdspawn(keyboard, encoding="utf-8", timeout=PATIENCE)
+
+    async def shows(self, pattern: str) -> str:
+        """Wait until it shows this; return everything new up to there."""
+        await asyncio.to_thread(self._screen.expect, pattern)
+        return str(self._screen.before + self._screen.after)
+
+    def types(self, line: str) -> None:
+        """Type a line and Enter."""
+        self._screen.sendline(line)
+
+    def keys(self, keys: str) -> None:
+        """Type these keys and no Enter."""
+        self._screen.send(keys)
+
+    def interrupts(self) -> None:
+        """Type Ctrl-C."""
+        self.keys("\x03")
+
+    async def ends(self) -> Ended:
+        """Wait for its end; ``out`` is everything new on the screen."""
+        await asyncio.to_thread(self._screen.expect, EOF)
+        async with asyncio.timeout(PATIENCE):
+            code = await self.process.wait()
+        return Ended(code, str(self._screen.before), "")
+
+
+@dataclass
+class Shell:
+    """Runs commands in one folder with one environment."""
+
+    folder: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def having(self, **changes: str | None) -> "Shell":
+        """The same with other variables; None removes one."""
+        env = {**self.env, **{k: v for k, v in changes.items() if v is not None}}
+        return Shell(self.folder, {k: v for k, v in env.items() if changes.get(k, v) is not None})
+
+    async def __call__(self, *arguments: str, stdin: str = "") -> Ended:
+        """Run ``clearance`` with these arguments to its end."""
+        async with self.start(*arguments, stdin=stdin) as running:
+            return await running.ends()
+
+    async def script(self, text: str) -> Ended:
+        """Run a bash script to its end."""
+        async with self.start("-c", text, command="/bin/bash") as running:
+            return await running.ends()
+
+    @asynccontextmanager
+    async def start(
+        self, *arguments: str, stdin: str = "", command: str = COMMAND, cwd: Path | None = None
+    ) -> AsyncIterator[Running]:
+        """Start a command; leaving the context stops it if it still runs."""
+        stem = self.folder / unique("output")
+        given, out, err = (stem.with_suffix(suffix) for suffix in (".in", ".out", ".err"))
+        given.write_text(stdin)
+        with given.open() as i, out.open("w") as o, err.open("w") as e:
+            process = await asyncio.create_subprocess_exec(
+                *(command, *arguments),
+                stdin=i,
+                stdout=o,
+                stderr=e,
+                cwd=cwd or self.folder,
+                env=self.env,
+                start_new_session=True,
+            )
+        try:
+            yield Running(process, out, err)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                async with asyncio.timeout(PATIENCE):
+                    await process.wait()
+
+    @asynccontextmanager
+    async def terminal(self, *arguments: str) -> AsyncIterator[Terminal]:
+        """Start ``clearance`` on a terminal; leaving the context closes it if it still runs."""
+        keyboard, its_end = pty.openpty()
+        termios.tcsetwinsize(its_end, (50, 120))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-S", "-c", _OWN_TERMINAL, COMMAND, *arguments),
+            stdin=its_end,
+            stdout=its_end,
+            stderr=its_end,
+            cwd=self.folder,
+            env={**self.env, "TERM": "xterm-256color"},
+        )
+        os.close(its_end)
+        try:
+            yield Terminal(process, keyboard)
+        finally:
+            os.close(keyboard)  # hangs up, as closing the window does
+            async with asyncio.timeout(PATIENCE):
+                await process.wait()
+
+
+# What a terminal emulator does between fork and exec. As a program, because a fork of this process
+# with its threads could deadlock.
+_OWN_TERMINAL = (
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+def _left_over(home: Path) -> list[psutil.Process]:
+    left = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("HOME") == str(home):
+                left.append(process)
+    return left
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[Shell]:
+    """A shell on a machine that has nothing of ours yet: no Temporal, no settings, no model."""
+    env = {"PATH": f"{SCRIPTS}:/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8"}
+    yield Shell(tmp_path, {**env, "CLEARANCE_REVIEWER": "ada@example.com"})
+
+    async def all_gone() -> bool:
+        return not _left_over(tmp_path)
+
+    try:
+        await eventually(all_gone, within=30)
+    finally:
+        for process in _left_over(tmp_path):
+            process.kill()
+
+
+@pytest.fixture
+def cli(alone: Shell, server: EmbeddedServer, settings: Settings) -> Shell:
+    """A shell on this session's Temporal and this test's queues."""
+    return alone.having(
+        TEMPORAL_ADDRESS=server.address,
+        CLEARANCE_APPROVALS_QUEUE=settings.approvals_queue,
+        CLEARANCE_AGENTS_QUEUE=settings.agents_queue,
+        CLEARANCE_STATE=str(settings.state),
+    )
+
+
+@pytest.fixture
+async def bare(alone: Shell) -> AsyncIterator[Shell]:
+    """A shell on a Temporal of its own that nobody has prepared for us."""
+    port = embedded.free_port(0)
+    flags = ("--headless", f"--port={port}", "--log-level=error")
+    async with alone.start("server", "start-dev", *flags, command=embedded.temporal_command()):
+        yield alone.having(TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+
+
+@pytest.fixture
+async def untouched(bare: Shell) -> Client:
+    """A client on that Temporal, which is up then."""
+
+    async def up() -> Client | None:
+        try:
+            return await connect({"target_host": bare.env["TEMPORAL_ADDRESS"]}, timeout=1)
+        except CannotConnect:
+            return None
+
+    client = await eventually(up, within=PATIENCE)
+    assert client
+    return client
+
+
+def only_line(ended: Ended, code: int) -> str:
+    """Assert that a command failed with this code and one line, nothing else; return the line."""
+    assert (ended.code, ended.out) == (code, ""), ended
+    assert re.fullmatch(r"clearance: [^\n]+\n", ended.err), ended.err
+    return ended.err

@@ -1,0 +1,69 @@
+"""``clearance setup`` and ``clearance doctor``."""
+
+from temporalio.client import Client
+
+from clearance import attributes
+from tests.conftest import Serve
+from tests.support import PlayedModel
+
+from .conftest import NOWHERE, Shell
+
+_NAMES = [key.name for key in attributes.KEYS]
+
+
+async def test_setup_says_what_it_added_and_the_second_time_nothing(
+    bare: Shell, untouched: Client
+) -> None:
+    first = await bare("setup")
+    assert (first.code, first.err) == (0, "")
+    assert first.out == f"Added {', '.join(_NAMES)}.\n"
+    assert await attributes.missing(untouched) == []
+    second = await bare("setup")
+    assert (second.code, second.err) == (0, "")
+    assert second.out == "Everything is there already.\n"
+
+
+async def test_setup_adds_only_what_is_missing(cli: Shell) -> None:
+    assert (await cli("setup")).out == "Everything is there already.\n"
+
+
+async def test_a_good_installation_passes(cli: Shell, serve: Serve) -> None:
+    shell = cli.having(OPENAI_API_KEY="sk-any", CLEARANCE_MODEL="some-model")
+    async with serve(PlayedModel()):
+        passed = await shell("doctor")
+    assert (passed.code, passed.err) == (0, "")
+    lines = passed.out.splitlines()
+    assert [line[:3] for line in lines] == ["ok "] * 5
+    assert cli.env["TEMPORAL_ADDRESS"] in lines[0]
+    assert "some-model" in lines[4]
+    assert "sk-any" not in passed.out
+
+
+async def test_each_thing_that_is_missing_says_what_to_do(bare: Shell, untouched: Client) -> None:
+    failed = await bare("doctor")
+    assert (failed.code, failed.err) == (1, "")
+    assert [line[:2] for line in failed.out.splitlines()] == ["ok", "!!", "!!", "!!", "!!"]
+    assert all(name in failed.out for name in _NAMES)
+    assert "clearance setup" in failed.out
+    assert failed.out.count("clearance worker") == 2
+    assert "OPENAI_API_KEY" in failed.out
+
+
+async def test_json_carries_the_checks(cli: Shell, worker_running: object) -> None:
+    failed = await cli("doctor", "--json")
+    assert (failed.code, failed.err) == (1, "")
+    assert all(set(check) == {"check", "ok", "finding"} for check in failed.json)
+    assert {check["check"]: check["ok"] for check in failed.json} == {
+        "temporal": True,
+        "search attributes": True,
+        "approvals worker": True,
+        "agents worker": False,
+        "model": False,
+    }
+
+
+async def test_an_unreachable_temporal_is_a_finding(alone: Shell) -> None:
+    failed = await alone.having(TEMPORAL_ADDRESS=NOWHERE)("doctor")
+    assert (failed.code, failed.err) == (1, "")
+    (line,) = failed.out.splitlines()
+    assert line.startswith("!!  temporal: cannot reach Temporal at " + NOWHERE)
