@@ -4,14 +4,16 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 from rich.live import Live
 
 from clearance import ApprovalRequest, InvalidRequest, text
-from clearance.models import Receipt, one_line
+from clearance.errors import explain
+from clearance.models import Receipt
+from clearance.reading import Filters
 from clearance.workers import has_worker
 
 from . import output, session
@@ -47,7 +49,7 @@ def pending(
     if watch and (as_json or not sys.stdout.isatty()):
         raise typer.BadParameter("--watch draws a screen: without one, run pending repeatedly")
     settings = session.load()
-    filters: dict[str, Any] = {"audience": audience, "tool": tool, "run": run, "risk": risk}
+    filters: Filters = {"audience": audience, "tool": tool, "run": run, "risk": risk}
     if mine:
         filters["reviewer"] = session.reviewer(settings, None)
 
@@ -175,7 +177,7 @@ def request(
             }
         )
     except ValidationError as error:
-        raise InvalidRequest(one_line(error)) from error
+        raise InvalidRequest(explain(error)) from error
 
     async def work() -> int:
         async with session.connected(settings) as client:

@@ -11,8 +11,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 
 from clearance import ApprovalClient, InvalidRequest, contract
-from clearance.errors import ClearanceError
-from clearance.models import one_line
+from clearance.errors import ClearanceError, explain
 from clearance.runs import AgentResult, AgentRun, list_runs, start_run
 from clearance.text import one_line as shown
 from clearance.text import span
@@ -49,7 +48,7 @@ def run(
             expires_in=session.duration(expires_in),
         )
     except ValidationError as error:
-        raise InvalidRequest(one_line(error)) from error
+        raise InvalidRequest(explain(error)) from error
 
     async def work() -> None:
         async with session.connected(settings) as client:

@@ -39,10 +39,13 @@ def compose_command() -> list[str]:
             asked = subprocess.run([*command, "version"], capture_output=True, check=False)
             if asked.returncode == 0:
                 return command
-    pytest.fail(
+    missing = (
         "Docker Compose is missing (it needs no engine here): "
         "apt-get install -y --no-install-recommends docker-compose"
     )
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
 
 from clearance import contract, request_approval
-from clearance.models import ApprovalRequest, Outcome, one_line
+from clearance.errors import explain
+from clearance.models import ApprovalRequest, Outcome
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ async def ask(ctx: RunContextWrapper[Any], **fields: Any) -> Outcome:
         request = ApprovalRequest(requester=run.requester, expires_in=run.expires_in, **fields)
     except ValidationError as error:
         raise ApplicationError(
-            one_line(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True
+            explain(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True
         ) from error
     return await request_approval(request, task_queue=run.approvals_queue)
 

@@ -12,7 +12,8 @@ from agents.tool import invoke_function_tool
 from agents.tool_context import ToolContext
 from temporalio.exceptions import ApplicationError
 
-from clearance.models import ApprovalRequest, Outcome, Risk, canonical_json
+from clearance.fields import canonical_json
+from clearance.models import ApprovalRequest, Outcome, Risk
 
 from .confirmation import tell_model
 from .context import answer, ask

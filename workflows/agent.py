@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from temporalio.openai_agents import AgentsWorkflowError
 
     from clearance import contract, gate
-    from clearance.models import one_line
+    from clearance.errors import explain
     from clearance.runs import AgentResult, AgentRun
     from clearance.views import PendingApproval
     from tools import registry
@@ -75,7 +75,7 @@ def _parse(run: Any) -> tuple[AgentRun, Agent[Any]]:
         parsed = AgentRun.model_validate(run)
         return parsed, registry.build(parsed.agent)
     except (pydantic.ValidationError, registry.UnknownAgent) as error:
-        text = one_line(error) if isinstance(error, pydantic.ValidationError) else str(error)
+        text = explain(error) if isinstance(error, pydantic.ValidationError) else str(error)
         raise ApplicationError(
             text, type=contract.ERROR_INVALID_REQUEST, non_retryable=True
         ) from error

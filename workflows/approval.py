@@ -10,7 +10,8 @@ with workflow.unsafe.imports_passed_through():
     import pydantic
 
     from clearance import attributes, contract, render
-    from clearance.models import ApprovalRequest, Decision, Outcome, Receipt, one_line
+    from clearance.errors import explain
+    from clearance.models import ApprovalRequest, Decision, Outcome, Receipt
     from clearance.record import Record
     from clearance.views import ApprovalView
 
@@ -34,7 +35,7 @@ class ApprovalWorkflow:
             plain = {"action": request} if isinstance(request, str) else request
             parsed = ApprovalRequest.model_validate(plain)
         except pydantic.ValidationError as error:
-            self._invalid = one_line(error)
+            self._invalid = explain(error)
             parsed = ApprovalRequest(action="(malformed request)")
         info = workflow.info()
         self._record = Record(
@@ -135,7 +136,7 @@ class ApprovalWorkflow:
         try:
             Decision.model_validate([decision, *extra] if extra else decision)
         except pydantic.ValidationError as error:
-            raise ApplicationError(one_line(error), type=contract.ERROR_REFUSED) from error
+            raise ApplicationError(explain(error), type=contract.ERROR_REFUSED) from error
 
     @workflow.query(name=contract.QUERY_VIEW)
     def view(self) -> ApprovalView:

@@ -5,7 +5,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import pydantic
 from temporalio.client import (
@@ -22,7 +22,7 @@ from temporalio.service import RPCError
 from . import attributes, contract, reading
 from .connect import connect
 from .deciding import deliver
-from .errors import InvalidRequest, WaitTimeout
+from .errors import InvalidRequest, WaitTimeout, explain
 from .ids import resolve
 from .models import (
     ApprovalRequest,
@@ -30,8 +30,8 @@ from .models import (
     Decision,
     Outcome,
     Receipt,
-    one_line,
 )
+from .reading import Filters
 from .views import ApprovalSummary, ApprovalView
 
 
@@ -126,40 +126,17 @@ class ApprovalClient:
         raise InvalidRequest(f"the id {approval_id} is used for something else: choose another")
 
     async def pending(
-        self,
-        *,
-        audience: str | None = None,
-        reviewer: str | None = None,
-        tool: str | None = None,
-        run: str | None = None,
-        risk: str | None = None,
-        requester: str | None = None,
-        checkpoint: str | None = None,
-        limit: int | None = None,
+        self, *, limit: int | None = None, **filters: Unpack[Filters]
     ) -> AsyncIterator[ApprovalSummary]:
         """What waits for a person, newest first, a page of the listing at a time.
 
         The listing is eventually consistent: a request shows up some milliseconds after its start.
 
         Args:
-            audience: only requests that name this person.
-            reviewer: only requests this person may decide: naming them, or naming nobody.
-            tool: only of this tool.
-            run: only of this agent run (its whole id).
-            risk: ``low``, ``medium``, ``high`` or ``critical``.
-            requester: only of runs this person started.
-            checkpoint: only stopped by this policy rule.
             limit: at most this many.
+            filters: ``audience``, ``reviewer``, ``tool``, ``run``, ``risk``, ``requester``,
+                ``checkpoint``; all that are given must fit (``clearance.reading.Filters``).
         """
-        filters = {
-            "audience": audience,
-            "reviewer": reviewer,
-            "tool": tool,
-            "run": run,
-            "risk": risk,
-            "requester": requester,
-            "checkpoint": checkpoint,
-        }
         left = sys.maxsize if limit is None else limit
         if left < 1:
             return
@@ -256,7 +233,7 @@ class ApprovalClient:
                 decided_at=datetime.now(UTC),
             )
         except pydantic.ValidationError as error:
-            raise InvalidRequest(one_line(error)) from error
+            raise InvalidRequest(explain(error)) from error
         return await deliver(handle, decision, self._answer_timeout)
 
     async def wait(self, id: str, timeout: timedelta | None = None) -> Outcome:
@@ -297,4 +274,4 @@ def parse_request(request: ApprovalRequest | str) -> ApprovalRequest:
     try:
         return ApprovalRequest(action=request)
     except pydantic.ValidationError as error:
-        raise InvalidRequest(one_line(error)) from error
+        raise InvalidRequest(explain(error)) from error

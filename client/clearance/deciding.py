@@ -15,7 +15,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract, reading, rules
 from .errors import AlreadyDecided, Refused
-from .models import Decision, Receipt, Recorded, canonical_json
+from .fields import canonical_json
+from .models import Decision, Receipt, Recorded
 
 _Handle = WorkflowHandle[Any, Any]
 

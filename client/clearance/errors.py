@@ -9,10 +9,16 @@ except ClearanceError as error:     # anything else; str(error) says what to do
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from . import text
 
 if TYPE_CHECKING:
     from .models import Recorded, Status
+
+
+_SHOWN = 5
+"""Faults of one validation that are told one by one."""
 
 
 class ClearanceError(Exception):
@@ -65,3 +71,19 @@ class WaitTimeout(ClearanceError, TimeoutError):
 
 class NoWorker(ClearanceError):
     """No worker polls the queue, so nothing would happen."""
+
+
+def explain(error: Any) -> str:
+    """A pydantic ``ValidationError`` as one line that says which fields and what is wrong.
+
+    Its length has a limit: a stranger's field names, of any length, end up in records through it.
+    """
+    items = error.errors(include_url=False, include_input=False)
+    parts = []
+    for item in items[:_SHOWN]:
+        where = text.one_line(".".join(str(part) for part in item["loc"]), 80)
+        message = text.one_line(item["msg"].removeprefix("Value error, "), 300)
+        parts.append(f"{where}: {message}" if where else message)
+    if more := len(items) - len(parts):
+        parts.append(f"and {more} more")
+    return "; ".join(parts)

@@ -10,7 +10,8 @@ from temporalio.exceptions import ApplicationError, ChildWorkflowError, Terminat
 from temporalio.exceptions import CancelledError as TemporalCancelledError
 
 from . import attributes, contract
-from .models import ApprovalRequest, Outcome, one_line
+from .errors import explain
+from .models import ApprovalRequest, Outcome
 from .views import PendingApproval
 
 
@@ -70,7 +71,7 @@ async def request_approval(
             request = ApprovalRequest(action=request)
         except pydantic.ValidationError as error:
             raise ApplicationError(
-                one_line(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True
+                explain(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True
             ) from error
     info = workflow.info()
     if request.run_id is None:

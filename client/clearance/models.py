@@ -8,10 +8,9 @@ doesn't know is a condition that it would not enforce.
 import hashlib
 import json
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -22,7 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-from . import contract, text
+from . import contract
+from .fields import Name, canonical_json, depth
 
 Status = Literal["pending", "approved", "rejected", "expired", "withdrawn"]
 """``pending`` until one of the others, which are final."""
@@ -31,39 +31,6 @@ Risk = Literal["low", "medium", "high", "critical"]
 
 Channel = Literal["signal", "client", "cli", "inbox", "api", "link", "timer", "engine"]
 """How an event reached the request. ``signal`` is the bare ``approve(bool)``, which names nobody."""
-
-
-_SHOWN_ERRORS = 5
-
-
-def canonical_json(value: JsonValue) -> str:
-    """JSON with sorted keys, no spaces, UTF-8 kept: equal values give equal text.
-
-    Raises ValueError for NaN and infinities, which JSON has no word for.
-    """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-
-
-def _printable(name: str) -> str:
-    if bad := text.control_characters(name):
-        raise ValueError(f"contains the control character {bad[0]!r}: remove it")
-    return name
-
-
-def _depth(value: JsonValue) -> int:
-    if isinstance(value, dict):
-        value = list(value.values())
-    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
-
-
-Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=contract.MAX_NAME_CHARS),
-    AfterValidator(_printable),
-]
-"""One line that names somebody or something, 1 to 200 characters, no control characters."""
 
 
 class ApprovalRequest(BaseModel):
@@ -125,9 +92,9 @@ class ApprovalRequest(BaseModel):
                 f"arguments are {size:,} bytes of JSON, at most "
                 f"{contract.MAX_ARGUMENTS_BYTES:,}: pass a reference to the data instead"
             )
-        if (depth := _depth(self.arguments)) > contract.MAX_ARGUMENTS_DEPTH:
+        if (deep := depth(self.arguments)) > contract.MAX_ARGUMENTS_DEPTH:
             raise ValueError(
-                f"arguments are nested {depth} deep, at most {contract.MAX_ARGUMENTS_DEPTH}: "
+                f"arguments are nested {deep} deep, at most {contract.MAX_ARGUMENTS_DEPTH}: "
                 "flatten them"
             )
         if self.expires_in is not None and not (
@@ -269,19 +236,3 @@ class Receipt(BaseModel):
     def in_effect(self) -> bool:
         """False: the server has stored the decision; it takes effect when a worker is back."""
         return self.status != "pending"
-
-
-def one_line(error: Any) -> str:
-    """A pydantic ``ValidationError`` as one line that says which fields and what is wrong.
-
-    Its length has a limit: a stranger's field names, of any length, end up in records through it.
-    """
-    items = error.errors(include_url=False, include_input=False)
-    parts = []
-    for item in items[:_SHOWN_ERRORS]:
-        where = text.one_line(".".join(str(part) for part in item["loc"]), 80)
-        message = text.one_line(item["msg"].removeprefix("Value error, "), 300)
-        parts.append(f"{where}: {message}" if where else message)
-    if more := len(items) - len(parts):
-        parts.append(f"and {more} more")
-    return "; ".join(parts)

@@ -1,6 +1,6 @@
 """From Temporal's executions to what readers see; and the visibility queries behind every list."""
 
-from typing import Any, TypeGuard
+from typing import Any, TypedDict, TypeGuard, Unpack
 
 import temporalio.client
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHandle
@@ -28,29 +28,36 @@ def quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def pending_query(
-    *,
-    queue: str,
-    audience: str | None = None,
-    reviewer: str | None = None,
-    tool: str | None = None,
-    run: str | None = None,
-    risk: str | None = None,
-    requester: str | None = None,
-    checkpoint: str | None = None,
-) -> str:
-    """The visibility query for what waits and fits every given filter.
+class Filters(TypedDict, total=False):
+    """What a list of pending requests can be narrowed to; None and empty leave it as it is."""
 
-    ``audience`` finds the requests that name that person; ``reviewer`` those that the person may
-    decide, which are these and the ones that name nobody.
-    """
+    audience: str | None
+    """Only requests that name this person."""
+    reviewer: str | None
+    """Only requests this person may decide: naming them, or naming nobody."""
+    tool: str | None
+    """Only of this tool."""
+    run: str | None
+    """Only of this agent run (its whole id)."""
+    risk: str | None
+    """``low``, ``medium``, ``high`` or ``critical``."""
+    requester: str | None
+    """Only of runs this person started."""
+    checkpoint: str | None
+    """Only stopped by this policy rule."""
+
+
+def pending_query(*, queue: str, **filters: Unpack[Filters]) -> str:
+    """The visibility query for what waits and fits every given filter."""
     parts = [PENDING, f"TaskQueue = {quoted(queue)}"]
+    audience, reviewer = filters.get("audience"), filters.get("reviewer")
+    run = filters.get("run")
     equal = (
         (attributes.AUDIENCE, audience and audience.casefold()),
-        (attributes.TOOL, tool),
-        (attributes.RISK, risk),
-        (attributes.REQUESTER, requester),
-        (attributes.CHECKPOINT, checkpoint),
+        (attributes.TOOL, filters.get("tool")),
+        (attributes.RISK, filters.get("risk")),
+        (attributes.REQUESTER, filters.get("requester")),
+        (attributes.CHECKPOINT, filters.get("checkpoint")),
     )
     parts += [f"{key.name} = {quoted(value)}" for key, value in equal if _findable(value)]
     if _findable(reviewer):
@@ -65,24 +72,16 @@ def _findable(value: str | None) -> TypeGuard[str]:
     return bool(value) and _UNFINDABLE.isdisjoint(value or "")
 
 
-def fits(
-    listed: ApprovalSummary,
-    *,
-    audience: str | None = None,
-    reviewer: str | None = None,
-    tool: str | None = None,
-    run: str | None = None,
-    risk: str | None = None,
-    requester: str | None = None,
-    checkpoint: str | None = None,
-) -> bool:
+def fits(listed: ApprovalSummary, **filters: Unpack[Filters]) -> bool:
     """Whether a listed request is what was asked for; the query alone may find more."""
     names = [name.casefold() for name in listed.audience]
+    audience, reviewer = filters.get("audience"), filters.get("reviewer")
+    run = filters.get("run")
     equal = (
-        (tool, listed.tool),
-        (risk, listed.risk),
-        (requester, listed.requester),
-        (checkpoint, listed.checkpoint),
+        (filters.get("tool"), listed.tool),
+        (filters.get("risk"), listed.risk),
+        (filters.get("requester"), listed.requester),
+        (filters.get("checkpoint"), listed.checkpoint),
     )
     return (
         all(not asked or asked == has for asked, has in equal)

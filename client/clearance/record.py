@@ -6,7 +6,8 @@ from typing import Literal
 import pydantic
 
 from . import contract, rules
-from .models import ApprovalRequest, Channel, Decision, Outcome, Recorded, Status, one_line
+from .errors import explain
+from .models import ApprovalRequest, Channel, Decision, Outcome, Recorded, Status
 from .views import ApprovalView, Event, EventKind
 
 
@@ -56,7 +57,7 @@ class Record:
         try:
             parsed = Decision.model_validate(decision)
         except pydantic.ValidationError as error:
-            reason = f"malformed decision: {one_line(error)}"
+            reason = f"malformed decision: {explain(error)}"
             self._refuse(reason, "signal", now)
             return reason
         return self._take(parsed, made_at=min(parsed.decided_at, now), now=now)

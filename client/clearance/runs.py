@@ -10,7 +10,8 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from . import contract
 from .errors import NoWorker
-from .models import Name, Outcome
+from .fields import Name
+from .models import Outcome
 from .text import one_line
 from .workers import has_worker
 

@@ -29,7 +29,10 @@ def visible(text: str) -> str:
     def shown(c: str) -> str:
         if c in "\n\t" or c in _JOINERS or not control_characters(c):
             return c
-        return f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}"
+        code = ord(c)
+        if code < 0x100:
+            return f"\\x{code:02x}"
+        return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
     return "".join(map(shown, text.replace("\r\n", "\n")))
 

@@ -12,7 +12,8 @@ from pydantic import JsonValue, ValidationError
 
 from clearance import ApprovalRequest, Decision, Outcome
 from clearance.contract import MAX_ARGUMENTS_BYTES, MAX_DETAILS_BYTES
-from clearance.models import canonical_json, one_line
+from clearance.errors import explain
+from clearance.fields import canonical_json
 from clearance.runs import AgentRun
 
 DIGEST = "e6ef95eb2713ac10015ea033de4ef1f436b9b079bd1afcbfb0488e9aa308c894"
@@ -128,7 +129,7 @@ def test_a_request_beyond_a_limit_is_refused_in_one_line(fields: dict[str, Any],
     with pytest.raises(ValidationError) as caught:
         asking(**fields)
 
-    line = one_line(caught.value)
+    line = explain(caught.value)
     assert line.startswith(said)
     assert "\n" not in line
 
@@ -158,7 +159,7 @@ def test_a_malformed_decision_is_refused_in_one_line(fields: dict[str, Any], sai
     with pytest.raises(ValidationError) as caught:
         deciding(**fields)
 
-    assert one_line(caught.value).startswith(said)
+    assert explain(caught.value).startswith(said)
 
 
 @pytest.mark.parametrize("field", ["approved", "reviewer", "digest", "decision_id", "decided_at"])
@@ -169,14 +170,14 @@ def test_a_decision_without_one_of_its_fields_is_refused(field: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Decision.model_validate(whole)
 
-    assert one_line(caught.value) == f"{field}: Field required"
+    assert explain(caught.value) == f"{field}: Field required"
 
 
 def test_one_line_stays_short_whatever_a_stranger_sends() -> None:
     with pytest.raises(ValidationError) as caught:
         deciding(**{f"{number}\x1b[2J{'k' * 100_000}": 1 for number in range(20)})
 
-    line = one_line(caught.value)
+    line = explain(caught.value)
     assert len(line) < 1_000
     assert line.endswith("and 15 more")
     assert "\x1b" not in line
@@ -292,4 +293,4 @@ def test_a_prompt_has_at_most_100_kilobytes() -> None:
     with pytest.raises(ValidationError) as caught:
         AgentRun(agent="email", prompt="é" * 51_200 + "x")
 
-    assert one_line(caught.value) == "the prompt is 102,401 bytes, at most 102,400: shorten it"
+    assert explain(caught.value) == "the prompt is 102,401 bytes, at most 102,400: shorten it"

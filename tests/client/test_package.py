@@ -99,9 +99,12 @@ def imports(source: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("room", ["rules", "models", "record", "views", "text", "render"])
+@pytest.mark.parametrize(
+    "room",
+    ["errors", "fields", "models", "record", "render", "rules", "text", "views"],
+)
 def test_the_pure_modules_know_nothing_of_the_engine(room: str) -> None:
-    pure = {".", ".models", ".text", ".views", ".contract"}
+    pure = {".", ".contract", ".errors", ".fields", ".models", ".text", ".views"}
     ours = {name for name in imports(SOURCES / f"{room}.py") if name.startswith(".")}
 
     assert not [name for name in imports(SOURCES / f"{room}.py") if name.startswith("temporalio")]

@@ -12,7 +12,7 @@ from markdown_it.token import Token
 from clearance import ApprovalRequest, ApprovalView, Decision
 from clearance.record import Record
 from clearance.render import arguments, arguments_text, code, fenced, fields, markdown, status_line
-from clearance.text import one_line, visible
+from clearance.text import control_characters, one_line, visible
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 FRAGMENTS = [
@@ -22,7 +22,9 @@ FRAGMENTS = [
 ]
 HOSTILE = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=5), max_size=12).map("".join)
 WORDS = HOSTILE.filter(lambda text: 0 < len(text.strip()) <= 200)
-NAMES = WORDS.map(lambda text: "".join(c for c in text if c.isprintable()).strip()).filter(bool)
+NAMES = WORDS.map(
+    lambda text: "".join(c for c in text if not control_characters(c)).strip()
+).filter(bool)
 
 
 def view_of(*, reason: str | None = None, reviewer: str = "Ada", **asked: Any) -> ApprovalView:

@@ -28,7 +28,9 @@ ANY = st.text(st.characters())  # halves of pairs too: Python strings may hold t
         ("zero\u200bwidth\u2060\ufeff", r"zero\u200bwidth\u2060\ufeff"),
         ("soft\u00adhyphen", r"soft\xadhyphen"),
         ("line\u2028paragraph\u2029", r"line\u2028paragraph\u2029"),
-        ("tag\U000e0041\U000e007f", r"tag\ue0041\ue007f"),
+        ("tag\U000e0041\U000e007f", r"tag\U000e0041\U000e007f"),
+        ("variation\U000e0100\U000e01ef", r"variation\U000e0100\U000e01ef"),
+        ("blank\u3164\u2800", r"blank\u3164\u2800"),
         ("half \ud83d", r"half \ud83d"),
     ],
 )
