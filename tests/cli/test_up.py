@@ -73,7 +73,9 @@ async def usual_ports_taken() -> AsyncIterator[None]:
         for port in (7233, 8233):
             listener = stack.enter_context(socket.socket())
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            await eventually(partial(_listens, listener, port), within=PATIENCE)
+            # Where somebody's own server keeps it, it is taken already.
+            with contextlib.suppress(AssertionError):
+                await eventually(partial(_listens, listener, port), within=10)
         yield
 
 
