@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import eventually
 
-from .conftest import NOWHERE, PATIENCE, Running, Shell, only_line
+from .conftest import NOWHERE, Running, Shell, only_line
 
 _STOPS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
