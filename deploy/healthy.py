@@ -9,13 +9,11 @@ import socket
 import sys
 from datetime import UTC, datetime, timedelta
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from clearance import ClearanceError, connect
+from clearance.workers import pollers
 from cli.settings import Settings, temporal_settings
 
 SILENT = timedelta(seconds=150)
@@ -24,18 +22,11 @@ SILENT = timedelta(seconds=150)
 
 async def polls(client: Client, queue: str) -> bool:
     """Whether a worker on this host asked for work of this queue lately."""
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-    )
     since = datetime.now(UTC) - SILENT
     here = f"@{socket.gethostname()}"  # the SDK identifies a worker as pid@host
     return any(
         poller.identity.endswith(here) and poller.last_access_time.ToDatetime(UTC) > since
-        for poller in answer.pollers
+        for poller in await pollers(client, queue)
     )
 
 

@@ -1,9 +1,13 @@
 """What tests of several rooms share."""
 
 import asyncio
+import os
 import secrets
+import subprocess
 import time
+import tomllib
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from agents import Model, ModelResponse, Usage
@@ -63,3 +67,23 @@ class PlayedModel(Model):
 
     def stream_response(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
+
+
+def run(*command: str, cwd: Path, **environment: str) -> str:
+    """What a command printed; fails the test with its words where it fails."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def pinned_date() -> str:
+    """The date that pins the packages of the repository, for tests that install some elsewhere."""
+    settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    return str(settings["tool"]["uv"]["exclude-newer"])

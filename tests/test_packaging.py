@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from .support import pinned_date, run
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -16,22 +18,8 @@ ROOT = Path(__file__).parent.parent
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both wheels, built as the README says."""
     out = tmp_path_factory.mktemp("dist")
-    run(["build", "--all-packages", "--wheel", "--out-dir", str(out)], ROOT)
+    run("uv", "build", "--all-packages", "--wheel", "--out-dir", str(out), cwd=ROOT)
     return out
-
-
-def run(arguments: list[str], cwd: Path, **environment: str) -> str:
-    """Run uv; return what it printed. Fails the test with its words where it fails."""
-    done = subprocess.run(
-        ["uv", *arguments],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_two_wheels_hold_the_rooms_and_nothing_else(wheels: Path) -> None:
@@ -53,19 +41,10 @@ def test_the_installed_command_plays_the_demo_in_an_empty_folder(
     wheels: Path, tmp_path: Path
 ) -> None:
     where = {"UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(tmp_path / "bin")}
-    # The same date that pins the packages of the repository pins these.
-    pinned = [
-        line
-        for line in (ROOT / "pyproject.toml").read_text().splitlines()
-        if "exclude-newer" in line
-    ]
-    date = pinned[0].split('"')[1]
     run(
-        [
-            *("tool", "install", "--python", sys.executable, "--exclude-newer", date),
-            *("--find-links", str(wheels), "clearance"),
-        ],
-        tmp_path,
+        *("uv", "tool", "install", "--python", sys.executable, "--exclude-newer", pinned_date()),
+        *("--find-links", str(wheels), "clearance"),
+        cwd=tmp_path,
         **where,
     )
     command = str(tmp_path / "bin" / "clearance")

@@ -2,8 +2,6 @@
 
 import ast
 import asyncio
-import os
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -28,7 +26,7 @@ from clearance import (
 )
 from clearance.runs import AgentResult, AgentRun, RunSummary
 from tests.conftest import Serve
-from tests.support import eventually
+from tests.support import eventually, pinned_date, run
 
 SOURCES = Path(clearance.__file__).parent
 ROOT = SOURCES.parent.parent
@@ -215,28 +213,10 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("alone") / "venv"
     run("uv", "venv", "--python", sys.executable, str(where), cwd=where.parent)
     interpreter = where / "bin" / "python"
-    date = next(
-        line.split('"')[1]
-        for line in (ROOT / "pyproject.toml").read_text().splitlines()
-        if line.startswith("exclude-newer")
-    )
-    install = ("uv", "pip", "install", "--python", str(interpreter), "--exclude-newer", date)
+    pinned = ("--exclude-newer", pinned_date())
+    install = ("uv", "pip", "install", "--python", str(interpreter), *pinned)
     run(*install, str(wheel), cwd=where.parent)
     return interpreter
-
-
-def run(*command: str, cwd: Path, **environment: str) -> str:
-    """What a command printed; fails the test with its words where it fails."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_the_wheel_holds_every_module_and_says_that_it_is_typed(wheel: Path) -> None:
