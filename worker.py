@@ -91,6 +91,8 @@ async def running(
             await stack.enter_async_context(agents)
             queues.append(settings.agents_queue)
             served.append(f"agents on {settings.agents_queue}: {', '.join(names)}")
+            path = policy_path(settings)
+            served.append(f"policy {path}" if path else "no policy file, so every tool waits")
         if only != "agents":
             await stack.enter_async_context(_approvals_worker(settings, client))
             queues.append(settings.approvals_queue)
@@ -153,31 +155,36 @@ async def _agents_worker(
 
     from activities.mail import MailActivities
     from activities.model import CALL
+    from activities.policy import PolicyActivities
     from activities.shop import ShopActivities
-    from tools import registry
+    from policy.source import BrokenPolicy
+    from tools import inventory, registry, runner
     from workflows.agent import AgentWorkflow
 
     agents_sdk.set_tracing_disabled(True)
-    # An installed command does not look for modules where it is called. Last, so that nothing
-    # there stands in for a module of ours.
-    if settings.agents and (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
+    policy = policy_path(settings)
     try:
-        brought = registry.load(["tools.samples", *settings.agents])
+        brought = _load_agents(settings)
+        if reason := inventory.problem(_rules(policy)):
+            raise CannotServe(reason)
         mail = MailActivities(
             smtp_url=settings.smtp_url.get_secret_value() if settings.smtp_url else None,
             outbox=settings.state / "outbox",
             sender=settings.mail_from,
         )
-    except (registry.BrokenModule, ValueError) as error:
+    except (registry.BrokenModule, BrokenPolicy, ValueError) as error:
         raise CannotServe(str(error)) from error
     shop = ShopActivities(settings.state / "shop.db")
     plugin = OpenAIAgentsPlugin(
-        model_params=CALL, model_provider=model_provider, add_temporal_spans=False
+        model_params=CALL,
+        model_provider=model_provider,
+        add_temporal_spans=False,
+        mcp_servers=brought.mcp_servers,
     )
     try:
         worker = Worker(
-            await connect(connection, plugins=[plugin]),
+            # In this order: the gate stands before the runner that the first one installs.
+            await connect(connection, plugins=[plugin, runner.plugin()]),
             task_queue=settings.agents_queue,
             workflows=[AgentWorkflow],
             activities=[
@@ -186,7 +193,8 @@ async def _agents_worker(
                 shop.issue_refund,
                 shop.list_stale_customers,
                 shop.delete_records,
-                *brought,
+                PolicyActivities(policy).load_policy,
+                *brought.activities,
             ],
             activity_executor=ThreadPoolExecutor(max_workers=_ACTIVITIES),
             max_concurrent_activities=_ACTIVITIES,
@@ -196,6 +204,62 @@ async def _agents_worker(
     except ValueError as error:
         raise CannotServe(f"{', '.join(settings.agents)}: {error}") from error
     return worker, registry.names()
+
+
+def policy_path(settings: Settings) -> Path | None:
+    """The policy file to go by; None where there is none, so that every tool waits.
+
+    Raises:
+        CannotServe: CLEARANCE_POLICY names a file that isn't there.
+    """
+    if settings.policy is None:
+        here = Path("checkpoints.toml")
+        return here if here.exists() else None
+    if not settings.policy.exists():
+        raise CannotServe(f"CLEARANCE_POLICY: there is no file {settings.policy}")
+    return settings.policy
+
+
+def sample_policy() -> Path:
+    """The policy that ships, for the demo."""
+    from policy.source import SAMPLE
+
+    return SAMPLE
+
+
+def registered_tools(settings: Settings) -> Any:
+    """Every tool of every agent there is: a list of ``tools.inventory.ToolSeen``.
+
+    Raises:
+        CannotServe: a broken agents module, a broken policy.
+    """
+    from policy.source import BrokenPolicy
+    from tools import inventory, registry
+
+    try:
+        _load_agents(settings)
+        return inventory.tools(_rules(policy_path(settings)))
+    except (registry.BrokenModule, BrokenPolicy) as error:
+        raise CannotServe(str(error)) from error
+
+
+def _load_agents(settings: Settings) -> Any:
+    from tools import registry
+
+    # An installed command does not look for modules where it is called. Last, so that nothing
+    # there stands in for a module of ours.
+    if settings.agents and (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    return registry.load(["tools.samples", *settings.agents])
+
+
+def _rules(path: Path | None) -> Any:
+    """The policy's rules, compiled. Raises BrokenPolicy."""
+    from activities.policy import NO_FILE
+    from policy import match
+    from policy.source import load
+
+    return match.rules_of(NO_FILE if path is None else load(path))
 
 
 def scripted_models() -> Any:

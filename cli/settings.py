@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     agents: Annotated[tuple[str, ...], NoDecode] = ()
     """Modules with agents of your own, separated by commas."""
 
+    policy: Path | None = None
+    """The policy file; unless set, ``checkpoints.toml`` where the command is called, if it is there."""
+
     reviewer: str | None = None
     """Who decides from this command line; the system's user name unless set."""
 

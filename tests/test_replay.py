@@ -20,7 +20,7 @@ from temporalio.workflow import NondeterminismError
 import workflows.agent
 import workflows.approval
 from activities.model import CALL
-from tools import registry
+from tools import registry, runner
 
 from .raw import RUNS_LEFT_OPEN, collect_open_runs
 from .record_histories import CASES, FOLDER
@@ -54,7 +54,9 @@ def replayer(file: Path, workflow: Any = None) -> Replayer:
         model_provider=TestModelProvider(PlayedModel()),
         add_temporal_spans=False,
     )
-    return Replayer(workflows=[workflow or workflows.agent.AgentWorkflow], plugins=[plugin])
+    return Replayer(
+        workflows=[workflow or workflows.agent.AgentWorkflow], plugins=[plugin, runner.plugin()]
+    )
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -97,8 +99,8 @@ CHANGES = {
     ),
     "takes a rest before the agent": (
         workflows.agent,
-        "        try:\n            result = await Runner.run(",
-        "        await workflow.sleep(1)\n        try:\n            result = await Runner.run(",
+        "    try:\n        result = await Runner.run(",
+        "    await workflow.sleep(1)\n    try:\n        result = await Runner.run(",
         {"agent-pending", "agent-approved", "agent-two-parallel"},
     ),
 }

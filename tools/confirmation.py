@@ -4,11 +4,15 @@ from typing import Any
 
 from agents import RunContextWrapper, function_tool
 from agents.exceptions import ModelBehaviorError
+from pydantic import JsonValue
 from temporalio.exceptions import ApplicationError
 
 from clearance import contract
 
-from .context import RunContext, answer, ask
+from .asking import answer, ask, request_for, said, settle
+from .run import current
+
+NAME = "wait_for_confirmation"
 
 
 def tell_model(ctx: RunContextWrapper[Any], error: Exception) -> str:
@@ -21,20 +25,26 @@ def tell_model(ctx: RunContextWrapper[Any], error: Exception) -> str:
 
 
 @function_tool(failure_error_function=tell_model)
-async def wait_for_confirmation(
-    ctx: RunContextWrapper[RunContext], action: str, details: str = ""
-) -> str:
+async def wait_for_confirmation(ctx: RunContextWrapper[Any], action: str, details: str = "") -> str:
     """Ask a person to confirm an action before you take it, and wait for the answer.
 
     Args:
         action: What you are about to do, in one sentence of at most 500 characters.
         details: Everything the person has to read to decide, the full text of a draft for example.
     """
-    outcome = await ask(
-        ctx,
+    run = current()
+    arguments: dict[str, JsonValue] = {"action": action, "details": details}
+    # A checkpoint that matches this tool says who decides and by when; the words are the agent's.
+    matched = run.rules.judge(NAME, arguments).checkpoint if run else None
+    asked = request_for(
+        NAME,
+        arguments,
+        run=run,
+        checkpoint=matched,
+        agent_message=said(ctx, run),
         action=action,
         details=details,
-        tool="wait_for_confirmation",
-        arguments={"action": action, "details": details},
     )
+    outcome = await ask(asked, run)
+    settle(run, matched, NAME, outcome)
     return answer(outcome)

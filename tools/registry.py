@@ -4,15 +4,17 @@ A module of your own needs nothing of ours but a dictionary::
 
     AGENTS = {"payroll": build_payroll_agent}    # zero-argument functions that return an Agent
     ACTIVITIES = [pay_salary]                    # optional: activities that its tools run
+    MCP_SERVERS = {"files": make_server}         # optional: what temporal_mcp_server("files") names
 """
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from agents import Agent, Tool
+from agents import Agent
 
-from .gate import RUNS_IN_A_THREAD
+from .kinds import reachable, unusable
 
 Factory = Callable[[], Agent[Any]]
 
@@ -42,27 +44,39 @@ def names() -> list[str]:
     return sorted(_agents)
 
 
-def load(modules: Iterable[str]) -> list[Callable[..., Any]]:
-    """Make the agents of these modules the ones there are; return the activities they bring.
+@dataclass
+class Brought:
+    """What the modules bring besides their agents."""
+
+    activities: list[Callable[..., Any]] = field(default_factory=list)
+    mcp_servers: dict[str, Callable[..., Any]] = field(default_factory=dict)
+
+
+def load(modules: Iterable[str]) -> Brought:
+    """Make the agents of these modules the ones there are; return what else they bring.
 
     Raises:
         BrokenModule: a module can't be imported, has no ``AGENTS``, one of its entries does not
             build an agent, or two modules use the same name. The agents are as they were.
     """
     agents: dict[str, Factory] = {}
-    activities: list[Callable[..., Any]] = []
+    all_of_them = Brought()
     for module in modules:
         found, brought = _read(module)
         if twice := sorted(found.keys() & agents.keys()):
             raise BrokenModule(f"{module}: the agent {twice[0]!r} exists already; rename it")
+        if twice := sorted(brought.mcp_servers.keys() & all_of_them.mcp_servers.keys()):
+            raise BrokenModule(f"{module}: the MCP server {twice[0]!r} exists already; rename it")
         agents |= found
-        activities += [one for one in brought if one not in activities]
+        known = all_of_them.activities
+        known += [one for one in brought.activities if one not in known]
+        all_of_them.mcp_servers |= brought.mcp_servers
     _agents.clear()
     _agents.update(agents)
-    return activities
+    return all_of_them
 
 
-def _read(name: str) -> tuple[Mapping[str, Factory], Sequence[Callable[..., Any]]]:
+def _read(name: str) -> tuple[Mapping[str, Factory], Brought]:
     try:
         module = importlib.import_module(name)
     except Exception as error:
@@ -79,42 +93,26 @@ def _read(name: str) -> tuple[Mapping[str, Factory], Sequence[Callable[..., Any]
             raise BrokenModule(f"{name}: AGENTS[{key!r}] returns {built!r}, not an Agent")
         if not isinstance(key, str) or not key or key != key.strip() or not key.isprintable():
             raise BrokenModule(f"{name}: AGENTS[{key!r}] needs a name that can be typed")
-        for agent in _with_handoffs(built, []):
-            if reason := _unusable(agent):
+        for agent in reachable(built):
+            if reason := unusable(agent):
                 raise BrokenModule(f"{name}: {reason} (in {key!r})")
-    return agents, _activities(name, getattr(module, "ACTIVITIES", []))
+    activities = _activities(name, getattr(module, "ACTIVITIES", []))
+    return agents, Brought(activities, _mcp_servers(name, getattr(module, "MCP_SERVERS", {})))
 
 
-def _activities(name: str, brought: Any) -> Sequence[Callable[..., Any]]:
+def _mcp_servers(name: str, brought: Any) -> dict[str, Callable[..., Any]]:
+    if not isinstance(brought, Mapping):
+        raise BrokenModule(f"{name}: MCP_SERVERS is {brought!r}, not a dictionary")
+    for key, factory in brought.items():
+        if not isinstance(key, str) or not callable(factory):
+            raise BrokenModule(f"{name}: MCP_SERVERS[{key!r}] is no function under a name")
+    return dict(brought)
+
+
+def _activities(name: str, brought: Any) -> list[Callable[..., Any]]:
     if not isinstance(brought, Sequence):
         raise BrokenModule(f"{name}: ACTIVITIES is {brought!r}, not a list")
     for one in brought:
         if not hasattr(one, "__temporal_activity_definition"):
             raise BrokenModule(f"{name}: {one!r} in ACTIVITIES lacks @activity.defn")
-    return brought
-
-
-def _with_handoffs(agent: Agent[Any], seen: list[Agent[Any]]) -> list[Agent[Any]]:
-    """The agent and all that it can hand over to by itself; they may name each other."""
-    if agent not in seen:
-        seen.append(agent)
-        for other in agent.handoffs:
-            if isinstance(other, Agent):
-                _with_handoffs(other, seen)
-    return seen
-
-
-def _unusable(agent: Agent[Any]) -> str | None:
-    if agent.model is not None and not isinstance(agent.model, str):
-        return f"the agent {agent.name!r} must name its model as a string"
-    for tool in agent.tools:
-        if _runs_in_a_thread(tool):
-            return (
-                f"the tool {tool.name!r} is a plain def, and a workflow has no threads: "
-                "make it async def, or an activity"
-            )
-    return None
-
-
-def _runs_in_a_thread(tool: Tool) -> bool:
-    return bool(getattr(getattr(tool, "on_invoke_tool", None), RUNS_IN_A_THREAD, False))
+    return list(brought)

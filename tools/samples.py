@@ -13,7 +13,7 @@ from activities.mail import Email, MailActivities
 from activities.shop import Customer, Deletion, Refund, ShopActivities
 
 from .confirmation import tell_model, wait_for_confirmation
-from .gate import gated, idempotency_key
+from .gate import idempotency_key
 
 _TIMEOUT = timedelta(seconds=60)
 _RETRY = RetryPolicy(maximum_interval=timedelta(minutes=1))
@@ -41,9 +41,9 @@ async def draft_email(to: str, subject: str, body: str) -> str:
     return f"To: {to}\nSubject: {subject}\n\n{body}"
 
 
-@function_tool(name_override="send_email", failure_error_function=_tell_failure)
-async def _send_email(to: str, subject: str, body: str) -> str:
-    """Send a mail. A person is asked first and sees it as it will be sent.
+@function_tool(failure_error_function=_tell_failure)
+async def send_email(to: str, subject: str, body: str) -> str:
+    """Send a mail. A person may be asked first.
 
     Args:
         to: The recipient's address.
@@ -88,9 +88,9 @@ async def list_stale_customers(before: str) -> str:
     )
 
 
-@function_tool(name_override="issue_refund", failure_error_function=_tell_failure)
-async def _issue_refund(order_id: str, cents: int) -> str:
-    """Give money back. A person is asked first.
+@function_tool(failure_error_function=_tell_failure)
+async def issue_refund(order_id: str, cents: int) -> str:
+    """Give money back. A person may be asked first.
 
     Args:
         order_id: The order, for example A-1001.
@@ -104,9 +104,9 @@ async def _issue_refund(order_id: str, cents: int) -> str:
     )
 
 
-@function_tool(name_override="delete_records", failure_error_function=_tell_failure)
-async def _delete_records(customers: list[Customer]) -> str:
-    """Delete customer records for good. A person is asked first.
+@function_tool(failure_error_function=_tell_failure)
+async def delete_records(customers: list[Customer]) -> str:
+    """Delete customer records for good. A person may be asked first.
 
     Args:
         customers: Whose records: id and name of each.
@@ -117,21 +117,6 @@ async def _delete_records(customers: list[Customer]) -> str:
         start_to_close_timeout=_TIMEOUT,
         retry_policy=_RETRY,
     )
-
-
-send_email = gated(
-    _send_email,
-    action=lambda args: f"Send “{args['subject'][:200]}” to {args['to'][:200]}",
-)
-issue_refund = gated(
-    _issue_refund,
-    action=lambda args: f"Refund {args['cents'] / 100:.2f} for order {args['order_id'][:200]}",
-)
-delete_records = gated(
-    _delete_records,
-    action=lambda args: f"Delete {len(args['customers'])} customer records for good",
-    risk="critical",
-)
 
 
 def _agent(name: str, job: str, tools: list[Tool]) -> Agent[Any]:

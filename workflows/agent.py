@@ -1,8 +1,11 @@
 """``AgentWorkflow``: the parent that runs an agent and waits, at no cost, where it must."""
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -11,17 +14,28 @@ with workflow.unsafe.imports_passed_through():
     from agents.exceptions import AgentsException
     from temporalio.openai_agents import AgentsWorkflowError
 
+    from activities.policy import PolicyActivities
     from clearance import contract, gate
     from clearance.errors import explain
+    from clearance.fields import Name
+    from clearance.grants import Grant
     from clearance.runs import AgentResult, AgentRun
     from clearance.views import PendingApproval
-    from tools import registry
-    from tools.context import RunContext
+    from policy.source import Pinned
+    from tools import registry, runner
+    from tools.run import Run, RunContext, begin
+    from workflows.patches import BEFORE_POLICIES, POLICY_IS_PINNED
+
+_NAME: pydantic.TypeAdapter[str] = pydantic.TypeAdapter(Name)
 
 
 @workflow.defn(name=contract.AGENT_WORKFLOW)
 class AgentWorkflow:
     """One run of a named agent. Model calls are activities; approvals are child workflows."""
+
+    def __init__(self) -> None:
+        """Nothing is known of the run until its policy has been read."""
+        self._run: Run | None = None
 
     @workflow.run
     async def run(self, run: Any = None, *extra: Any) -> AgentResult:
@@ -33,41 +47,102 @@ class AgentWorkflow:
             extra: must be empty; one argument too many makes the run malformed.
 
         Raises:
-            ApplicationError: type ``InvalidRequest`` (malformed run, unknown agent), or the name
-                of the Agents SDK's error (``MaxTurnsExceeded``, ``ModelBehaviorError`` ...).
+            ApplicationError: type ``InvalidRequest`` (malformed run, unknown agent);
+                ``CollaborationError`` and ``TimeoutError``, a rejection or an expiry that the
+                policy says ends the run; ``Ungatable``, the agent has a tool that nothing could
+                stop; or the name of the Agents SDK's error (``MaxTurnsExceeded`` ...).
             AgentsWorkflowError: a tool or the model failed for good; the cause says why.
         """
         parsed, agent = _parse([run, *extra] if extra else run)
-        try:
-            result = await Runner.run(
-                agent,
-                parsed.prompt,
-                context=RunContext(
-                    requester=parsed.requester,
-                    approvals_queue=parsed.approvals_queue,
-                    expires_in=parsed.expires_in,
-                ),
-                max_turns=parsed.max_turns,
-                run_config=RunConfig(
-                    # Traces would carry prompts and arguments to a third party.
-                    tracing_disabled=True,
-                    # A slip of the model must not end a run, and with it the requests that wait.
-                    tool_not_found_behavior="return_error_to_model",
-                ),
+        if not runner.installed():
+            # Fails this task, not the run: a worker that has the gate can take it up.
+            raise RuntimeError(
+                "this worker runs agents without the gate: add tools.runner.plugin()"
             )
-        except AgentsWorkflowError:
-            raise
-        except AgentsException as error:
-            # Temporal would take an unknown exception for a bug and retry the task for ever.
-            raise ApplicationError(
-                str(error), type=type(error).__name__, non_retryable=True
-            ) from error
-        return AgentResult(output=str(result.final_output), approvals=gate.closed_approvals())
+        self._run = Run(
+            context=RunContext(
+                requester=parsed.requester,
+                approvals_queue=parsed.approvals_queue,
+                expires_in=parsed.expires_in,
+            ),
+            pinned=await _policy(),
+            prompt=parsed.prompt,
+        )
+        begin(self._run)
+        work = asyncio.create_task(_play(agent, parsed, self._run))
+        try:
+            await workflow.wait_condition(lambda: work.done() or self._stopped() is not None)
+        finally:
+            # Whatever ended the wait: an agent that goes on would act for a run that is over.
+            work.cancel()
+        if (stopped := self._stopped()) is not None:
+            raise stopped
+        return AgentResult(output=await work, approvals=gate.closed_approvals())
+
+    def _stopped(self) -> ApplicationError | None:
+        return self._run.stopped if self._run else None
 
     @workflow.query(name=contract.QUERY_PENDING)
     def pending_approvals(self) -> list[PendingApproval]:
         """What the run waits for now: id, action, since when."""
         return gate.pending_approvals()
+
+    @workflow.query(name=contract.QUERY_GRANTS)
+    def grants(self) -> list[Grant]:
+        """The standing approvals the run was given, those that have ended too."""
+        return self._run.grants if self._run else []
+
+    @workflow.signal(name=contract.SIGNAL_REVOKE)
+    def revoke_grant(self, said: Any = None, *extra: Any) -> None:
+        """End a standing approval, for the next call already. Malformed ones change nothing.
+
+        Args:
+            said: ``{grant_id, reviewer}``; untyped, because a converter that refuses would fail
+                the workflow task, again and again.
+            extra: must be empty.
+        """
+        if self._run is None or extra or not isinstance(said, dict):
+            return
+        try:
+            who = _NAME.validate_python(said.get("reviewer"))
+        except pydantic.ValidationError:
+            return
+        self._run.revoke(who, workflow.now(), id=str(said.get("grant_id")))
+
+
+async def _policy() -> Pinned:
+    """The policy of this run, as its file was at the start: recorded, so that replay agrees."""
+    if not workflow.patched(POLICY_IS_PINNED):
+        return BEFORE_POLICIES
+    plain: dict[str, Any] = await workflow.execute_activity_method(
+        PolicyActivities.load_policy,
+        start_to_close_timeout=timedelta(seconds=30),
+        # Without end: a broken file is mended, and then the run goes on.
+        retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
+    )
+    return Pinned.model_validate(plain)
+
+
+async def _play(agent: Agent[Any], run: AgentRun, state: Run) -> str:
+    try:
+        result = await Runner.run(
+            agent,
+            run.prompt,
+            context=state.context,
+            max_turns=run.max_turns,
+            run_config=RunConfig(
+                # Traces would carry prompts and arguments to a third party.
+                tracing_disabled=True,
+                # A slip of the model must not end a run, and with it the requests that wait.
+                tool_not_found_behavior="return_error_to_model",
+            ),
+        )
+    except AgentsWorkflowError:
+        raise
+    except AgentsException as error:
+        # Temporal would take an unknown exception for a bug and retry the task for ever.
+        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
+    return str(result.final_output)
 
 
 def _parse(run: Any) -> tuple[AgentRun, Agent[Any]]:

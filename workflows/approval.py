@@ -11,9 +11,11 @@ with workflow.unsafe.imports_passed_through():
 
     from clearance import attributes, contract, render
     from clearance.errors import explain
-    from clearance.models import ApprovalRequest, Decision, Outcome, Receipt
+    from clearance.models import Decision, Outcome, Receipt
     from clearance.record import Record
+    from clearance.requests import ApprovalRequest
     from clearance.views import ApprovalView
+    from tools.examine import examine
 
 
 @workflow.defn(name=contract.APPROVAL_WORKFLOW)
@@ -34,12 +36,17 @@ class ApprovalWorkflow:
         try:
             plain = {"action": request} if isinstance(request, str) else request
             parsed = ApprovalRequest.model_validate(plain)
-        except pydantic.ValidationError as error:
-            self._invalid = explain(error)
+            _check_grant(parsed)
+        except (pydantic.ValidationError, ValueError) as error:
+            known = isinstance(error, pydantic.ValidationError)
+            self._invalid = explain(error) if known else str(error)
             parsed = ApprovalRequest(action="(malformed request)")
         info = workflow.info()
         self._record = Record(
-            parsed, approval_id=info.workflow_id, requested_at=info.workflow_start_time
+            parsed,
+            approval_id=info.workflow_id,
+            requested_at=info.workflow_start_time,
+            examine=examine,
         )
 
     @workflow.run
@@ -119,14 +126,9 @@ class ApprovalWorkflow:
                 type=contract.ERROR_ALREADY_DECIDED,
                 non_retryable=True,
             )
-        return Receipt.model_validate(
-            {
-                "approval_id": record.approval_id,
-                "status": record.status,
-                "decision_id": parsed.decision_id,
-                "recorded_at": record.decided and record.decided.at,
-            }
-        )
+        if record.status == "pending":
+            self._describe()  # one of several approvals
+        return record.receipt(parsed)
 
     @decide.validator
     def _validate_decide(self, decision: Any = None, *extra: Any) -> None:
@@ -157,3 +159,14 @@ class ApprovalWorkflow:
 
     def _describe(self) -> None:
         workflow.set_current_details(render.markdown(self._record.view(), workflow.now()))
+
+
+def _check_grant(request: ApprovalRequest) -> None:
+    """Raise ValueError where a request calls itself granted without being a call of that run."""
+    parent = workflow.info().parent
+    if request.grant is None:
+        return
+    if parent is None or request.grant.grant_id.rpartition(".")[0] != parent.workflow_id:
+        raise ValueError("grant: only a run makes use of a standing approval that it was given")
+    if request.quorum > 1 or request.confirm_phrase is not None:
+        raise ValueError("grant: it can't stand for a second person, or for a phrase to be typed")

@@ -16,8 +16,10 @@ from .errors import (
     Refused,
     WaitTimeout,
 )
-from .gate import pending_approvals, request_approval
-from .models import ApprovalRequest, Decision, Outcome, Receipt, Recorded, Risk, Status
+from .gate import approved_arguments, pending_approvals, request_approval
+from .grants import Grant, GrantTerms
+from .models import Decision, Edit, Outcome, Receipt, Recorded, Status
+from .requests import ApprovalRequest, Risk
 from .views import ApprovalSummary, ApprovalView, Event, PendingApproval
 
 __all__ = [
@@ -30,7 +32,10 @@ __all__ = [
     "CannotConnect",
     "ClearanceError",
     "Decision",
+    "Edit",
     "Event",
+    "Grant",
+    "GrantTerms",
     "InvalidRequest",
     "NoWorker",
     "NotFound",
@@ -42,6 +47,7 @@ __all__ = [
     "Risk",
     "Status",
     "WaitTimeout",
+    "approved_arguments",
     "connect",
     "pending_approvals",
     "request_approval",

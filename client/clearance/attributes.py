@@ -16,7 +16,8 @@ from temporalio.common import (
     TypedSearchAttributes,
 )
 
-from .models import ApprovalRequest, Status
+from .models import Status
+from .requests import ApprovalRequest
 
 STATUS = SearchAttributeKey.for_keyword("ApprovalStatus")
 TOOL = SearchAttributeKey.for_keyword("ApprovalTool")
@@ -25,6 +26,8 @@ REQUESTER = SearchAttributeKey.for_keyword("ApprovalRequester")
 RISK = SearchAttributeKey.for_keyword("ApprovalRisk")
 AUDIENCE = SearchAttributeKey.for_keyword_list("ApprovalAudience")
 DEADLINE = SearchAttributeKey.for_datetime("ApprovalDeadline")
+GRANTS = SearchAttributeKey.for_int("ApprovalGrants")
+"""On an agent run: how many standing approvals it has been given that nobody revoked."""
 KEYS: tuple[SearchAttributeKey[Any], ...] = (
     STATUS,
     TOOL,
@@ -33,6 +36,7 @@ KEYS: tuple[SearchAttributeKey[Any], ...] = (
     RISK,
     AUDIENCE,
     DEADLINE,
+    GRANTS,
 )
 """All of them. None holds anything of the arguments or the text."""
 
@@ -43,6 +47,7 @@ def cli_types() -> list[str]:
         SearchAttributeIndexedValueType.KEYWORD: "Keyword",
         SearchAttributeIndexedValueType.KEYWORD_LIST: "KeywordList",
         SearchAttributeIndexedValueType.DATETIME: "Datetime",
+        SearchAttributeIndexedValueType.INT: "Int",
     }
     return [f"{key.name}={words[key.indexed_value_type]}" for key in KEYS]
 

@@ -25,13 +25,13 @@ from .deciding import deliver
 from .errors import InvalidRequest, WaitTimeout, explain
 from .ids import resolve
 from .models import (
-    ApprovalRequest,
     Channel,
     Decision,
     Outcome,
     Receipt,
 )
 from .reading import Filters
+from .requests import ApprovalRequest
 from .views import ApprovalSummary, ApprovalView
 
 
@@ -95,7 +95,7 @@ class ApprovalClient:
             InvalidRequest: the request or the id breaks a rule, or ``id`` was used for another
                 request or for one that has ended. Nothing was asked.
         """
-        request = parse_request(request)
+        request = _concealed(parse_request(request))
         approval_id = f"approval-{uuid.uuid4().hex[:10]}" if id is None else id
         fits = 0 < len(approval_id) <= contract.MAX_ID_CHARS and approval_id.isprintable()
         if not fits or approval_id != approval_id.strip():
@@ -265,6 +265,15 @@ class ApprovalClient:
                     continue  # its parent was reset and asked again under the same id
                 digest = (await reading.summary_of(self.temporal, description)).digest
                 return Outcome(approval_id=handle.id, status="withdrawn", digest=digest)
+
+
+def _concealed(request: ApprovalRequest) -> ApprovalRequest:
+    if request.grant is not None:
+        raise InvalidRequest("grant: only a run makes use of a standing approval; leave it out")
+    try:
+        return request.concealed()
+    except pydantic.ValidationError as error:
+        raise InvalidRequest(explain(error)) from error
 
 
 def parse_request(request: ApprovalRequest | str) -> ApprovalRequest:

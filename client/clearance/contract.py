@@ -28,8 +28,23 @@ UPDATE_DECIDE: Final = "decide"
 QUERY_VIEW: Final = "view"
 """On an approval: the whole record, an ``ApprovalView``."""
 
+QUERY_GRANTS: Final = "grants"
+"""On an agent run: the standing approvals it has been given, a list of ``Grant``."""
+
+SIGNAL_REVOKE: Final = "revoke_grant"
+"""On an agent run: end a standing approval; an object ``{grant_id, reviewer, reason}``."""
+
 QUERY_PENDING: Final = "pending_approvals"
 """On a parent: the approvals it waits for, a list of ``PendingApproval``."""
+
+ERROR_MISMATCH: Final = "DigestMismatch"
+"""``ApplicationError.type`` where what was approved is not what would run."""
+
+ERROR_REJECTED: Final = "CollaborationError"
+"""``ApplicationError.type`` of a run that a rejection stopped; the message begins with ``rejected``."""
+
+ERROR_EXPIRED: Final = "TimeoutError"
+"""``ApplicationError.type`` of a run that was stopped because nobody decided in time."""
 
 MEMO_APPROVAL: Final = "approval"
 """Memo key of an approval: an ``ApprovalSummary`` without id and times, so that lists need no queries."""
@@ -54,6 +69,12 @@ MAX_ARGUMENTS_DEPTH: Final = 100
 
 MAX_PROMPT_BYTES: Final = 100 * 1024
 MAX_REASON_CHARS: Final = 4_000
+MAX_PROSE_CHARS: Final = 2_000
+"""Of an impact, a prompt or a message as a request repeats it."""
+
+MAX_TEMPLATE_CHARS: Final = 10_000
+MAX_CONDITION_CHARS: Final = 500
+MAX_GRANT_USES: Final = 1_000
 MAX_NAME_CHARS: Final = 200
 """Reviewers, requesters, tools, audiences. Search attribute values allow 255."""
 
@@ -67,6 +88,7 @@ MAX_RECORDED_REFUSALS: Final = 1_000
 
 DEFAULT_EXPIRY: Final = timedelta(days=7)
 MAX_EXPIRY: Final = timedelta(days=5 * 365)
+MAX_GRANT_EXPIRY: Final = timedelta(days=30)
 
 
 def child_id(parent_id: str, sequence: int) -> str:

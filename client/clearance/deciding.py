@@ -69,7 +69,7 @@ async def _update(handle: _Handle, decision: Decision) -> Receipt:
 
 def _update_id(decision: Decision) -> str:
     """The server answers a known update id with the stored result, unread: so what decides is in it."""
-    said = canonical_json([decision.approved, decision.reviewer, decision.digest])
+    said = canonical_json(decision.model_dump(mode="json", exclude={"decided_at", "channel"}))
     return f"{decision.decision_id}-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
@@ -77,7 +77,7 @@ async def _of_closed(handle: _Handle, decision: Decision) -> Receipt:
     """The receipt where it was this very decision that closed the request, having come another way
     before, as a signal for instance. Raises AlreadyDecided where it was another."""
     view = await reading.stored_view(handle, await handle.describe())
-    if view.decision is None or not rules.is_repeat(view.decision, decision):
+    if view.decision is None or not rules.is_repeat(view.request, view.decision, decision):
         reason = rules.closed(view.status, view.decision)
         raise AlreadyDecided(f"{handle.id} is {reason}", view.status, view.decision)
     return Receipt.model_validate(
@@ -86,6 +86,8 @@ async def _of_closed(handle: _Handle, decision: Decision) -> Receipt:
             "status": view.status,
             "decision_id": decision.decision_id,
             "recorded_at": view.decision.at,
+            "approvals": len(view.approvals),
+            "quorum": view.request.quorum,
         }
     )
 

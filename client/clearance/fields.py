@@ -37,3 +37,9 @@ Name = Annotated[
     AfterValidator(_printable),
 ]
 """One line that names somebody or something, 1 to 200 characters, no control characters."""
+
+Prose = Annotated[str, StringConstraints(max_length=contract.MAX_PROSE_CHARS)]
+"""Text that a request repeats: at most 2,000 characters."""
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 in hexadecimal."""

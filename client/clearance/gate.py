@@ -1,17 +1,20 @@
 """``request_approval``: the gate, for use inside anybody's Temporal workflow."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pydantic
+from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, TerminatedError
 from temporalio.exceptions import CancelledError as TemporalCancelledError
 
-from . import attributes, contract
+from . import attributes, contract, mask
 from .errors import explain
-from .models import ApprovalRequest, Outcome
+from .models import Outcome
+from .requests import ApprovalRequest
 from .views import PendingApproval
 
 
@@ -43,7 +46,10 @@ def closed_approvals() -> list[Outcome]:
 
 
 async def request_approval(
-    request: ApprovalRequest | str, *, task_queue: str = contract.APPROVALS_QUEUE
+    request: ApprovalRequest | str,
+    *,
+    task_queue: str = contract.APPROVALS_QUEUE,
+    secrets: frozenset[str] = mask.SECRETS,
 ) -> Outcome:
     """Ask a person, and wait as long as it takes.
 
@@ -54,25 +60,28 @@ async def request_approval(
     Args:
         request: what is about to happen; a bare string is taken as its ``action``.
         task_queue: the queue of the approvals worker.
+        secrets: names of arguments whose values never leave this workflow (``clearance.mask``).
 
     Returns:
         The outcome. Act only ``if outcome.approved``, and only with what was asked:
-        ``outcome.digest`` is ``request.digest``. Use ``outcome.approval_id`` as the action's
-        idempotency key. A request that somebody terminated or cancelled by hand is ``withdrawn``.
+        ``outcome.digest`` is ``request.digest``. Where the request is ``editable``, what was
+        approved may be something else: ``approved_arguments`` tells. Use
+        ``outcome.approval_id`` as the action's idempotency key. A request that somebody
+        terminated or cancelled by hand is ``withdrawn``.
 
     Raises:
         temporalio.exceptions.ApplicationError: of type ``InvalidRequest``, the string breaks a
-            rule of ``ApprovalRequest.action``. Nothing was asked.
+            rule of ``ApprovalRequest.action``, or masking made a text too long. Nothing was asked.
         asyncio.CancelledError, temporalio.exceptions.ChildWorkflowError: this workflow was
             cancelled while it waited. The request is withdrawn.
     """
-    if isinstance(request, str):
-        try:
-            request = ApprovalRequest(action=request)
-        except pydantic.ValidationError as error:
-            raise ApplicationError(
-                explain(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True
-            ) from error
+    try:
+        asked = ApprovalRequest(action=request) if isinstance(request, str) else request
+        request = asked.concealed(secrets)
+    except pydantic.ValidationError as error:
+        raise ApplicationError(
+            explain(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True
+        ) from error
     info = workflow.info()
     if request.run_id is None:
         request = request.model_copy(update={"run_id": info.workflow_id})
@@ -106,12 +115,63 @@ async def request_approval(
         outcome = Outcome.model_validate(result)
     finally:
         gates.open.pop(approval_id, None)
-    if outcome.approval_id != approval_id or outcome.digest != request.digest:
-        raise ApplicationError(
-            f"the outcome of {approval_id} is not of what was asked", non_retryable=True
-        )
+    if outcome.approval_id != approval_id:
+        raise _mismatch(approval_id)
+    _check(request, outcome)
     gates.closed.append(outcome)
     return outcome
+
+
+def approved_arguments(
+    request: ApprovalRequest, outcome: Outcome, *, secrets: frozenset[str] = mask.SECRETS
+) -> dict[str, JsonValue]:
+    """What to run: the arguments of ``request``, with the reviewer's changes if there are any.
+
+    Args:
+        request: as given to ``request_approval``, with its real arguments.
+        outcome: what that returned.
+        secrets: as given to ``request_approval``.
+
+    Raises:
+        temporalio.exceptions.ApplicationError: of type ``DigestMismatch``: nothing was approved, or
+            something else was. Nothing may run.
+    """
+    shown = request.concealed(secrets)
+    _check(shown, outcome)
+    if outcome.approved is not True:
+        raise _mismatch(outcome.approval_id)
+    if outcome.edit is None:
+        return dict(request.arguments)
+    return mask.reveal(outcome.edit.arguments, request.arguments, shown.masked)
+
+
+def _check(request: ApprovalRequest, outcome: Outcome) -> None:
+    """Raise unless the outcome is of this request, its masks on, and an edit one that it allows."""
+    edit = outcome.edit
+    same = outcome.digest == request.digest
+    if edit is not None:
+        same = (
+            same
+            and request.editable is not False
+            and _edited(request, edit.arguments) == edit.digest
+        )
+    if not same:
+        raise _mismatch(outcome.approval_id)
+
+
+def _edited(request: ApprovalRequest, arguments: Mapping[str, JsonValue]) -> str | None:
+    try:
+        return request.with_arguments(arguments).digest
+    except pydantic.ValidationError:
+        return None
+
+
+def _mismatch(approval_id: str) -> ApplicationError:
+    return ApplicationError(
+        f"the outcome of {approval_id} is not of what was asked; nothing ran",
+        type=contract.ERROR_MISMATCH,
+        non_retryable=True,
+    )
 
 
 def _withdrawn(error: ChildWorkflowError, approval_id: str, digest: str) -> Outcome:

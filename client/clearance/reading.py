@@ -7,7 +7,8 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
 from . import attributes, contract
 from .errors import InvalidRequest
-from .models import ApprovalRequest, Outcome, Status
+from .models import Outcome, Status
+from .requests import ApprovalRequest
 from .views import ApprovalSummary, ApprovalView
 
 PENDING = f"WorkflowType = '{contract.APPROVAL_WORKFLOW}' AND ExecutionStatus = 'Running'"

@@ -1,37 +1,56 @@
 """The life of one request: its status and its numbered events. No clock and no engine of its own."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 
 from . import contract, rules
 from .errors import explain
-from .models import ApprovalRequest, Channel, Decision, Outcome, Recorded, Status
+from .models import Channel, Decision, Edit, Outcome, Receipt, Recorded, Status
+from .requests import ApprovalRequest
+from .text import utc
 from .views import ApprovalView, Event, EventKind
+
+Examine = Callable[[ApprovalRequest, Decision], str | None]
+"""Judges what takes more than this package: changed arguments against their JSON Schema, a
+grant's condition. Gets the request as it would run; returns why the decision is refused, or None."""
 
 
 class Record:
-    """Pending until one decision counts, the time is over or the request is withdrawn.
+    """Pending until enough decisions count, the time is over or the request is withdrawn.
 
     Every method takes the time it happens at. None of them raises on bad input: what does not
     count is kept as refused, and the reason is returned to whoever asked.
     """
 
     def __init__(
-        self, request: ApprovalRequest, *, approval_id: str, requested_at: datetime
+        self,
+        request: ApprovalRequest,
+        *,
+        approval_id: str,
+        requested_at: datetime,
+        examine: Examine = lambda request, decision: None,
     ) -> None:
-        """A new request, pending, its creation the first event."""
+        """A new request, pending, its creation the first event; approved where a grant allows it."""
         self.request = request
         self.approval_id = approval_id
         self.requested_at = requested_at
         self.deadline = request.deadline(requested_at)
         self.status: Status = "pending"
         self.decided: Recorded | None = None
-        self._digest = request.digest
+        self._current = request
+        self._edit: Edit | None = None
+        self._approvals: list[Recorded] = []
+        self._examine = examine
+        self._granted: Decision | None = None
         self._events: list[Event] = []
         self._refusals_uncounted = 0
         self._log("created", "engine", requested_at, who=request.requester)
+        if use := request.grant:
+            reason = f"standing approval {use.grant_id}, use {use.use} of {use.max_uses}"
+            self._count(True, "grant", requested_at, who=use.granted_by, reason=reason)
 
     def signal(self, value: object, now: datetime) -> str | None:
         """The bare ``approve(value)``. Returns why it was refused, None if it counted."""
@@ -41,7 +60,7 @@ class Record:
         if reason:
             self._refuse(reason, "signal", now)
         else:
-            self._decide(value is True, "signal", now)
+            self._count(value is True, "signal", now)
         return reason
 
     def decide(self, decision: Decision, now: datetime) -> str | None:
@@ -74,55 +93,131 @@ class Record:
             id=self.approval_id,
             status=self.status,
             request=self.request,
-            digest=self._digest,
+            digest=self._current.digest,
             requested_at=self.requested_at,
             deadline=self.deadline,
             decision=self.decided,
+            approvals=list(self._approvals),
+            edit=self._edit,
             events=list(self._events),
             refusals_uncounted=self._refusals_uncounted,
         )
 
+    def receipt(self, decision: Decision) -> Receipt:
+        """The answer to a decision that counted. Only for one that did."""
+        counted = next(one for one in self._counted() if one.decision_id == decision.decision_id)
+        return Receipt.model_validate(
+            {
+                "approval_id": self.approval_id,
+                "status": self.status,
+                "decision_id": decision.decision_id,
+                "recorded_at": counted.at,
+                "approvals": len(self._approvals),
+                "quorum": self.request.quorum,
+            }
+        )
+
     def outcome(self) -> Outcome:
         """How it ended. Raises pydantic.ValidationError while it is pending."""
+        approved = self.status == "approved"
         return Outcome.model_validate(
             {
                 "approval_id": self.approval_id,
                 "status": self.status,
-                "digest": self._digest,
+                "digest": self.request.digest,
                 "decision": self.decided,
+                "edit": self._edit if approved else None,
+                "grant": self._granted and self._granted.grant if approved else None,
             }
         )
+
+    def _counted(self) -> list[Recorded]:
+        rejected = self.decided is not None and not self.decided.approved
+        return [*self._approvals, *([self.decided] if rejected and self.decided else [])]
 
     def _closed(self) -> str | None:
         return None if self.status == "pending" else rules.closed(self.status, self.decided)
 
     def _take(self, decision: Decision, *, made_at: datetime, now: datetime) -> str | None:
-        if rules.is_repeat(self.decided, decision):
+        if any(rules.is_repeat(self.request, one, decision) for one in self._counted()):
             return None
-        reason = self._closed() or rules.refuse_decision(
-            self.request, decision, made_at=made_at, deadline=self.deadline
-        )
+        reason = self._closed() or self._judge(decision, made_at)
         if reason:
             self._refuse(reason, decision.channel, now, decision)
-        else:
-            self._decide(decision.approved is True, decision.channel, now, decision)
-        return reason
+            return reason
+        if decision.arguments is not None:
+            self._change(decision, now)
+        if decision.grant:
+            self._granted = decision
+        by: dict[str, Any] = {"who": decision.reviewer, "reason": decision.reason}
+        self._count(decision.approved is True, decision.channel, now, id=decision.decision_id, **by)
+        return None
 
-    def _decide(
-        self, approved: bool, channel: Channel, now: datetime, decision: Decision | None = None
+    def _judge(self, decision: Decision, made_at: datetime) -> str | None:
+        reason = rules.refuse_decision(
+            self._current,
+            decision,
+            made_at=made_at,
+            deadline=self.deadline,
+            approvals=self._approvals,
+        )
+        would_run = self._current
+        if not reason and decision.arguments is not None:
+            reason = rules.refuse_edit(self._current, decision.arguments)
+            if not reason:
+                would_run = self.request.with_arguments(decision.arguments)
+        return (
+            reason
+            or rules.refuse_confirmation(would_run, decision)
+            or rules.refuse_grant(would_run, decision)
+            or self._examine(would_run, decision)
+        )
+
+    def _change(self, decision: Decision, now: datetime) -> None:
+        """Other arguments: what others approved before is no longer what runs."""
+        arguments = decision.arguments or {}
+        changes = rules.differences(self._current.arguments, arguments)
+        self._current = self.request.with_arguments(arguments)
+        self._edit = Edit(
+            arguments=arguments,
+            digest=self._current.digest,
+            changes=rules.differences(self.request.arguments, arguments),
+        )
+        self._approvals.clear()
+        self._log("edited", decision.channel, now, who=decision.reviewer, changes=changes)
+
+    def _count(
+        self,
+        approved: bool,
+        channel: Channel,
+        now: datetime,
+        *,
+        who: str | None = None,
+        reason: str = "",
+        id: str | None = None,
     ) -> None:
         """The one place that opens the gate."""
-        self.decided = Recorded(
+        counted = Recorded(
             approved=approved,
-            reviewer=decision and decision.reviewer,
-            reason=decision.reason if decision else "",
+            reviewer=who,
+            reason=reason,
             channel=channel,
-            decision_id=decision and decision.decision_id,
-            digest=self._digest,
+            decision_id=id,
+            digest=self._current.digest,
             at=now,
         )
+        if approved:
+            self._approvals.append(counted)
+        self._log("approved" if approved else "rejected", channel, now, who=who, reason=reason)
+        if approved and len(self._approvals) < self.request.quorum:
+            return
+        self.decided = counted
         self.status = "approved" if approved else "rejected"
-        self._log(self.status, channel, now, who=self.decided.reviewer, reason=self.decided.reason)
+        if approved and self._granted and self._granted.grant:
+            terms = self._granted.grant
+            until = utc(now + terms.expires_in)
+            what = f"up to {terms.max_uses} further calls until {until}, if {terms.condition}"
+            self._log("granted", channel, now, who=self._granted.reviewer, reason=what)
 
     def _refuse(
         self, reason: str, channel: Channel, now: datetime, decision: Decision | None = None
@@ -133,24 +228,7 @@ class Record:
         who, digest = (decision.reviewer, decision.digest) if decision else (None, None)
         self._log("refused", channel, now, who=who, reason=reason, digest=digest)
 
-    def _log(
-        self,
-        kind: EventKind,
-        channel: Channel,
-        at: datetime,
-        *,
-        who: str | None = None,
-        reason: str = "",
-        digest: str | None = None,
-    ) -> None:
-        self._events.append(
-            Event(
-                sequence=len(self._events) + 1,
-                at=at,
-                kind=kind,
-                who=who,
-                channel=channel,
-                reason=reason,
-                digest=digest or self._digest,
-            )
-        )
+    def _log(self, kind: EventKind, channel: Channel, at: datetime, **said: Any) -> None:
+        said = {**said, "digest": said.get("digest") or self._current.digest}
+        sequence = len(self._events) + 1
+        self._events.append(Event(sequence=sequence, at=at, kind=kind, channel=channel, **said))

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from textwrap import indent
 
-from .models import ApprovalRequest
+from .requests import ApprovalRequest
 from .text import moment, one_line, span, visible
 from .views import ApprovalView
 

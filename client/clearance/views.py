@@ -5,9 +5,13 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from .models import ApprovalRequest, Channel, Recorded, Risk, Status
+from .models import Change, Channel, Edit, Recorded, Status
+from .requests import ApprovalRequest, Risk
 
-EventKind = Literal["created", "refused", "approved", "rejected", "expired", "withdrawn"]
+EventKind = Literal[
+    "created", "refused", "edited", "approved", "granted", "rejected", "expired", "withdrawn"
+]
+"""``approved`` once for each person; the request's status tells whether that was enough."""
 
 
 class Event(BaseModel):
@@ -22,6 +26,8 @@ class Event(BaseModel):
     channel: Channel
     reason: str = ""
     digest: str | None = None
+    changes: tuple[Change, ...] = ()
+    """Of ``edited``: what the reviewer changed."""
 
 
 class ApprovalSummary(BaseModel):
@@ -38,6 +44,7 @@ class ApprovalSummary(BaseModel):
     checkpoint: str | None = None
     risk: Risk = "medium"
     audience: tuple[str, ...] = ()
+    quorum: int = 1
     digest: str
     requested_at: AwareDatetime
     expires_in: timedelta | None = None
@@ -54,16 +61,28 @@ class ApprovalView(BaseModel):
     id: str
     status: Status
     request: ApprovalRequest
+    """As it was asked."""
     digest: str
+    """Of the request as it is now; what a decision has to name."""
     requested_at: AwareDatetime
     deadline: AwareDatetime | None
     decision: Recorded | None = None
+    """The one that closed it."""
+    approvals: list[Recorded] = Field(default_factory=list)
+    """The people who have approved what it is now, in order."""
+    edit: Edit | None = None
+    """What runs instead of what was asked, if a reviewer changed it."""
     events: list[Event] = Field(default_factory=list)
     """In order. Empty when no worker could be asked (``complete`` is False then)."""
     refusals_uncounted: int = 0
     """Refused attempts beyond the first 1,000, which the view no longer lists one by one."""
     complete: bool = True
     """False when it was read from the stored request alone, because no worker answered."""
+
+    @property
+    def current(self) -> ApprovalRequest:
+        """The request as it is now, with a reviewer's changes."""
+        return self.request.with_arguments(self.edit.arguments) if self.edit else self.request
 
 
 class PendingApproval(BaseModel):

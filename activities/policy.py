@@ -1,0 +1,36 @@
+"""Reading the policy, once for each run at its start."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from policy.model import Policy
+from policy.source import BrokenPolicy, Pinned, load
+
+NO_FILE = Pinned(digest=hashlib.sha256().hexdigest(), source="(no policy file)", policy=Policy())
+"""Where there is no policy, every tool waits for a person."""
+
+
+class PolicyActivities:
+    """Reads one policy file, as it is at that moment."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Read this file; None where there is none."""
+        self._path = path
+
+    @activity.defn
+    def load_policy(self) -> dict[str, Any]:
+        """A ``policy.source.Pinned`` as plain JSON, to be recorded with the run.
+
+        Raises:
+            ApplicationError: type ``BrokenPolicy``, retried: once the file is mended, the run goes on.
+        """
+        try:
+            pinned = NO_FILE if self._path is None else load(self._path)
+        except BrokenPolicy as error:
+            raise ApplicationError(str(error), type="BrokenPolicy") from error
+        plain = pinned.model_dump(mode="json", exclude={"policy"})
+        return {**plain, "policy": pinned.policy.model_dump(mode="json", exclude_defaults=True)}

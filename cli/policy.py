@@ -1,0 +1,233 @@
+"""The policy file: check, explain."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import JsonValue, ValidationError
+from rich.table import Table
+from rich.text import Text
+
+from clearance import ApprovalRequest, InvalidRequest, mask
+from clearance.errors import explain as faults
+from clearance.requests import described
+from clearance.text import one_line, visible
+from policy.match import Rules, Verdict
+from policy.model import Checkpoint, Policy
+from policy.source import BrokenPolicy, load
+
+from . import output, session
+from .approvals import Json
+from .settings import Settings
+
+app = typer.Typer(help="Which tools wait for whom.", no_args_is_help=True)
+
+_ASKS_ITSELF = "wait_for_confirmation"
+"""The tool that does nothing but ask a person, whatever the policy says."""
+
+File = Annotated[
+    Path | None,
+    typer.Argument(metavar="FILE", help="The policy; left out, the one the worker goes by."),
+]
+
+
+@app.command()
+def check(file: File = None, as_json: Json = False) -> None:
+    """Check the policy file, and list which checkpoint covers which tool."""
+    settings, path, policy = _open(file)
+    import worker
+
+    seen = worker.registered_tools(settings)
+    rules = Rules(policy)
+    uncovered = sorted({one.tool for one in seen if _free(rules, one.tool)})
+    if as_json:
+        tools = [{**one._asdict(), "covered_by": _reach(rules, one.tool)} for one in seen]
+        about: dict[str, Any] = {"source": path and str(path), "default": policy.default}
+        about |= {"checkpoints": len(policy.checkpoint)}
+        output.print_json({**about, "tools": tools, "uncovered": uncovered})
+    else:
+        output.out(f"{path or 'No policy file'}: {_summary(policy)}")
+        table = output.table("AGENT", "TOOL", "COVERED BY")
+        for one in seen:
+            table.add_row(*map(output.text, (one.agent, one.tool, _covered(rules, one.tool))))
+        output.console().print(table)
+        if uncovered:
+            output.out(f"Warning: nobody is asked about {', '.join(uncovered)}.")
+    problems = list(dict.fromkeys(one.problem for one in seen if one.problem))
+    for problem in problems:
+        output.say(problem)
+    if problems:
+        raise typer.Exit(session.EXIT_FAILED)
+
+
+@app.command()
+def explain(
+    tool: Annotated[str, typer.Argument(help="The tool's name.")],
+    args: Annotated[str, typer.Option(metavar="JSON", help="Its arguments, an object.")] = "{}",
+    agent: Annotated[str, typer.Option(metavar="NAME", help="The agent that calls it.")] = "",
+    as_: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Who started the agent's run.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The policy; left out, the one the worker goes by."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what would happen to one call of a tool, why, and what a person would be shown."""
+    arguments = _arguments(args)
+    settings, path, policy = _open(file)
+    requester = session.reviewer(settings, as_)
+    verdict = Rules(policy).judge(tool, arguments, agent=agent, requester=requester)
+    shown, masked = mask.conceal(arguments, mask.names(policy.secrets))
+    why = mask.scrub(verdict.why, arguments, masked)
+    asked = _asked(tool, shown, verdict) if verdict.gated else None
+    if as_json:
+        about: dict[str, Any] = {
+            "tool": tool,
+            "source": path and str(path),
+            "gated": verdict.gated,
+            "why": why,
+        }
+        about |= {"checkpoint": verdict.checkpoint and verdict.checkpoint.checkpoint_id}
+        output.print_json({**about, "request": asked})
+        return
+    output.out(f"{one_line(tool)} {'waits for a person' if verdict.gated else 'goes through'}.")
+    output.out(f"Why: {one_line(why)}")
+    if asked:
+        output.console().print(_facts(asked))
+
+
+def _open(file: Path | None) -> tuple[Settings, Path | None, Policy]:
+    """The settings, with the policy file to go by in them; that file; what it says.
+
+    Raises:
+        typer.Exit: it is broken, and every problem has been told.
+    """
+    settings = session.load()
+    path = file or settings.policy
+    if path is None:
+        import worker
+
+        path = worker.policy_path(settings)
+    if path is None:
+        return settings, None, Policy()
+    try:
+        policy = load(path).policy
+    except BrokenPolicy as error:
+        for problem in error.problems:
+            output.say(problem)
+        raise typer.Exit(session.EXIT_USAGE) from error
+    return settings.model_copy(update={"policy": path}), path, policy
+
+
+def _summary(policy: Policy) -> str:
+    count = len(policy.checkpoint)
+    line = f"{count} checkpoint{'' if count == 1 else 's'}, default {policy.default}"
+    return line if count or policy.default == "allow" else f"{line}: every tool waits for a person"
+
+
+def _named(tool: str) -> bool:
+    """Not so an MCP server, whose tools have names once it is asked for them."""
+    return not tool.startswith("[")
+
+
+def _free(rules: Rules, tool: str) -> bool:
+    """Whether it goes through only because no checkpoint is about it."""
+    return (
+        rules.policy.default == "allow"
+        and not rules.covering(tool)
+        and tool != _ASKS_ITSELF
+        and _named(tool)
+    )
+
+
+def _reach(rules: Rules, tool: str) -> list[dict[str, Any]]:
+    """The checkpoints whose pattern covers the tool, and which of them can decide about a call."""
+    found: list[dict[str, Any]] = []
+    settled = False
+    for one in rules.covering(tool) if _named(tool) else []:
+        facts = {"conditional": one.when is not None, "allow": one.allow, "reached": not settled}
+        found.append({"checkpoint_id": one.checkpoint_id, **facts})
+        settled = settled or one.when is None
+    return found
+
+
+def _covered(rules: Rules, tool: str) -> str:
+    if not _named(tool):
+        return "each of its tools by its own name"
+    if tool == _ASKS_ITSELF:
+        return "a person, always"
+    words = {"conditional": "if", "allow": "allows"}
+    reach = _reach(rules, tool)
+    parts = []
+    for one in reach:
+        marks = [word for key, word in words.items() if one[key]]
+        marks = marks if one["reached"] else ["never reached"]
+        parts.append(one["checkpoint_id"] + (f" ({', '.join(marks)})" if marks else ""))
+    default = "default gate" if rules.policy.default == "gate" else "goes through"
+    if all(one["conditional"] for one in reach):
+        parts.append(f"else {default}" if reach else f"nobody: {default}")
+    return ", ".join(parts)
+
+
+def _arguments(given: str) -> dict[str, JsonValue]:
+    """The value of --args. Raises InvalidRequest."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"{word} is no number")
+
+    try:
+        value = json.loads(given, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"--args: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidRequest("--args: not an object: write '{\"name\": value}'")
+    return value
+
+
+def _asked(tool: str, shown: dict[str, JsonValue], verdict: Verdict) -> dict[str, JsonValue]:
+    """What a person would be asked. Raises InvalidRequest where the request would be refused."""
+    default = Checkpoint(checkpoint_id="default", action_pattern=".*", grants=False)
+    rule = verdict.checkpoint or default
+    words = {"action": one_line(f"{tool} {json.dumps(shown, ensure_ascii=False)}", 200)}
+    if rule.description_template:
+        words = described(rule.description_template, shown)
+    try:
+        request = ApprovalRequest(
+            **words, tool=tool, arguments=shown, confirm_phrase=rule.confirm_phrase
+        )
+    except ValidationError as error:
+        raise InvalidRequest(f"no request could be made of it: {faults(error)}") from error
+    keys = {"risk", "impact", "audience", "quorum", "deadline", "on_reject", "on_expiry"}
+    said = rule.model_dump(mode="json", include=keys | {"editable", "grants"})
+    told = {"action": request.action, "details": request.details}
+    return {**told, **said, "confirm_phrase": request.phrase}
+
+
+def _facts(asked: dict[str, Any]) -> Table:
+    """The request as a person reads it, a line for each fact that is there."""
+    after = {"tell": "the agent is told", "stop": "the run is stopped"}
+    editable = {True: "all arguments", False: "nothing"}
+    change = asked["editable"]
+    rows = {
+        "Sentence": asked["action"],
+        "Text": asked["details"],
+        "Risk": asked["risk"],
+        "Impact": asked["impact"],
+        "Audience": ", ".join(asked["audience"]) or "anyone",
+        "Quorum": f"{asked['quorum']} to approve",
+        "Deadline": asked["deadline"] or "the run's own",
+        "Rejected": after[asked["on_reject"]],
+        "Expired": after[asked["on_expiry"]],
+        "Editable": editable[change] if isinstance(change, bool) else ", ".join(change),
+        "To type": asked["confirm_phrase"],
+        "In advance": "further calls can be approved" if asked["grants"] else "",
+    }
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for label, value in rows.items():
+        if value:
+            style = output.COLOURS.get(value, "") if label == "Risk" else ""
+            table.add_row(Text(label, style="dim"), Text(visible(value), style, overflow="fold"))
+    return table

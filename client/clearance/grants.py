@@ -1,0 +1,74 @@
+"""Standing approvals: "approve this, and further calls like it". Pydantic models, no engine.
+
+A grant belongs to one run, one tool and the checkpoint that stopped it. It comes with a person's
+decision and is kept by the run; nothing on the agent's side can make one.
+"""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from . import contract
+from .fields import Name
+
+Condition = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=contract.MAX_CONDITION_CHARS),
+]
+"""A CEL expression over ``args``, ``tool`` and ``requester``: 1 to 500 characters."""
+
+
+class GrantTerms(BaseModel):
+    """What a reviewer allows in advance."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    condition: Condition
+    """Which further calls: ``args.amount <= 100``. ``true`` for any call of the tool."""
+
+    max_uses: Annotated[int, Field(ge=1, le=contract.MAX_GRANT_USES)] = 10
+    """How many further calls, 1 to 1,000."""
+
+    expires_in: timedelta = timedelta(hours=1)
+    """From the decision on; at most 30 days."""
+
+    @field_validator("expires_in")
+    @classmethod
+    def _not_for_ever(cls, value: timedelta) -> timedelta:
+        if not timedelta(0) < value <= contract.MAX_GRANT_EXPIRY:
+            raise ValueError("a grant lasts longer than nothing and at most 30 days")
+        return value
+
+
+class GrantUse(BaseModel):
+    """One call that a grant allowed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    grant_id: Name
+    """The approval that the grant came with."""
+    granted_by: Name
+    condition: Condition
+    use: Annotated[int, Field(ge=1)]
+    """Which use this is, from 1."""
+    max_uses: Annotated[int, Field(ge=1)]
+
+
+class Grant(BaseModel):
+    """A standing approval as its run keeps it: the answer to the query ``grants``."""
+
+    id: str
+    """That of the approval it came with."""
+    run_id: str
+    tool: str
+    checkpoint: str | None
+    condition: str
+    max_uses: int
+    granted_by: str
+    granted_at: AwareDatetime
+    expires_at: AwareDatetime
+    used_by: list[str] = Field(default_factory=list)
+    """The approvals of the calls it allowed, in order."""
+    revoked_by: str | None = None
+    revoked_at: AwareDatetime | None = None

@@ -1,0 +1,250 @@
+"""``ApprovalRequest``: what a person is asked to allow."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+from . import contract, mask, template, text
+from .fields import Digest, Name, Prose, canonical_json, depth
+from .grants import GrantUse
+
+Risk = Literal["low", "medium", "high", "critical"]
+
+
+class ApprovalRequest(BaseModel):
+    """What a person is asked to allow.
+
+    Only ``action`` is needed. With ``tool``, what is approved is that tool with exactly those
+    ``arguments``; without, the words themselves (``action`` and ``details``) are.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    action: Annotated[
+        str,
+        StringConstraints(
+            strip_whitespace=True, min_length=1, max_length=contract.MAX_ACTION_CHARS
+        ),
+    ]
+    """What is about to happen, in one sentence: 1 to 500 characters."""
+
+    details: str = ""
+    """Whatever the reviewer has to read, a draft for instance: at most 64 KB of UTF-8."""
+
+    tool: Name | None = None
+    """The tool that will run."""
+
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    """The arguments it will run with: at most 256 KB as JSON. Secrets among them are masked."""
+
+    masked: tuple[str, ...] = ()
+    """JSON pointers (RFC 6901) of the arguments that are masked. ``concealed`` sets it."""
+
+    sealed_digest: Digest | None = None
+    """The digest over the real arguments, where some are masked."""
+
+    impact: Prose = ""
+    """What it does to the world if it runs: at most 2,000 characters, as each of the next two."""
+
+    user_prompt: Prose = ""
+    """What the agent was told to do."""
+
+    agent_message: Prose = ""
+    """What the agent said last before it called the tool."""
+
+    run_id: Name | None = None
+    """Workflow id of the run that asks."""
+
+    requester: Name | None = None
+    """Who started that run."""
+
+    checkpoint: Name | None = None
+    """The policy rule that stopped the tool."""
+
+    policy_digest: Digest | None = None
+    """SHA-256 of the policy file that the run goes by."""
+
+    risk: Risk = "medium"
+
+    audience: tuple[Name, ...] = ()
+    """Who may decide. Empty: anyone who can reach the request."""
+
+    quorum: Annotated[int, Field(ge=1, le=contract.MAX_AUDIENCE)] = 1
+    """How many different people have to approve. One rejection ends it."""
+
+    expires_in: timedelta | None = contract.DEFAULT_EXPIRY
+    """From the request's start to its deadline: 7 days unless said otherwise, None for never."""
+
+    editable: bool | tuple[Name, ...] = False
+    """Whether a reviewer may change arguments while approving: all, or those named."""
+
+    arguments_schema: dict[str, JsonValue] | None = None
+    """JSON Schema that changed arguments have to fit: at most 64 KB."""
+
+    description_template: (
+        Annotated[str, StringConstraints(max_length=contract.MAX_TEMPLATE_CHARS)] | None
+    ) = None
+    """First line the action, the rest the details; filled anew when arguments are changed."""
+
+    confirm_phrase: Prose | None = None
+    """What a reviewer has to type to approve; a template (``{symbol}``) filled from the arguments."""
+
+    grantable: bool = False
+    """Whether a reviewer may approve further calls like this one in advance."""
+
+    grant: GrantUse | None = None
+    """The standing approval that this call makes use of; nobody is asked then."""
+
+    @model_validator(mode="after")
+    def _within_limits(self) -> Self:
+        if (size := len(self.details.encode())) > contract.MAX_DETAILS_BYTES:
+            raise ValueError(
+                f"details are {size:,} bytes, at most {contract.MAX_DETAILS_BYTES:,}: "
+                "shorten them, or link to the document"
+            )
+        check_arguments(self.arguments)
+        schema = len(json.dumps(self.arguments_schema or {}))
+        if schema > contract.MAX_DETAILS_BYTES:
+            raise ValueError(f"arguments_schema is {schema:,} bytes, at most 65,536: simplify it")
+        if self.expires_in is not None and not (
+            timedelta(0) < self.expires_in <= contract.MAX_EXPIRY
+        ):
+            raise ValueError("expires_in must be longer than nothing and at most 5 years")
+        return self
+
+    @model_validator(mode="after")
+    def _names_people_that_fit(self) -> Self:
+        if len(self.audience) > contract.MAX_AUDIENCE:
+            raise ValueError(f"audience has {len(self.audience)} names, at most 50")
+        if groups := [name for name in self.audience if name.casefold().startswith("group:")]:
+            raise ValueError(f"{groups[0]} is a group, which nobody can resolve: name people")
+        people = len({name.casefold() for name in self.audience})
+        if people and self.quorum > people:
+            raise ValueError(f"quorum is {self.quorum}, but only {people} may decide")
+        # Temporal would refuse to start the request; inside a workflow that fails its task, again
+        # and again, and nobody sees why.
+        for field in ("tool", "requester", "checkpoint", "audience"):
+            size = len(json.dumps(getattr(self, field), separators=(",", ":")))
+            if size > contract.MAX_INDEXED_BYTES:
+                raise ValueError(
+                    f"{field} takes {size:,} bytes of Temporal's index, at most "
+                    f"{contract.MAX_INDEXED_BYTES:,}: name fewer, or more shortly"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _masks_are_whole(self) -> Self:
+        if bool(self.masked) is not (self.sealed_digest is not None):
+            raise ValueError("masked and sealed_digest come together: leave both to the gate")
+        mask.reveal(self.arguments, self.arguments, self.masked)
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, of what is approved.
+
+        Of canonical ``{tool, arguments}``, with the real arguments where some are masked; for a
+        request without a tool, of its words.
+        """
+        if self.sealed_digest is not None:
+            return self.sealed_digest
+        subject: dict[str, JsonValue] = {"tool": self.tool, "arguments": self.arguments}
+        if self.tool is None:
+            subject |= {"action": self.action, "details": self.details}
+        return _sha256(subject)
+
+    @property
+    def phrase(self) -> str | None:
+        """What a reviewer has to type to approve, as it is shown; None where nothing is asked."""
+        if self.confirm_phrase is None:
+            return None
+        filled = text.one_line(template.fill(self.confirm_phrase, self.arguments))
+        return filled or self.tool or "approve"
+
+    def concealed(self, secrets: frozenset[str] = mask.SECRETS) -> "ApprovalRequest":
+        """This request as it may be stored and shown: secrets masked, in the texts too.
+
+        Its digest stays that of the real arguments.
+
+        Raises:
+            pydantic.ValidationError: masking made a text longer than its limit.
+        """
+        shown, masked = mask.conceal(self.arguments, secrets)
+        if self.masked or not masked:
+            return self
+        clean: dict[str, Any] = {
+            name: mask.scrub(getattr(self, name), self.arguments, masked)
+            for name in ("action", "details", "user_prompt", "agent_message")
+        }
+        clean["action"] = clean["action"][: contract.MAX_ACTION_CHARS]
+        clean |= {"arguments": shown, "masked": masked, "sealed_digest": self.digest}
+        for name in ("user_prompt", "agent_message"):
+            clean[name] = clean[name][: contract.MAX_PROSE_CHARS]
+        return ApprovalRequest.model_validate({**dict(self), **clean})
+
+    def with_arguments(self, arguments: Mapping[str, JsonValue]) -> "ApprovalRequest":
+        """This request with other arguments: its words filled anew, its digest a new one.
+
+        Where arguments are masked, the new digest covers the old one, and with it the secrets.
+
+        Raises:
+            pydantic.ValidationError: the arguments break a limit, or a masked one was changed.
+        """
+        change: dict[str, Any] = {"arguments": dict(arguments)}
+        if self.sealed_digest is not None:
+            change["sealed_digest"] = _sha256(
+                {"tool": self.tool, "arguments": dict(arguments), "original": self.sealed_digest}
+            )
+        if self.description_template is not None:
+            change |= described(self.description_template, arguments)
+        return ApprovalRequest.model_validate({**dict(self), **change})
+
+    def deadline(self, requested_at: datetime) -> datetime | None:
+        """When it expires if asked at ``requested_at``; None for never."""
+        return None if self.expires_in is None else requested_at + self.expires_in
+
+    def memo(self) -> dict[str, JsonValue]:
+        """What a list shows, as plain JSON: the fields of ``ApprovalSummary`` that don't change."""
+        kept = {"action", "tool", "run_id", "requester", "checkpoint", "risk", "audience", "quorum"}
+        plain: dict[str, JsonValue] = self.model_dump(mode="json", include=kept | {"expires_in"})
+        return {**plain, "digest": self.digest}
+
+
+def described(description: str, arguments: Mapping[str, JsonValue]) -> dict[str, str]:
+    """``action`` and ``details`` from a description template: its first line, and the rest.
+
+    Each is cut, with a mark, where its limit is; the arguments themselves are shown whole anyway.
+    """
+    first, _, rest = description.strip().partition("\n")
+    action = text.one_line(template.fill(first, arguments), contract.MAX_ACTION_CHARS)
+    details = template.fill(rest.strip("\n"), arguments).encode()
+    if len(details) > contract.MAX_DETAILS_BYTES:
+        cut = details[: contract.MAX_DETAILS_BYTES - 100].decode(errors="ignore")
+        details = f"{cut}\n(cut here: the arguments have the rest)".encode()
+    return {"action": action or "(no description)", "details": details.decode()}
+
+
+def check_arguments(arguments: Mapping[str, JsonValue]) -> None:
+    """Raise ValueError for arguments that are no JSON, or too large or too deep to be shown."""
+    try:
+        size = len(canonical_json(dict(arguments)).encode())
+    except ValueError as error:
+        raise ValueError(f"arguments are not JSON: {error}") from error
+    if size > contract.MAX_ARGUMENTS_BYTES:
+        raise ValueError(
+            f"arguments are {size:,} bytes of JSON, at most "
+            f"{contract.MAX_ARGUMENTS_BYTES:,}: pass a reference to the data instead"
+        )
+    if (deep := depth(dict(arguments))) > contract.MAX_ARGUMENTS_DEPTH:
+        raise ValueError(
+            f"arguments are nested {deep} deep, at most {contract.MAX_ARGUMENTS_DEPTH}: "
+            "flatten them"
+        )
+
+
+def _sha256(subject: dict[str, JsonValue]) -> str:
+    return hashlib.sha256(canonical_json(subject).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Which tools wait for whom: the policy file, its rules, and what they say of a call."""

@@ -1,0 +1,170 @@
+"""Asking a person about a tool call, as the run's policy says, and what follows from the answer."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pydantic
+from agents import RunContextWrapper
+from pydantic import JsonValue
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from clearance import approved_arguments, contract, mask, request_approval
+from clearance.errors import explain
+from clearance.grants import Grant
+from clearance.models import Outcome
+from clearance.requests import ApprovalRequest, described
+from clearance.text import one_line
+from policy.model import Checkpoint
+
+from .run import Run, RunContext, current
+
+Arguments = dict[str, JsonValue]
+
+
+def request_for(
+    tool: str,
+    arguments: Arguments,
+    *,
+    run: Run | None,
+    checkpoint: Checkpoint | None = None,
+    schema: dict[str, Any] | None = None,
+    note: str = "",
+    **fields: Any,
+) -> ApprovalRequest:
+    """The request that a call of ``tool`` makes.
+
+    Args:
+        tool: its name.
+        arguments: as they will run.
+        run: the run that asks; None in a workflow of somebody else's.
+        checkpoint: what stopped it; None where the default did, or where the agent itself asks.
+        schema: the tool's JSON Schema; without one, nobody can change the arguments.
+        note: told to the reviewer at the end of the details.
+        fields: of ``ApprovalRequest``, where the caller knows better than the checkpoint.
+
+    Raises:
+        temporalio.exceptions.ApplicationError: of type ``InvalidRequest``.
+    """
+    secrets = run.secrets if run else mask.SECRETS
+    shown, _ = mask.conceal(arguments, secrets)
+    asked: dict[str, Any] = {"tool": tool, "arguments": arguments, **_of_run(run)}
+    if checkpoint and checkpoint.description_template:
+        asked |= described(checkpoint.description_template, shown)
+    else:
+        asked["action"] = one_line(f"{tool} {json.dumps(shown, ensure_ascii=False)}", 200)
+    if checkpoint:
+        asked |= _of_checkpoint(checkpoint, run, schema)
+    asked |= fields
+    if note:
+        asked["details"] = f"{asked.get('details', '')}\n\n{note}".strip()
+    try:
+        request = ApprovalRequest(**asked)
+        request.concealed(secrets)  # as it will be sent: to be told now if that breaks a limit
+    except pydantic.ValidationError as error:
+        raise ApplicationError(
+            explain(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True
+        ) from error
+    return request
+
+
+async def ask(request: ApprovalRequest, run: Run | None) -> Outcome:
+    """Ask, and wait for the outcome. A standing approval in ``request`` answers at once."""
+    context = run.context if run else RunContext()
+    secrets = run.secrets if run else mask.SECRETS
+    return await request_approval(request, task_queue=context.approvals_queue, secrets=secrets)
+
+
+def to_run(request: ApprovalRequest, outcome: Outcome, run: Run | None) -> Arguments:
+    """The arguments that were approved. Raises ApplicationError ``DigestMismatch``: nothing may run."""
+    return approved_arguments(request, outcome, secrets=run.secrets if run else mask.SECRETS)
+
+
+def settle(run: Run | None, checkpoint: Checkpoint | None, tool: str, outcome: Outcome) -> None:
+    """What an outcome means for the run beyond this call.
+
+    A grant is kept; a rejection ends the grants of its tool; where the checkpoint says ``stop``, a
+    rejection or an expiry ends the run.
+
+    Raises:
+        temporalio.exceptions.ApplicationError: of type ``CollaborationError`` or ``TimeoutError``,
+            the run is stopped.
+    """
+    if run is None:
+        return
+    run.add_grant(outcome, tool, checkpoint.checkpoint_id if checkpoint else None)
+    if outcome.status == "rejected" and outcome.decision is not None:
+        run.revoke(outcome.decision.by, outcome.decision.at, tool=tool)
+    if checkpoint is None:
+        return
+    reason = outcome.reason or "no reason given"
+    if outcome.status == "rejected" and checkpoint.on_reject == "stop":
+        stop(run, contract.ERROR_REJECTED, f"rejected: {tool}: {reason}")
+    if outcome.status == "expired" and checkpoint.on_expiry == "stop":
+        stop(run, contract.ERROR_EXPIRED, f"expired: {tool}: {reason}")
+
+
+def stop(run: Run, kind: str, message: str) -> None:
+    """End the run with this error, whatever stands between here and its workflow."""
+    run.stopped = ApplicationError(message, type=kind, non_retryable=True)
+    raise run.stopped
+
+
+def in_force(grant: Grant) -> bool:
+    """Whether a grant still stands now."""
+    return grant.revoked_at is None and workflow.now() < grant.expires_at
+
+
+def answer(outcome: Outcome) -> str:
+    """What the model is told: ``Approved``, or ``Rejected: reason`` and its kin."""
+    if outcome.approved:
+        return "Approved"
+    return f"{outcome.status.capitalize()}: {outcome.reason or 'no reason given'}"
+
+
+def said(ctx: RunContextWrapper[Any], run: Run | None) -> str:
+    """What the agent said as it made the call that ``ctx`` is of."""
+    if run is None:
+        return ""
+    name = getattr(getattr(ctx, "agent", None), "name", "")
+    return _prose(run.said(name, getattr(ctx, "tool_call_id", None)))
+
+
+def _of_run(run: Run | None) -> dict[str, Any]:
+    run = run or current()
+    if run is None:
+        return {}
+    return {
+        "requester": run.context.requester,
+        "expires_in": run.context.expires_in,
+        "user_prompt": _prose(run.prompt),
+        "policy_digest": run.pinned.digest,
+    }
+
+
+def _of_checkpoint(
+    checkpoint: Checkpoint, run: Run | None, schema: dict[str, Any] | None
+) -> dict[str, Any]:
+    default: timedelta | None = run.context.expires_in if run else contract.DEFAULT_EXPIRY
+    single = checkpoint.quorum == 1 and checkpoint.confirm_phrase is None
+    return {
+        "checkpoint": checkpoint.checkpoint_id,
+        "risk": checkpoint.risk,
+        "impact": checkpoint.impact,
+        "audience": checkpoint.audience,
+        "quorum": checkpoint.quorum,
+        "expires_in": checkpoint.expires_in(default),
+        "editable": checkpoint.editable if schema else False,
+        "arguments_schema": schema if checkpoint.editable else None,
+        "description_template": checkpoint.description_template,
+        "confirm_phrase": checkpoint.confirm_phrase,
+        "grantable": checkpoint.grants and single and schema is not None,
+    }
+
+
+def _prose(text: str) -> str:
+    """Trimmed to what a request repeats, and without the half characters that nothing can store."""
+    clean = text.encode(errors="replace").decode()
+    limit = contract.MAX_PROSE_CHARS
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

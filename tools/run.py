@@ -1,0 +1,152 @@
+"""What the gate knows of the agent run it stands in: its policy, its grants, what the agent said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from agents import ModelResponse
+from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage
+from pydantic import JsonValue
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from clearance import attributes, contract, mask
+from clearance.grants import Grant, GrantUse
+from clearance.models import Outcome
+from policy import match
+from policy.source import Pinned
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The run's own settings, handed to tools by the Agents SDK as ``ctx.context``."""
+
+    requester: str | None = None
+    approvals_queue: str = contract.APPROVALS_QUEUE
+    expires_in: timedelta | None = contract.DEFAULT_EXPIRY
+
+
+@dataclass
+class Run:
+    """One agent run. It lives on the workflow's instance, where no tool's context can replace it."""
+
+    context: RunContext
+    pinned: Pinned
+    prompt: str = ""
+    rules: match.Rules = field(init=False)
+    """The pinned policy, compiled."""
+    grants: list[Grant] = field(default_factory=list)
+    stopped: ApplicationError | None = None
+    """Set by a rejection or an expiry that has to end the run; nothing on the way can swallow it."""
+    _said: dict[str, str] = field(default_factory=dict)
+    _last: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Compile the policy, or take it from another run that went by the same."""
+        self.rules = match.rules_of(self.pinned)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Names of arguments that are masked."""
+        return mask.names(self.pinned.policy.secrets)
+
+    def heard(self, agent: str, response: ModelResponse) -> None:
+        """Keep what the agent said beside its tool calls, or else last before them."""
+        parts = [
+            part.text
+            for item in response.output
+            if isinstance(item, ResponseOutputMessage)
+            for part in item.content
+            if part.type == "output_text"
+        ]
+        if said := "\n".join(parts).strip():
+            self._last[agent] = said
+        for item in response.output:
+            if isinstance(item, ResponseFunctionToolCall):
+                self._said[item.call_id] = self._last.get(agent, "")
+
+    def said(self, agent: str, call_id: str | None) -> str:
+        """What the agent said as it made this call; empty where it said nothing."""
+        return self._said.pop(call_id or "", "") or self._last.get(agent, "")
+
+    def use_grant(
+        self, tool: str, checkpoint: str | None, arguments: Mapping[str, JsonValue], now: datetime
+    ) -> tuple[Grant, GrantUse] | None:
+        """The standing approval that covers this call, if any; with it, one of its uses."""
+        for grant in self.grants:
+            if (
+                (grant.tool, grant.checkpoint) == (tool, checkpoint)
+                and grant.revoked_at is None
+                and now < grant.expires_at
+                and len(grant.used_by) < grant.max_uses
+                and self._holds(grant, arguments)
+            ):
+                return grant, GrantUse(
+                    grant_id=grant.id,
+                    granted_by=grant.granted_by,
+                    condition=grant.condition,
+                    use=len(grant.used_by) + 1,
+                    max_uses=grant.max_uses,
+                )
+        return None
+
+    def _holds(self, grant: Grant, arguments: Mapping[str, JsonValue]) -> bool:
+        variables: dict[str, JsonValue] = {
+            "args": dict(arguments),
+            "tool": grant.tool,
+            "agent": "",
+            "requester": self.context.requester or "",
+        }
+        try:
+            return match.holds(grant.condition, variables) is True
+        except ValueError:
+            return False  # somebody is asked
+
+    def add_grant(self, outcome: Outcome, tool: str, checkpoint: str | None) -> None:
+        """Keep what a reviewer allowed beyond the call that was asked about."""
+        terms, decision = outcome.grant, outcome.decision
+        if terms is None or decision is None or outcome.approved is not True:
+            return
+        self.grants.append(
+            Grant(
+                id=outcome.approval_id,
+                run_id=workflow.info().workflow_id,
+                tool=tool,
+                checkpoint=checkpoint,
+                condition=terms.condition,
+                max_uses=terms.max_uses,
+                granted_by=decision.by,
+                granted_at=decision.at,
+                expires_at=decision.at + terms.expires_in,
+            )
+        )
+        self._publish()
+
+    def revoke(self, who: str, now: datetime, *, id: str | None = None, tool: str = "") -> bool:
+        """End the grant with this id, or those of a tool. Returns whether any was in force."""
+        found = [
+            grant
+            for grant in self.grants
+            if grant.revoked_at is None and (grant.id == id or (id is None and grant.tool == tool))
+        ]
+        for grant in found:
+            grant.revoked_by, grant.revoked_at = who, now
+        if found:
+            self._publish()
+        return bool(found)
+
+    def _publish(self) -> None:
+        """Tell the lists how many grants stand, so that those who list them ask only such runs."""
+        standing = sum(grant.revoked_at is None for grant in self.grants)
+        workflow.upsert_search_attributes([attributes.GRANTS.value_set(standing)])
+
+
+def begin(run: Run) -> None:
+    """Make ``run`` the one that the gates of this workflow go by, from here to its end."""
+    workflow.instance().__dict__["_clearance_run"] = run
+
+
+def current() -> Run | None:
+    """The run of the workflow this is called in; None in a workflow that isn't an agent run of ours."""
+    run: Run | None = workflow.instance().__dict__.get("_clearance_run")
+    return run

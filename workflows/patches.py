@@ -1,0 +1,39 @@
+"""Changes that runs recorded before them must not see: one name each, and when it may go."""
+
+import hashlib
+
+from policy.model import Checkpoint, Policy
+from policy.source import Pinned
+
+POLICY_IS_PINNED = "policy-is-pinned"
+"""A run reads its policy at its start. Runs from before have no such activity in their history; they
+go by ``BEFORE_POLICIES``. May go when no run started before 2026-11-22 is open any more."""
+
+BEFORE_POLICIES = Pinned(
+    digest=hashlib.sha256(b"before policies").hexdigest(),
+    source="(gates in code)",
+    policy=Policy(
+        default="allow",
+        checkpoint=(
+            Checkpoint(
+                checkpoint_id="send_email",
+                action_pattern="^send_email$",
+                description_template="Send “{subject}” to {to}\n\n{body}",
+                risk="high",
+            ),
+            Checkpoint(
+                checkpoint_id="issue_refund",
+                action_pattern="^issue_refund$",
+                description_template="Refund {cents} cents for order {order_id}",
+                risk="high",
+            ),
+            Checkpoint(
+                checkpoint_id="delete_records",
+                action_pattern="^delete_records$",
+                description_template="Delete customer records for good",
+                risk="critical",
+            ),
+        ),
+    ),
+)
+"""What stopped the sample agents when the gates stood in their tools' code."""
