@@ -20,6 +20,7 @@ test *ARGS:
 # Comparisons with the bare engine.
 bench:
     uv run python -m benchmarks.history_events
+    uv run python -m benchmarks.policy_explain
 
 # Record the histories of new cases; old ones stay as they are.
 record-history:

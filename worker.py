@@ -91,7 +91,7 @@ async def running(
             await stack.enter_async_context(agents)
             queues.append(settings.agents_queue)
             served.append(f"agents on {settings.agents_queue}: {', '.join(names)}")
-            path = policy_path(settings)
+            path = settings.policy_file()
             served.append(f"policy {path}" if path else "no policy file, so every tool waits")
         if only != "agents":
             await stack.enter_async_context(_approvals_worker(settings, client))
@@ -162,7 +162,7 @@ async def _agents_worker(
     from workflows.agent import AgentWorkflow
 
     agents_sdk.set_tracing_disabled(True)
-    policy = policy_path(settings)
+    policy = settings.policy_file()
     try:
         brought = _load_agents(settings)
         if reason := inventory.problem(_rules(policy)):
@@ -206,27 +206,6 @@ async def _agents_worker(
     return worker, registry.names()
 
 
-def policy_path(settings: Settings) -> Path | None:
-    """The policy file to go by; None where there is none, so that every tool waits.
-
-    Raises:
-        CannotServe: CLEARANCE_POLICY names a file that isn't there.
-    """
-    if settings.policy is None:
-        here = Path("checkpoints.toml")
-        return here if here.exists() else None
-    if not settings.policy.exists():
-        raise CannotServe(f"CLEARANCE_POLICY: there is no file {settings.policy}")
-    return settings.policy
-
-
-def sample_policy() -> Path:
-    """The policy that ships, for the demo."""
-    from policy.source import SAMPLE
-
-    return SAMPLE
-
-
 def registered_tools(settings: Settings) -> Any:
     """Every tool of every agent there is: a list of ``tools.inventory.ToolSeen``.
 
@@ -238,7 +217,7 @@ def registered_tools(settings: Settings) -> Any:
 
     try:
         _load_agents(settings)
-        return inventory.tools(_rules(policy_path(settings)))
+        return inventory.tools(_rules(settings.policy_file()))
     except (registry.BrokenModule, BrokenPolicy) as error:
         raise CannotServe(str(error)) from error
 

@@ -21,6 +21,7 @@ from clearance import ApprovalClient
 from clearance.errors import AlreadyDecided
 from clearance.runs import AgentResult, AgentRun, list_runs, start_run
 from clearance.views import ApprovalView
+from policy.source import SAMPLE
 
 from . import embedded, output, session
 from .runs import result_of
@@ -111,7 +112,13 @@ async def _play(settings: Settings, name: str, answer: str | None) -> None:
         folder = settings.state / "demo"
         serving = await stack.enter_async_context(
             process.running(
-                settings.model_copy(update={"state": folder, "agents_queue": _QUEUE}),
+                settings.model_copy(
+                    update={
+                        "state": folder,
+                        "agents_queue": _QUEUE,
+                        "policy": settings.policy_file() or SAMPLE,
+                    }
+                ),
                 {"target_host": server.address},
                 model_provider=None if settings.has_model else process.scripted_models(),
             )

@@ -106,11 +106,7 @@ def _open(file: Path | None) -> tuple[Settings, Path | None, Policy]:
         typer.Exit: it is broken, and every problem has been told.
     """
     settings = session.load()
-    path = file or settings.policy
-    if path is None:
-        import worker
-
-        path = worker.policy_path(settings)
+    path = file or settings.policy_file()
     if path is None:
         return settings, None, Policy()
     try:

@@ -66,6 +66,11 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    def policy_file(self) -> Path | None:
+        """The policy to go by; None where there is none, so that every tool waits."""
+        here = Path("checkpoints.toml")
+        return self.policy or (here if here.exists() else None)
+
     @property
     def has_model(self) -> bool:
         """Whether there is anywhere to send model calls."""

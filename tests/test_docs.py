@@ -8,6 +8,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+import typer
 from temporalio.client import Client
 from temporalio.openai_agents.testing import TestModelProvider
 from temporalio.worker import Worker
@@ -17,10 +18,13 @@ from clearance import ApprovalClient, ApprovalRequest, connect, contract
 from clearance.runs import AgentRun, start_run
 from cli.app import app
 from cli.settings import EmbeddedServer, Settings
+from policy.model import Checkpoint, Policy
+from tools import kinds
 
 from .support import PlayedModel, call, eventually, says, unique
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 
 
 def example(name: str) -> str:
@@ -31,9 +35,30 @@ def example(name: str) -> str:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    for command in app.registered_commands:
-        assert command.callback is not None
-        assert f"clearance {command.callback.__name__}" in README
+    def named(of: typer.Typer, before: str) -> None:
+        for command in of.registered_commands:
+            assert command.callback is not None
+            assert f"{before} {command.callback.__name__}" in README
+        for group in of.registered_groups:
+            assert group.typer_instance is not None
+            named(group.typer_instance, f"{before} {group.name}")
+
+    named(app, "clearance")
+
+
+def test_every_key_of_the_policy_is_in_its_documentation_and_in_the_sample() -> None:
+    said = (ROOT / "docs" / "checkpoints.md").read_text()
+    sample = (ROOT / "checkpoints.toml").read_text()
+    for key in [*Policy.model_fields, *Checkpoint.model_fields]:
+        assert f"`{key}`" in said or f"`[[{key}]]`" in said, key
+        assert key in sample, key
+
+
+def test_every_kind_of_tool_is_in_the_documentation() -> None:
+    said = (ROOT / "docs" / "checkpoints.md").read_text().lower()
+    for kind in [*kinds.AT_THE_PROVIDER, *kinds.REFUSED]:
+        words = re.findall("[A-Z][a-z]+", kind.__name__.removesuffix("Tool"))
+        assert " ".join(words).lower() in said, kind
 
 
 def test_every_setting_is_in_the_readme() -> None:
@@ -120,12 +145,14 @@ async def test_the_agents_example_runs_with_its_own_activity(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "payroll.py").write_text(example("agents"))
+    (tmp_path / "salaries.py").write_text(example("agents"))
+    (tmp_path / "checkpoints.toml").write_text(example("policy"))
     monkeypatch.syspath_prepend(tmp_path)
     model = PlayedModel(
-        [call("pay_salary", '{"employee": "Ada", "cents": 120000}')], [says("Paid.")]
+        [call("pay", '{"employee": "Ada", "cents": 120000}')], [says("Paid.")]
     )
-    mine = settings.model_copy(update={"agents": ("payroll",)})
+    policy = tmp_path / "checkpoints.toml"
+    mine = settings.model_copy(update={"agents": ("salaries",), "policy": policy})
     connection = {"target_host": server.address}
     async with worker.running(mine, connection, model_provider=TestModelProvider(model)):
         run = AgentRun(agent="payroll", prompt="Pay Ada", approvals_queue=mine.approvals_queue)
@@ -133,8 +160,8 @@ async def test_the_agents_example_runs_with_its_own_activity(
         client = ApprovalClient(temporal, task_queue=mine.approvals_queue)
         approval_id = contract.child_id(handle.id, 1)
         await eventually(lambda: _listed(client, approval_id))
-        assert (await client.get(approval_id)).request.action == "Pay Ada 1200.00"
-        await client.approve(approval_id, reviewer="boss")
+        assert (await client.get(approval_id)).request.action == "Pay Ada 120000 cents"
+        await client.approve(approval_id, reviewer="cfo@example.com")
         assert (await handle.result())["output"] == "Paid."
         assert f"paid Ada 1200.00 ({approval_id})" in str(model.inputs[-1])
 

@@ -70,6 +70,7 @@ def test_all_that_the_packages_are_built_from_reaches_the_image_and_no_secret_do
     assert rules[0] == "*"
     assert allowed == {
         *built_from,
+        *project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"],
         *project["tool"]["uv"]["workspace"]["members"],
         *project["project"]["license-files"],
         *("pyproject.toml", project["project"]["readme"], "deploy/healthy.py"),

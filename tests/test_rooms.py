@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("activities", "cli", "client/clearance", "tools", "workflows")
+ROOMS = ("activities", "cli", "client/clearance", "policy", "tools", "workflows")
 MODULES = [
     *sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")),
     Path("worker.py"),
@@ -33,7 +33,7 @@ def names_in(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("room", ["activities", "cli", "clearance", "tools", "workflows", "worker"])
+@pytest.mark.parametrize("room", ["activities", "cli", "clearance", "policy", "tools", "workflows", "worker"])
 def test_every_room_is_ours_and_not_a_namesake_from_elsewhere(room: str) -> None:
     module = importlib.import_module(room)
     assert module.__file__ is not None

@@ -5,7 +5,7 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policy.condition import MAX_CONDITION_CHARS
@@ -17,6 +17,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
     max_leaves=20,
 )
+
+# A machine's first drawing of any character takes a second, which says nothing about our code.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def about(args: Any, **others: Any) -> dict[str, Any]:
@@ -183,12 +186,14 @@ def test_what_is_no_condition_is_told_in_a_line(expression: str, error: str) -> 
         holds(expression, about({}))
 
 
+@unhurried
 @given(expression=st.text(st.characters(), max_size=40))
 def test_any_text_either_is_a_condition_or_says_why_not(expression: str) -> None:
     said = condition_error(expression)
     assert said is None or (said and "\n" not in said)
 
 
+@unhurried
 @given(args=st.dictionaries(st.text(st.characters()), JSON, max_size=5))
 def test_whatever_the_arguments_a_condition_answers_or_raises_valueerror(
     args: dict[str, Any],

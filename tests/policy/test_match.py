@@ -12,7 +12,7 @@ from policy.match import Rules, Verdict, rules_of
 from policy.model import Policy
 from policy.source import parse
 
-from .test_condition import JSON, nested
+from .test_condition import JSON, nested, unhurried
 
 
 def rules(*checkpoints: dict[str, Any], default: str = "allow") -> Rules:
@@ -164,6 +164,7 @@ def test_whether_any_call_could_be_gated(
     assert rules(*checkpoints, default=default).may_gate("pay") is may
 
 
+@unhurried
 @given(
     args=st.dictionaries(st.text(st.characters()), JSON, max_size=5),
     tool=st.text(st.characters(), max_size=20),
@@ -183,6 +184,7 @@ def test_judging_never_raises_and_never_changes_what_it_judges(
     assert repr(args) == repr(before)
 
 
+@unhurried
 @given(args=st.dictionaries(st.text(), JSON, max_size=5))
 def test_what_goes_through_by_a_condition_is_exactly_what_it_says(args: dict[str, Any]) -> None:
     amount = args.get("amount")
