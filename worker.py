@@ -74,8 +74,10 @@ async def running(
     Raises:
         CannotConnect: Temporal does not answer.
         CannotServe: search attributes are missing and may not be added, ``only="agents"`` without
-            a model, a broken agents module.
+            a model, a broken agents module, a broken policy.
     """
+    if only != "approvals":
+        _rules(settings.policy_file())
     client = await connect(connection)
     await _prepare(client)
     has_model = model_provider is not None or settings.has_model
@@ -157,7 +159,6 @@ async def _agents_worker(
     from activities.model import CALL
     from activities.policy import PolicyActivities
     from activities.shop import ShopActivities
-    from policy.source import BrokenPolicy
     from tools import inventory, registry, runner
     from workflows.agent import AgentWorkflow
 
@@ -172,7 +173,7 @@ async def _agents_worker(
             outbox=settings.state / "outbox",
             sender=settings.mail_from,
         )
-    except (registry.BrokenModule, BrokenPolicy, ValueError) as error:
+    except (registry.BrokenModule, ValueError) as error:
         raise CannotServe(str(error)) from error
     shop = ShopActivities(settings.state / "shop.db")
     plugin = OpenAIAgentsPlugin(
@@ -212,14 +213,13 @@ def registered_tools(settings: Settings) -> Any:
     Raises:
         CannotServe: a broken agents module, a broken policy.
     """
-    from policy.source import BrokenPolicy
     from tools import inventory, registry
 
     try:
         _load_agents(settings)
-        return inventory.tools(_rules(settings.policy_file()))
-    except (registry.BrokenModule, BrokenPolicy) as error:
+    except registry.BrokenModule as error:
         raise CannotServe(str(error)) from error
+    return inventory.tools(_rules(settings.policy_file()))
 
 
 def _load_agents(settings: Settings) -> Any:
@@ -233,12 +233,15 @@ def _load_agents(settings: Settings) -> Any:
 
 
 def _rules(path: Path | None) -> Any:
-    """The policy's rules, compiled. Raises BrokenPolicy."""
+    """The policy's rules, compiled. Raises CannotServe: it is broken."""
     from activities.policy import NO_FILE
     from policy import match
-    from policy.source import load
+    from policy.source import BrokenPolicy, load
 
-    return match.rules_of(NO_FILE if path is None else load(path))
+    try:
+        return match.rules_of(NO_FILE if path is None else load(path))
+    except BrokenPolicy as error:
+        raise CannotServe(str(error)) from error
 
 
 def scripted_models() -> Any:

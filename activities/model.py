@@ -7,6 +7,7 @@ from typing import Any, Literal
 from agents import Model, ModelProvider, ModelResponse, OpenAIProvider
 from openai import AsyncOpenAI
 from openai.types.responses import ResponseFunctionToolCall
+from openai.types.responses.response_output_item import McpApprovalRequest
 from temporalio.common import RetryPolicy
 from temporalio.openai_agents import ModelActivityParameters
 
@@ -78,7 +79,9 @@ class _Readable(Model):
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
         response = await self._model.get_response(*args, **kwargs)
         for item in response.output:
-            if isinstance(item, ResponseFunctionToolCall) and not _readable(item.arguments):
+            if not isinstance(item, ResponseFunctionToolCall | McpApprovalRequest):
+                continue
+            if not _readable(item.arguments):
                 item.arguments = "(arguments that can't be read)"  # not JSON: the tool refuses it
         return response
 

@@ -31,6 +31,7 @@ class PolicyActivities:
         try:
             pinned = NO_FILE if self._path is None else load(self._path)
         except BrokenPolicy as error:
-            raise ApplicationError(str(error), type="BrokenPolicy") from error
+            # Without the cause: readers of a failure go to the innermost one, and this says it best.
+            raise ApplicationError(str(error), type="BrokenPolicy") from None
         plain = pinned.model_dump(mode="json", exclude={"policy"})
         return {**plain, "policy": pinned.policy.model_dump(mode="json", exclude_defaults=True)}

@@ -50,6 +50,17 @@ _SCRIPTS: dict[str, list[Step]] = {
 }
 """By the tool that has the effect, which tells the sample agents apart."""
 
+_REASONS = {
+    "draft_email": "I draft the mail first.",
+    "send_email": "The draft says that the order is on its way and what Ada can do. I send it now.",
+    "look_up_order": "I look the order up first.",
+    "issue_refund": "The order was paid in full and nothing was refunded yet. I refund what was paid.",
+    "list_stale_customers": "I list the customers that nobody has seen first.",
+    "delete_records": "These are all the customers last seen before the date. I delete them now.",
+    "wait_for_confirmation": "I ask before I go on.",
+}
+"""What the agent says as it calls each tool."""
+
 
 class ScriptedModel(Model):
     """Plays the script of whichever agent asks."""
@@ -70,16 +81,17 @@ class ScriptedModel(Model):
         said = [str(i["output"]) for i in items if i.get("type") == "function_call_output"]
         if len(said) < len(script):
             name, arguments = script[len(said)](said)
-            turn: Any = ResponseFunctionToolCall(
+            call = ResponseFunctionToolCall(
                 type="function_call",
                 id=f"call_{len(said) + 1}",
                 call_id=f"call_{len(said) + 1}",
                 name=name,
                 arguments=json.dumps(arguments),
             )
+            turn: list[Any] = [_message(_REASONS[name]), call]
         else:
-            turn = _message(_closing(said[-1]))
-        return ModelResponse(output=[turn], usage=Usage(), response_id=None)
+            turn = [_message(_closing(said[-1]))]
+        return ModelResponse(output=turn, usage=Usage(), response_id=None)
 
     def stream_response(self, *args: Any, **kwargs: Any) -> Any:
         """Agent runs don't stream."""

@@ -1,5 +1,6 @@
 """A little shop in SQLite: the orders, refunds and customer records the samples work on."""
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -16,8 +17,12 @@ CREATE TABLE IF NOT EXISTS refunds (
     idempotency_key TEXT PRIMARY KEY, order_id TEXT NOT NULL REFERENCES orders(id),
     cents INTEGER NOT NULL CHECK (cents > 0), at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
 CREATE TABLE IF NOT EXISTS customers (id INTEGER PRIMARY KEY, name TEXT, last_seen TEXT);
-CREATE TABLE IF NOT EXISTS deletions (idempotency_key TEXT PRIMARY KEY, deleted INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS deletions (
+    idempotency_key TEXT PRIMARY KEY, deleted INTEGER NOT NULL, content TEXT);
 """
+_VERSION = 2
+"""1 had no ``deletions.content``."""
+
 _ORDERS = [("A-1001", "Ada Lovelace", "Difference engine, second-hand", 12_900)]
 _CUSTOMERS = [
     (1, "Ada Lovelace", "2026-10-02"),
@@ -74,26 +79,38 @@ class ShopActivities:
 
     @activity.defn
     def issue_refund(self, refund: Refund) -> str:
-        """Write the refund once. Raises ApplicationError ``UnknownOrder`` or ``RefundTooHigh``."""
+        """Write the refund once.
+
+        Raises:
+            ApplicationError: ``UnknownOrder``, ``RefundTooHigh``; ``IdempotencyConflict`` where the
+                key stands for another refund already. Nothing was written.
+        """
+        said = f"refunded {refund.cents / 100:.2f} for {refund.order_id}"
         with self._connection() as db:
+            known = db.execute(
+                "SELECT order_id, cents FROM refunds WHERE idempotency_key = ?",
+                (refund.idempotency_key,),
+            ).fetchone()
+            if known is not None:
+                if tuple(known) != (refund.order_id, refund.cents):
+                    raise _conflict(refund.idempotency_key)
+                return said
             order = db.execute(
                 "SELECT cents FROM orders WHERE id = ?", (refund.order_id,)
             ).fetchone()
             if order is None:
                 raise _final("UnknownOrder", f"there is no order {refund.order_id}")
-            others = db.execute(
-                "SELECT coalesce(sum(cents), 0) FROM refunds"
-                " WHERE order_id = ? AND idempotency_key != ?",
-                (refund.order_id, refund.idempotency_key),
+            refunded = db.execute(
+                "SELECT coalesce(sum(cents), 0) FROM refunds WHERE order_id = ?",
+                (refund.order_id,),
             ).fetchone()[0]
-            if not 0 < refund.cents <= order["cents"] - others:
+            if not 0 < refund.cents <= order["cents"] - refunded:
                 raise _final("RefundTooHigh", f"{refund.order_id} can't be refunded that much")
             db.execute(
-                "INSERT INTO refunds (idempotency_key, order_id, cents) VALUES (?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
+                "INSERT INTO refunds (idempotency_key, order_id, cents) VALUES (?, ?, ?)",
                 (refund.idempotency_key, refund.order_id, refund.cents),
             )
-        return f"refunded {refund.cents / 100:.2f} for {refund.order_id}"
+        return said
 
     @activity.defn
     def list_stale_customers(self, before: str) -> str:
@@ -108,21 +125,31 @@ class ShopActivities:
 
     @activity.defn
     def delete_records(self, deletion: Deletion) -> str:
-        """Delete customers, once; only those whose id and name are both as given."""
+        """Delete customers, once; only those whose id and name are both as given.
+
+        Raises:
+            ApplicationError: ``IdempotencyConflict``, the key stands for another deletion already.
+                Nothing was deleted.
+        """
+        customers = json.dumps([one.model_dump() for one in deletion.customers])
+        content = hashlib.sha256(customers.encode()).hexdigest()
         with self._connection() as db:
             known = db.execute(
-                "SELECT deleted FROM deletions WHERE idempotency_key = ?",
+                "SELECT deleted, content FROM deletions WHERE idempotency_key = ?",
                 (deletion.idempotency_key,),
             ).fetchone()
+            if known is not None and known["content"] not in (content, None):
+                raise _conflict(deletion.idempotency_key)
             if known is None:
                 deleted = db.execute(
                     # As one value: SQLite takes no more than 32,766, and no number over 64 bits.
                     "DELETE FROM customers WHERE (id, name) IN"
                     " (SELECT value ->> 'id', value ->> 'name' FROM json_each(?))",
-                    (json.dumps([one.model_dump() for one in deletion.customers]),),
+                    (customers,),
                 ).rowcount
                 db.execute(
-                    "INSERT INTO deletions VALUES (?, ?)", (deletion.idempotency_key, deleted)
+                    "INSERT INTO deletions VALUES (?, ?, ?)",
+                    (deletion.idempotency_key, deleted, content),
                 )
             else:
                 deleted = known["deleted"]
@@ -137,14 +164,22 @@ class ShopActivities:
             db.executescript(_SCHEMA)
             # The write lock first: reading and then writing must be one step, between processes too.
             db.execute("BEGIN IMMEDIATE")
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
                 db.executemany("INSERT OR IGNORE INTO orders VALUES (?, ?, ?, ?)", _ORDERS)
                 db.executemany("INSERT OR IGNORE INTO customers VALUES (?, ?, ?)", _CUSTOMERS)
-                db.execute("PRAGMA user_version = 1")
+            if version == 1:
+                db.execute("ALTER TABLE deletions ADD COLUMN content TEXT")
+            if version < _VERSION:
+                db.execute(f"PRAGMA user_version = {_VERSION}")
             yield db
             db.execute("COMMIT")
         finally:
             db.close()  # without COMMIT, everything since BEGIN is undone
+
+
+def _conflict(key: str) -> ApplicationError:
+    return _final("IdempotencyConflict", f"{key} was used for something else: nothing was done")
 
 
 def _final(kind: str, message: str) -> ApplicationError:

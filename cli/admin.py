@@ -5,6 +5,7 @@ from temporalio.client import Client
 
 from clearance import CannotConnect, attributes, connect
 from clearance.workers import has_worker
+from policy.source import BrokenPolicy, load
 
 from . import output, session
 from .approvals import Json
@@ -24,7 +25,7 @@ def setup() -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check server, search attributes, workers and model; exit 1 if anything needed is wrong."""
+    """Check server, search attributes, workers, policy and model; exit 1 if anything is wrong."""
     settings = session.load()
     checks = session.run(_examine(settings))
     if as_json:
@@ -57,12 +58,26 @@ async def _examine(settings: Settings) -> list[Check]:
     )
     checks.append(await _worker(client, "approvals", settings.approvals_queue))
     checks.append(await _worker(client, "agents", settings.agents_queue))
+    checks.append(_policy(settings))
     checks.append(
         ("model", True, f"{settings.model or 'default'} at {settings.openai_base_url or 'OpenAI'}")
         if settings.has_model
         else ("model", False, "set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server")
     )
     return checks
+
+
+def _policy(settings: Settings) -> Check:
+    path = settings.policy_file()
+    if path is None:
+        return ("policy", True, "there is no checkpoints.toml here, so every tool waits")
+    try:
+        pinned = load(path)
+    except BrokenPolicy as error:
+        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+        return ("policy", False, error.problems[0] + more)
+    count = len(pinned.policy.checkpoint)
+    return ("policy", True, f"{path}: {count} checkpoints, default {pinned.policy.default}")
 
 
 async def _worker(client: Client, what: str, queue: str) -> Check:

@@ -12,8 +12,9 @@ from temporalio.service import RPCError
 from clearance import CannotConnect, ClearanceError
 from clearance.errors import Ambiguous, InvalidRequest, NotFound
 from clearance.text import one_line
+from policy.source import BrokenPolicy
 
-from . import admin, approvals, demo, output, runs, serve, session
+from . import admin, approvals, deciding, demo, grants, output, policy, runs, serve, session
 
 app = typer.Typer(
     help="A durable approval gate between an AI agent and an action that can't be undone.",
@@ -27,9 +28,12 @@ app.command(rich_help_panel="Agents")(runs.run)
 app.command(rich_help_panel="Agents")(runs.runs)
 app.command(rich_help_panel="Approvals")(approvals.pending)
 app.command(rich_help_panel="Approvals")(approvals.show)
-app.command(rich_help_panel="Approvals")(approvals.approve)
-app.command(rich_help_panel="Approvals")(approvals.reject)
+app.command(rich_help_panel="Approvals")(deciding.approve)
+app.command(rich_help_panel="Approvals")(deciding.reject)
 app.command(rich_help_panel="Approvals")(approvals.request)
+app.command(rich_help_panel="Approvals")(grants.grants)
+app.command(rich_help_panel="Approvals")(grants.revoke)
+app.add_typer(policy.app, name="policy", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(admin.setup)
 app.command(rich_help_panel="Operate")(admin.doctor)
 
@@ -68,9 +72,17 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             traceback.print_exc()
         text, code = _explain(error)
-        if text:
-            output.say(f"clearance: {one_line(text)}")
+        for line in _problems(error) or ([text] if text else []):
+            output.say(f"clearance: {one_line(line)}")
         return code
+
+
+def _problems(error: BaseException | None) -> list[str]:
+    """Each fault of a broken policy, for a line of its own. Any other error has one line, whatever
+    stands in it: what others wrote must not look like a line of ours."""
+    if error is None:
+        return []
+    return error.problems if isinstance(error, BrokenPolicy) else _problems(error.__cause__)
 
 
 def _explain(error: Exception) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""What waits for a person, and deciding it: pending, show, approve, reject, request."""
+"""What waits for a person: pending, show, request."""
 
 import asyncio
 import json
@@ -12,7 +12,6 @@ from rich.live import Live
 
 from clearance import ApprovalRequest, InvalidRequest, text
 from clearance.errors import explain
-from clearance.models import Receipt
 from clearance.reading import Filters
 from clearance.workers import has_worker
 
@@ -28,10 +27,6 @@ Id = Annotated[
     ),
 ]
 As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Decide as this person.")]
-Reason = Annotated[str, typer.Option(help="Why; kept in the record, and told to the agent.")]
-Digest = Annotated[
-    str | None, typer.Option(help="Of the request you read; refused if it has changed since.")
-]
 
 
 def pending(
@@ -86,49 +81,6 @@ def show(id: Id, as_json: Json = False) -> None:
             output.console().print(output.request_panel(view))
 
     session.run(work())
-
-
-def approve(
-    id: Id, reason: Reason = "", as_: As = None, digest: Digest = None, as_json: Json = False
-) -> None:
-    """Approve a request: its action will run."""
-    _decide(id, True, reason, as_, digest, as_json)
-
-
-def reject(
-    id: Id, reason: Reason = "", as_: As = None, digest: Digest = None, as_json: Json = False
-) -> None:
-    """Reject a request: its action will not run, and the agent is told why."""
-    _decide(id, False, reason, as_, digest, as_json)
-
-
-def _decide(
-    id: str, approved: bool, reason: str, as_: str | None, digest: str | None, as_json: bool
-) -> None:
-    settings = session.load()
-
-    async def work() -> Receipt:
-        async with session.connected(settings) as client:
-            return await client.decide(
-                id,
-                approved=approved,
-                reviewer=session.reviewer(settings, as_),
-                reason=reason,
-                digest=digest,
-                channel="cli",
-            )
-
-    receipt = session.run(work())
-    if as_json:
-        output.print_json(receipt)
-    elif receipt.in_effect:
-        output.out(f"{receipt.approval_id} is {receipt.status}.")
-    else:
-        verdict = "approval" if approved else "rejection"
-        output.out(
-            f"Your {verdict} of {receipt.approval_id} is recorded; "
-            "it takes effect when a worker is back."
-        )
 
 
 def request(

@@ -185,19 +185,29 @@ class _Answers:
         print(question, end="", file=sys.stderr, flush=True)  # noqa: T201
         return await self._lines.get()
 
-    async def decision(self) -> tuple[bool, str]:
-        """Yes or no, and a reason. Never returns where nobody can answer."""
+    async def decision(self, phrase: str | None) -> tuple[bool, str, str | None]:
+        """Yes or no, a reason, and what was typed to confirm, where ``phrase`` has to be.
+
+        Never returns where nobody can answer.
+        """
         if self.given is not None:
-            return self.given == "approve", ""
+            return self.given == "approve", "", phrase
         while True:
             line = await self.line("Approve? [a]pprove or [r]eject: ")
             if line is None:
                 output.say("\nNobody answers here; waiting for a decision from elsewhere.")
                 await asyncio.Event().wait()
             elif line.lower() in ("a", "approve", "y", "yes"):
-                return True, ""
+                return True, "", phrase and await self.confirmation(phrase)
             elif line.lower() in ("r", "reject", "n", "no"):
-                return False, await self.line("Why not? ") or ""
+                return False, await self.line("Why not? ") or "", None
+
+    async def confirmation(self, phrase: str) -> str:
+        """The phrase, asked for until it is there."""
+        while (typed := await self.line(f"Type {phrase} to confirm: ")) != phrase:
+            if typed is None:
+                await asyncio.Event().wait()
+        return phrase
 
 
 async def _answer_all(
@@ -226,11 +236,11 @@ async def _answer_one(
     client: ApprovalClient, settings: Settings, view: ApprovalView, answers: _Answers
 ) -> None:
     """Whoever is first: the keyboard here, or anybody elsewhere."""
-    here = asyncio.create_task(answers.decision())
+    here = asyncio.create_task(answers.decision(view.current.phrase))
     elsewhere = asyncio.create_task(client.wait(view.id))
     await asyncio.wait([here, elsewhere], return_when=asyncio.FIRST_COMPLETED)
     if not elsewhere.done():
-        approved, reason = await here
+        approved, reason, phrase = await here
         with contextlib.suppress(AlreadyDecided):  # elsewhere was faster; told below
             await client.decide(
                 view.id,
@@ -239,6 +249,7 @@ async def _answer_one(
                 reason=reason,
                 digest=view.digest,
                 channel="cli",
+                confirmation=phrase,
             )
     here.cancel()
     outcome = await elsewhere

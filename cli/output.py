@@ -13,7 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clearance import render
+from clearance import Grant, render
+from clearance.models import Change
 from clearance.text import moment, one_line, span, visible
 from clearance.views import ApprovalSummary, ApprovalView
 
@@ -23,6 +24,8 @@ COLOURS = {
     "rejected": "red",
     "expired": "bright_black",
     "withdrawn": "bright_black",
+    "standing": "green",
+    "revoked": "red",
     "low": "green",
     "medium": "yellow",
     "high": "red",
@@ -43,9 +46,19 @@ def say(text: str) -> None:
     print(visible(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
+def ask(question: str) -> None:
+    """A question for a person, on standard error; the answer is typed behind it."""
+    print(one_line(question) + " ", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+
 def out(text: str) -> None:
     """One line of result."""
     print(visible(text), flush=True)  # noqa: T201
+
+
+def show_changes(changes: Sequence[Change]) -> None:
+    """What a reviewer is about to change, on standard error."""
+    console(stderr=True).print(entry_lines(render.differences(changes)))
 
 
 def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any] | list[Any]) -> None:
@@ -57,6 +70,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, ApprovalSummary):
         deadline = value.deadline and value.deadline.isoformat()
         return {**value.model_dump(mode="json"), "deadline": deadline}
+    if isinstance(value, Grant):
+        return {**value.model_dump(mode="json"), "status": value.status(datetime.now(UTC))}
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, list | tuple):
@@ -86,7 +101,12 @@ def table(*columns: str) -> Table:
 def pending_table(waiting: Iterable[ApprovalSummary]) -> Table:
     """What waits, a line each."""
     now = datetime.now(UTC)
-    made = table("ID", "ACTION", "RISK", "TOOL", "ASKED BY", "AGE", "LEFT")
+    waiting = list(waiting)
+    several = any(one.quorum > 1 for one in waiting)
+    made = table(
+        *("ID", "ACTION", "RISK", "TOOL", "ASKED BY", "AGE", "LEFT"),
+        *(["NEEDS"] if several else []),
+    )
     for one in waiting:
         left = span(one.deadline - now) if one.deadline else "no deadline"
         made.add_row(
@@ -97,6 +117,7 @@ def pending_table(waiting: Iterable[ApprovalSummary]) -> Table:
             text(one.requester),
             span(now - one.requested_at),
             left,
+            *([f"{one.quorum} people" if one.quorum > 1 else ""] if several else []),
         )
     return made
 
@@ -109,19 +130,12 @@ def request_panel(view: ApprovalView) -> Panel:
         style = COLOURS.get(value.split(" ")[0], "") if label in ("Status", "Risk") else ""
         facts.add_row(Text(label, style="dim"), Text(value, style=style, overflow="fold"))
     parts: list[RenderableType] = [
-        Text(one_line(view.request.action), style="bold"),
+        Text(one_line(view.current.action), style="bold"),
         Text(""),
         facts,
     ]
-    if view.request.details:
-        parts += [Text("\nDetails", style="dim"), _inset(visible(view.request.details))]
-    if view.request.arguments:
-        parts.append(Text("\nArguments", style="dim"))
-    for name, value in render.arguments(view.request):
-        if render.is_block(value):
-            parts += [Text(f"{name}:"), _inset(value)]
-        else:
-            parts.append(Text(f"{name}: {value}"))
+    for title, entries in render.sections(view):
+        parts += [Text(f"\n{title}", style="dim"), entry_lines(entries)]
     parts += [Text("\nRecord", style="dim"), _record(view)]
     return Panel(
         Group(*parts),
@@ -130,6 +144,36 @@ def request_panel(view: ApprovalView) -> Panel:
         border_style=COLOURS[view.status],
         width=min(100, console().width),
     )
+
+
+def entry_lines(entries: Iterable[render.Entry]) -> Group:
+    """Labels and values: short ones on a line, long ones set off below their label."""
+    parts: list[RenderableType] = []
+    for label, value in entries:
+        if label and not render.is_block(value):
+            parts.append(Text(f"{label}: {value}"))
+        else:
+            parts += [*([Text(f"{label}:")] if label else []), _inset(value)]
+    return Group(*parts)
+
+
+def grants_table(grants: Iterable[Grant]) -> Table:
+    """Standing approvals, a line each."""
+    now = datetime.now(UTC)
+    made = table("ID", "TOOL", "IF", "USES", "EXPIRES", "BY", "STATUS")
+    for one in grants:
+        status = one.status(now)
+        left = f"in {span(one.expires_at - now)}" if now < one.expires_at else "-"
+        made.add_row(
+            text(one.id),
+            text(one.tool),
+            text(one.condition),
+            f"{len(one.used_by)} of {one.max_uses}",
+            left,
+            text(one.granted_by),
+            Text(status, style=COLOURS.get(status, "")),
+        )
+    return made
 
 
 def _inset(body: str) -> Padding:
@@ -148,7 +192,7 @@ def _record(view: ApprovalView) -> RenderableType:
             coloured(event.kind),
             text(event.who),
             text(event.channel, "dim"),
-            text(event.reason),
+            text(event.reason or render.brief(event.changes)),
         )
     if view.refusals_uncounted:
         rows.add_row("", "", "refused", f"{view.refusals_uncounted} times more", "", "")

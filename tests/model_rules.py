@@ -38,6 +38,8 @@ def _wrong_tools(api: str, body: dict[str, Any]) -> str | None:
     if api == "chat_completions" and "parallel_tool_calls" in body and not tools:
         return "'parallel_tool_calls' is only allowed when 'tools' are specified"
     for tool in tools:
+        if api == "responses" and tool.get("type") == "mcp" and tool.get("server_label"):
+            continue
         function = tool if api == "responses" else tool.get("function")
         if tool.get("type") != "function" or not isinstance(function, dict):
             return f"Invalid tool: {tool}"
@@ -68,6 +70,7 @@ def _wrong_input(body: dict[str, Any]) -> str | None:
     answered = [item for item in items if item.get("type") == "function_call_output"]
     return _first(
         *(_wrong_item(item) for item in items),
+        _wrong_permissions(items),
         _unmatched([c.get("call_id") for c in called], [a.get("call_id") for a in answered]),
     )
 
@@ -83,7 +86,21 @@ def _wrong_item(item: dict[str, Any]) -> str | None:
         return _wrong_call(item.get("call_id"), item)
     if kind == "function_call_output":
         return None if isinstance(item.get("output"), str) else "Invalid tool output"
+    if kind == "mcp_approval_request":
+        known = {"id", "arguments", "name", "server_label"} <= item.keys()
+        return None if known else "Invalid MCP approval request"
+    if kind == "mcp_approval_response":
+        return None if isinstance(item.get("approve"), bool) else "Invalid MCP approval"
     return f"Invalid value: '{kind}'"
+
+
+def _wrong_permissions(items: list[dict[str, Any]]) -> str | None:
+    asked = [one.get("id") for one in items if one.get("type") == "mcp_approval_request"]
+    answers = [one for one in items if one.get("type") == "mcp_approval_response"]
+    answered = [one.get("approval_request_id") for one in answers]
+    if sorted(map(str, asked)) == sorted(map(str, answered)):
+        return None
+    return f"MCP approval requests do not have an approval: {asked}, {answered}"
 
 
 def _wrong_messages(body: dict[str, Any]) -> str | None:

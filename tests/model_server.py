@@ -51,6 +51,16 @@ class Calls:
 
 
 @dataclass(frozen=True)
+class Asks:
+    """One turn in which the provider wants to know whether it may call a tool of an MCP server."""
+
+    server: str
+    name: str
+    arguments: str
+    id: str = "mcpr_1"
+
+
+@dataclass(frozen=True)
 class Failure:
     """An HTTP status instead of an answer."""
 
@@ -59,7 +69,7 @@ class Failure:
     message: str = "scripted failure"
 
 
-Answer = Text | Calls | Failure
+Answer = Text | Calls | Asks | Failure
 
 
 def calls(*several: Call) -> Calls:
@@ -77,8 +87,15 @@ class Request:
 
     @property
     def tools(self) -> list[str]:
-        """Names of the tools the model may call."""
-        return [(tool.get("function") or tool)["name"] for tool in self.body.get("tools", [])]
+        """Names of the tools the model may call; of an MCP server, its label."""
+        tools = [tool.get("function") or tool for tool in self.body.get("tools", [])]
+        return [tool.get("name") or tool["server_label"] for tool in tools]
+
+    @property
+    def permissions(self) -> dict[str, tuple[bool, str | None]]:
+        """By the id of what the provider asked: whether it may, and why not."""
+        answers = [one for one in self.body["input"] if one.get("type") == "mcp_approval_response"]
+        return {one["approval_request_id"]: (one["approve"], one.get("reason")) for one in answers}
 
     @property
     def results(self) -> dict[str, str]:
@@ -150,12 +167,15 @@ def _failure(status: int, message: str, headers: Mapping[str, str] | None = None
     return web.json_response(body, status=status, headers=headers)
 
 
-def _as_response(answer: Text | Calls, number: int) -> dict[str, Any]:
+def _as_response(answer: Text | Calls | Asks, number: int) -> dict[str, Any]:
     output: list[dict[str, Any]]
     if isinstance(answer, Text):
         content = {"type": "output_text", "text": answer.text, "annotations": []}
         message = {"type": "message", "role": "assistant", "status": "completed"}
         output = [{**message, "id": f"msg_{number}", "content": [content]}]
+    elif isinstance(answer, Asks):
+        asked = {"type": "mcp_approval_request", "id": answer.id, "server_label": answer.server}
+        output = [{**asked, "name": answer.name, "arguments": answer.arguments}]
     else:
         output = [
             {
@@ -188,7 +208,8 @@ def _as_response(answer: Text | Calls, number: int) -> dict[str, Any]:
     }
 
 
-def _as_chat_completion(answer: Text | Calls, number: int) -> dict[str, Any]:
+def _as_chat_completion(answer: Text | Calls | Asks, number: int) -> dict[str, Any]:
+    assert not isinstance(answer, Asks), "that protocol has no MCP servers"
     message: dict[str, Any] = {"role": "assistant", "content": None}
     if isinstance(answer, Text):
         message["content"] = answer.text

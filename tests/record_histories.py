@@ -1,4 +1,4 @@
-"""Record golden histories: ``python -m tests.record_histories``.
+"""Record golden histories: ``python -m tests.record_histories``, in the folder of the repository.
 
 Each is one workflow as the current code runs it on a real server, pending or finished, in
 ``tests/histories/<workflow>-<case>.json``. ``test_replay`` runs all of them through the code of the
@@ -10,76 +10,32 @@ import asyncio
 import json
 import re
 import tempfile
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import WorkflowFailureError
 from temporalio.openai_agents.testing import TestModelProvider
 
 import worker
-from clearance import ApprovalClient, ApprovalRequest, Refused
-from clearance.runs import AgentRun, start_run
+from clearance import Refused
 from cli import embedded
 from cli.settings import Settings
 
+from . import policy_histories
 from .raw import Handle, decision, is_taken
+from .studio import ADA, WIRE, Record, Studio, into, waits_for
 from .support import PlayedModel, call, eventually, says
 
 FOLDER = Path(__file__).parent / "histories"
 
-ADA = "ada@example.com"
-WIRE = ApprovalRequest(
-    action="Wire 42.00 to ACME",
-    details="Invoice 77",
-    tool="wire_money",
-    arguments={"cents": 4_200, "to": "ACME"},
-    audience=(ADA,),
-    risk="high",
-)
+POLICY = Path("tests/histories/checkpoints.toml")
+"""Relative: a run keeps the path as it was given, and a history names no machine."""
 
-Record = Callable[["Studio"], Awaitable[Handle]]
 CASES: dict[str, Record] = {}
 
-
-def case(record: Record) -> Record:
-    """Name the file after the function: ``approval_expired`` becomes ``approval-expired``."""
-    CASES[record.__name__.replace("_", "-")] = record
-    return record
-
-
-class Studio:
-    """What the cases work with."""
-
-    def __init__(self, settings: Settings, client: Client, model: PlayedModel) -> None:
-        self.settings = settings
-        self.client = client
-        self.approvals = ApprovalClient(client, task_queue=settings.approvals_queue)
-        self._model = model
-
-    async def ask(self, request: ApprovalRequest | str, id: str) -> Handle:
-        """A request that the worker has taken."""
-        await self.approvals.request(request, id=id)
-        handle = self.client.get_workflow_handle(id)
-        await eventually(lambda: is_taken(handle))
-        return handle
-
-    async def run(self, agent: str, id: str, *turns: Any) -> Handle:
-        """A run of an agent on a model that plays these turns."""
-        self._model.turns = list(turns)
-        run = AgentRun(agent=agent, prompt="Do it", approvals_queue=self.settings.approvals_queue)
-        return await start_run(self.client, run, id=id, task_queue=self.settings.agents_queue)
-
-    async def decide(self, id: str, approved: bool, reason: str = "") -> None:
-        """Decide a request once it is there."""
-
-        async def listed() -> bool:
-            return id in [one.id async for one in self.approvals.pending()]
-
-        await eventually(listed)
-        await self.approvals.decide(id, approved=approved, reviewer=ADA, reason=reason)
+case = into(CASES)
 
 
 @case
@@ -209,12 +165,11 @@ async def agent_gated_tool(studio: Studio) -> Handle:
     return handle
 
 
+CASES |= policy_histories.CASES
+
+
 def asks(action: str, call_id: str = "call_1") -> Any:
     return call("wait_for_confirmation", json.dumps({"action": action}), call_id)
-
-
-async def waits_for(run: Handle, count: int) -> bool:
-    return len(await run.query("pending_approvals")) == count
 
 
 def plain(history: Any) -> Any:
@@ -232,7 +187,7 @@ def plain(history: Any) -> Any:
 async def record(studio: Studio, name: str) -> str:
     """One case into its file; returns the file's text."""
     handle = await CASES[name](studio)
-    if name.endswith("-cancel"):
+    if name.endswith(("-cancel", "-stopped")):
         with suppress(WorkflowFailureError):
             await handle.result()
     elif not name.endswith("-pending"):
@@ -249,7 +204,7 @@ async def main() -> None:
     model = PlayedModel()
     missing = [name for name in CASES if not (FOLDER / f"{name}.json").exists()]
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(state=Path(folder))
+        settings = Settings(state=Path(folder), policy=POLICY)
         async with embedded.server(settings.state, in_memory=True, ports=(0, 0)) as server:
             connection = {"target_host": server.address}
             provider = TestModelProvider(model)

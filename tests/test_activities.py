@@ -1,12 +1,14 @@
 """The sample effects: mail over real SMTP, the shop in a real SQLite file."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -256,11 +258,59 @@ def test_a_deletion_is_done_once_however_often_it_is_run(shop: ShopActivities) -
     assert {shop.delete_records(deletion) for _ in range(2)} == {"deleted 2 records"}
     assert shop.list_stale_customers("2020-01-01") == "5: Alan Turing, last seen 2017-06-23"
 
-    # The key alone says that it was done, whatever comes with it.
-    assert shop.delete_records(deletion.model_copy(update={"customers": []})) == (
-        "deleted 2 records"
-    )
-    assert shop.list_stale_customers("2020-01-01") == "5: Alan Turing, last seen 2017-06-23"
+
+def test_a_key_that_comes_again_with_another_refund_is_refused_and_nothing_is_paid(
+    shop: ShopActivities,
+) -> None:
+    shop.issue_refund(refund(2_900))
+    for other in (refund(2_901), refund(1), refund(99_999), refund(2_900, order="A-9")):
+        failing("IdempotencyConflict", partial(shop.issue_refund, other))
+    assert shop.look_up_order("A-1001").endswith("129.00 paid, 29.00 refunded")
+    assert shop.issue_refund(refund(2_900)) == "refunded 29.00 for A-1001"
+
+
+def test_a_refund_repeated_after_the_rest_was_refunded_too_is_still_the_same_success(
+    shop: ShopActivities,
+) -> None:
+    shop.issue_refund(refund(2_900, "run-1.1"))
+    shop.issue_refund(refund(10_000, "run-1.2"))
+    assert shop.issue_refund(refund(2_900, "run-1.1")) == "refunded 29.00 for A-1001"
+    assert shop.look_up_order("A-1001").endswith("129.00 paid, 129.00 refunded")
+
+
+def test_a_key_that_comes_again_with_another_deletion_is_refused_and_nothing_is_deleted(
+    shop: ShopActivities,
+) -> None:
+    charles, mary = Customer(id=2, name="Charles Babbage"), Customer(id=3, name="Mary Somerville")
+    deletion = Deletion(customers=[charles], idempotency_key="run-1.1")
+    assert shop.delete_records(deletion) == "deleted 1 records"
+    for others in ([], [mary], [charles, mary], [mary, charles]):
+        other = deletion.model_copy(update={"customers": others})
+        failing("IdempotencyConflict", partial(shop.delete_records, other))
+    assert len(shop.list_stale_customers("2100-01-01").splitlines()) == 4
+    assert shop.delete_records(deletion) == "deleted 1 records"
+
+
+def test_a_shop_from_before_deletions_kept_their_content_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, last_seen TEXT);"
+            "CREATE TABLE deletions (idempotency_key TEXT PRIMARY KEY, deleted INTEGER NOT NULL);"
+            "INSERT INTO customers VALUES (5, 'Alan Turing', '2017-06-23');"
+            "INSERT INTO deletions VALUES ('run-1.1', 4);"
+            "PRAGMA user_version = 1;"
+        )
+    alan = Deletion(customers=[Customer(id=5, name="Alan Turing")], idempotency_key="run-1.1")
+    for _ in range(2):
+        shop = ShopActivities(path)
+        assert shop.delete_records(alan) == "deleted 4 records"  # what it was given is not known
+        assert len(shop.list_stale_customers("2100-01-01").splitlines()) == 1
+
+    again = alan.model_copy(update={"idempotency_key": "run-2.1"})
+    assert {shop.delete_records(again) for _ in range(2)} == {"deleted 1 records"}
+    nobody = again.model_copy(update={"customers": []})
+    failing("IdempotencyConflict", lambda: shop.delete_records(nobody))
 
 
 @pytest.mark.parametrize("ids", [[], [77], list(range(100, 40_000)), [10**30], [1, 2, 3, 4, 5]])

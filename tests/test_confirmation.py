@@ -6,12 +6,22 @@ from typing import Any
 import pytest
 from openai.types.responses import ResponseFunctionToolCall
 
-from clearance import ApprovalClient
+from clearance import ApprovalClient, Refused
 from cli.settings import Settings
 
 from .agent_runs import Start, played, told
 from .conftest import Serve
+from .gating import GATE_ALL
+from .office import write
 from .support import call
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Everything waits, for anyone."""
+    settings = settings.model_copy(update={"policy": settings.state.with_name("policy.toml")})
+    write(settings, GATE_ALL)
+    return settings
 
 
 @pytest.fixture
@@ -50,6 +60,45 @@ async def test_an_agent_that_asked_reads_the_reason_of_a_rejection(
         await run.result()
 
     assert told(model) == {"call_1": answer}
+
+
+BY_GRACE = """
+    default = "allow"
+
+    [[checkpoint]]
+    checkpoint_id = "questions"
+    action_pattern = "^wait_for_confirmation$"
+    when = 'args.action.contains("backup")'
+    description_template = "Not these words, but the agent's own"
+    risk = "critical"
+    audience = ["grace"]
+"""
+
+
+async def test_an_agent_that_asks_asks_also_where_the_policy_lets_every_tool_through(
+    play: Start, approvals: ApprovalClient, settings: Settings
+) -> None:
+    write(settings, BY_GRACE)
+    async with play([asking({"action": "Buy a disk"})], agent="assistant") as (run, _):
+        [waiting] = await run.waits_for()
+        assert (waiting.checkpoint, waiting.audience) == (None, ())
+        await approvals.approve(waiting.id, reviewer="ada")
+        await run.result()
+
+
+async def test_a_checkpoint_says_who_answers_and_the_words_stay_the_agents(
+    play: Start, approvals: ApprovalClient, settings: Settings
+) -> None:
+    write(settings, BY_GRACE)
+    async with play([asking({"action": "Delete the backup"})], agent="assistant") as (run, model):
+        [waiting] = await run.waits_for()
+        assert waiting.action == "Delete the backup"
+        assert (waiting.checkpoint, waiting.risk) == ("questions", "critical")
+        with pytest.raises(Refused):
+            await approvals.approve(waiting.id, reviewer="ada")
+        await approvals.approve(waiting.id, reviewer="grace")
+        await run.result()
+    assert told(model) == {"call_1": "Approved"}
 
 
 UNASKABLE = {

@@ -148,9 +148,7 @@ async def test_the_agents_example_runs_with_its_own_activity(
     (tmp_path / "salaries.py").write_text(example("agents"))
     (tmp_path / "checkpoints.toml").write_text(example("policy"))
     monkeypatch.syspath_prepend(tmp_path)
-    model = PlayedModel(
-        [call("pay", '{"employee": "Ada", "cents": 120000}')], [says("Paid.")]
-    )
+    model = PlayedModel([call("pay", '{"employee": "Ada", "cents": 120000}')], [says("Paid.")])
     policy = tmp_path / "checkpoints.toml"
     mine = settings.model_copy(update={"agents": ("salaries",), "policy": policy})
     connection = {"target_host": server.address}

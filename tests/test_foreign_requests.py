@@ -108,7 +108,7 @@ MALFORMED_REQUESTS: dict[str, list[Any]] = {
     "an empty action": [""],
     "501 characters": ["x" * 501],
     "no action": [{"details": "Deploy?"}],
-    "an unknown field": [{"action": "Deploy?", "quorum": 2}],
+    "an unknown field": [{"action": "Deploy?", "verdict": 2}],
     "a group in the audience": [{"action": "Deploy?", "audience": ["group:finance"]}],
     "a deadline in the past": [{"action": "Deploy?", "expires_in": -1}],
     "two arguments": ["Deploy?", "now"],
@@ -141,7 +141,7 @@ async def test_a_malformed_request_takes_no_decision_either(
 ) -> None:
     handle = await temporal.start_workflow(
         "ApprovalWorkflow",
-        {"action": "Deploy?", "quorum": 2},
+        {"action": "Deploy?", "verdict": 2},
         id=unique("malformed"),
         task_queue=settings.approvals_queue,
     )

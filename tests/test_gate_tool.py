@@ -1,68 +1,76 @@
 """The gate around tools: what a person allows is what runs, and nothing else does."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from agents import Agent, FunctionTool, function_tool
-from pydantic import BaseModel, JsonValue
-from temporalio import activity, workflow
+from agents.tool_context import ToolContext
+from pydantic import JsonValue
 from temporalio.exceptions import ApplicationError
 
-from clearance import ApprovalClient, ApprovalRequest, Outcome, Recorded
+from clearance import ApprovalClient, ApprovalRequest, Outcome, Recorded, approved_arguments
+from clearance.models import Edit
 from cli.settings import Settings
 from tools import gate
 
 from .agent_runs import Run, Start, played, told
 from .conftest import Serve
+from .gating import ACTIVITIES, effect, effects, own
+from .office import DONE, decide
 from .support import call
 
+POLICY = """
+    default = "allow"
 
-class Payment(BaseModel):
-    """What reached the world."""
+    [[checkpoint]]
+    checkpoint_id = "payments"
+    action_pattern = "^pay$"
+    description_template = "Pay {cents} to {to}"
+    risk = "critical"
+    impact = "The money is gone."
+    editable = true
 
-    to: str
-    cents: int
-    notes: list[str]
-    key: str
-
-
-PAID: list[Payment] = []
-"""By every test of this module; each finds its own by the key, which begins with its run's id."""
-
-
-@activity.defn
-async def pay(payment: Payment) -> str:
-    PAID.append(payment)
-    return f"paid {payment.cents}"
+    [[checkpoint]]
+    checkpoint_id = "slow"
+    action_pattern = "^think$"
+"""
 
 
-async def _pay(to: str, cents: int, notes: list[str]) -> str:
-    return await workflow.execute_activity(
-        pay,
-        Payment(to=to, cents=cents, notes=notes, key=gate.idempotency_key()),
-        start_to_close_timeout=timedelta(seconds=30),
-    )
+@function_tool
+async def pay(ctx: ToolContext[Any], to: str, cents: int, notes: list[str]) -> str:
+    assert ctx.tool_call is not None
+    seen = [json.loads(ctx.tool_arguments), json.loads(ctx.tool_call.arguments)]
+    assert seen == [{"to": to, "cents": cents, "notes": notes}] * 2
+    await effect("pay", to=to, cents=cents, notes=notes)
+    return f"paid {cents}"
 
 
-def paying(**options: Any) -> FunctionTool:
-    tool: FunctionTool = function_tool(_pay, name_override="pay", **options)
-    return gate.gated(
-        tool, action=lambda args: f"Pay {args['cents']} to {args['to']}", risk="critical"
-    )
+@function_tool
+async def look(cents: int) -> str:
+    return await effect("look", cents=cents)
 
 
-def build() -> Agent[Any]:
-    return Agent(name="payer", tools=[paying()])
+async def _think(hours: int) -> str:
+    await asyncio.sleep(hours * 3600)
+    return "thought"
 
 
-def build_impatient() -> Agent[Any]:
-    return Agent(name="impatient", tools=[paying(timeout=0.001)])
+def thinking() -> FunctionTool:
+    tool: FunctionTool = function_tool(_think, name_override="think", timeout=0.05)
+    return tool
 
 
-AGENTS = {"payer": build, "impatient": build_impatient}
-ACTIVITIES = [pay]
+AGENTS = {
+    "payer": lambda: Agent(name="payer", tools=[pay, look]),
+    # Gated by hand as well: gating twice is once.
+    "careful": lambda: Agent(name="careful", tools=[gate.gated(gate.gated(pay))]),
+    "thinker": lambda: Agent(name="thinker", tools=[thinking()]),
+}
+
+__all__ = ["ACTIVITIES"]
 
 ARGUMENTS: dict[str, JsonValue] = {
     "to": "Ada",
@@ -75,8 +83,8 @@ PAY = call("pay", json.dumps(ARGUMENTS))
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """With the agents of this module."""
-    return settings.model_copy(update={"agents": (__name__,)})
+    """With the agents and the policy of this module."""
+    return own(settings, __name__, POLICY)
 
 
 @pytest.fixture
@@ -85,27 +93,43 @@ def play(settings: Settings, serve: Serve) -> Start:
     return played(settings, serve)
 
 
-def paid(run: Run) -> list[Payment]:
-    return [one for one in PAID if one.key.startswith(run.handle.id)]
+def paid(run: Run) -> list[JsonValue]:
+    return [arguments["cents"] for tool, arguments in effects(run) if tool == "pay"]
 
 
+@pytest.mark.parametrize("agent", ["payer", "careful"])
 async def test_a_reviewer_sees_the_whole_call_and_exactly_that_runs_under_the_approvals_id(
-    play: Start, approvals: ApprovalClient
+    play: Start, approvals: ApprovalClient, agent: str
 ) -> None:
-    async with play([PAY], agent="payer", requester="grace@example.com") as (run, model):
+    async with play([PAY], agent=agent, requester="grace@example.com") as (run, model):
         [waiting] = await run.waits_for()
         request = (await approvals.get(waiting.id)).request
-        assert request.action == "Pay 100 to Ada"
+        assert (request.action, request.impact) == ("Pay 100 to Ada", "The money is gone.")
         assert (request.tool, request.arguments) == ("pay", ARGUMENTS)
         assert (request.risk, request.requester) == ("critical", "grace@example.com")
-        assert paid(run) == []
+        assert (request.checkpoint, request.run_id) == ("payments", run.handle.id)
+        assert effects(run) == []
 
         await approvals.approve(waiting.id, reviewer="ada")
         [outcome] = (await run.result()).approvals
 
-    assert paid(run) == [Payment.model_validate({**ARGUMENTS, "key": waiting.id})]
+    [done] = [one for one in DONE if one.key == waiting.id]
+    assert (done.tool, done.arguments) == ("pay", ARGUMENTS)
     assert outcome.digest == ApprovalRequest(action="-", tool="pay", arguments=ARGUMENTS).digest
     assert told(model) == {"call_1": "paid 100"}
+
+
+async def test_what_a_reviewer_changed_is_what_the_tool_and_its_context_get(
+    play: Start, approvals: ApprovalClient
+) -> None:
+    async with play([PAY], agent="payer") as (run, model):
+        [waiting] = await run.waits_for()
+        changed = {**ARGUMENTS, "cents": 80}
+        await decide(approvals, waiting.id, arguments=changed)
+        await run.result()
+
+    assert effects(run) == [("pay", changed)]
+    assert told(model)["call_1"].endswith("\npaid 80")
 
 
 async def test_calls_at_the_same_time_run_under_their_own_approvals(
@@ -121,10 +145,20 @@ async def test_calls_at_the_same_time_run_under_their_own_approvals(
             await approvals.approve(one.id, reviewer="ada")
         await run.result()
 
-    assert {(one.key, one.cents) for one in paid(run)} == {
-        (one.id, number) for number, one in enumerate(waiting, 1)
-    }
+    by_key = {one.key: one.arguments for one in DONE}
+    assert [by_key[one.id]["cents"] for one in waiting] == [1, 2, 3]
     assert told(model) == {"call_1": "paid 1", "call_2": "paid 2", "call_3": "paid 3"}
+
+
+async def test_a_call_that_the_policy_lets_through_runs_under_a_key_of_its_own(play: Start) -> None:
+    calls = [call("look", '{"cents": 70001}', f"call_{number}") for number in (1, 2)]
+    async with play(calls, agent="payer") as (run, model):
+        assert (await run.result()).approvals == []
+
+    keys = {one.key for one in DONE if one.arguments == {"cents": 70001}}
+    assert len(keys) == 2
+    assert not any(key.startswith(run.handle.id) for key in keys)
+    assert told(model) == {"call_1": "look done", "call_2": "look done"}
 
 
 @pytest.mark.parametrize(
@@ -139,7 +173,7 @@ async def test_a_rejected_call_never_runs_and_the_model_is_told_why(
         await run.result()
 
     assert told(model) == {"call_1": answer}
-    assert paid(run) == []
+    assert effects(run) == []
 
 
 async def test_an_expired_call_never_runs_and_the_model_is_told(play: Start) -> None:
@@ -148,7 +182,7 @@ async def test_an_expired_call_never_runs_and_the_model_is_told(play: Start) -> 
 
     assert outcome.status == "expired"
     assert told(model) == {"call_1": "Expired: nobody decided in time"}
-    assert paid(run) == []
+    assert effects(run) == []
 
 
 @pytest.mark.parametrize("how", ["cancel", "terminate"])
@@ -162,56 +196,25 @@ async def test_a_withdrawn_call_never_runs_and_the_model_is_told(
 
     assert outcome.status == "withdrawn"
     assert told(model) == {"call_1": "Withdrawn: the request was withdrawn"}
-    assert paid(run) == []
+    assert effects(run) == []
 
 
-async def test_a_tools_own_time_limit_does_not_run_while_a_person_thinks(
+async def test_a_tools_own_time_limit_counts_from_the_approval_and_not_before(
     play: Start, approvals: ApprovalClient
 ) -> None:
-    async with play([PAY], agent="impatient") as (run, _):
+    async with play([call("think", '{"hours": 1}')], agent="thinker") as (run, model):
         [waiting] = await run.waits_for()
         history = await run.handle.fetch_history()
         assert not [one for one in history.events if one.HasField("timer_started_event_attributes")]
-        await approvals.reject(waiting.id, reviewer="ada")
+        await approvals.approve(waiting.id, reviewer="ada")
         await run.result()
 
-
-def outcome_of(arguments: dict[str, JsonValue], *, approved: bool) -> Outcome:
-    digest = ApprovalRequest(action="-", tool="pay", arguments=arguments).digest
-    now = datetime.now(UTC)
-    decision = Recorded(approved=approved, reviewer="ada", channel="cli", digest=digest, at=now)
-    status: Any = "approved" if approved else "rejected"
-    return Outcome(approval_id="run.1", status=status, digest=digest, decision=decision)
-
-
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        outcome_of({**ARGUMENTS, "cents": 101}, approved=True),
-        outcome_of({}, approved=True),
-        outcome_of(ARGUMENTS, approved=False),
-    ],
-    ids=["other arguments", "no arguments", "not approved"],
-)
-async def test_an_outcome_that_does_not_allow_this_very_call_runs_nothing(outcome: Outcome) -> None:
-    ran: list[str] = []
-
-    async def invoke(_: Any, raw: str) -> None:
-        ran.append(raw)
-
-    context: Any = None
-    with pytest.raises(ApplicationError) as raised:
-        await gate._run(invoke, context, "pay", ARGUMENTS, outcome)
-
-    assert (raised.value.type, raised.value.non_retryable) == ("DigestMismatch", True)
-    assert ran == []
-    with pytest.raises(LookupError):
-        gate.idempotency_key()
+    assert told(model) == {"call_1": "Tool 'think' timed out after 0.05 seconds."}
 
 
 TOO_LONG = {
     "arguments over 256 KB": {**ARGUMENTS, "notes": ["x" * 300_000]},
-    "an action over 500 characters": {**ARGUMENTS, "to": "x" * 501},
+    "arguments of 1 MB": {**ARGUMENTS, "to": "x" * 1_000_000},
 }
 
 
@@ -227,4 +230,68 @@ async def test_a_call_too_long_to_be_asked_about_is_told_to_the_model_and_nobody
         await run.result()
 
     assert told(model)["call_0"].startswith("Nothing was asked and nothing ran: ")
-    assert [one.cents for one in paid(run)] == [100]
+    assert paid(run) == [100]
+
+
+def asked(**fields: Any) -> ApprovalRequest:
+    given = {"action": "-", "tool": "pay", "arguments": ARGUMENTS, **fields}
+    return ApprovalRequest.model_validate(given)
+
+
+def outcome_of(request: ApprovalRequest, status: str = "approved", **fields: Any) -> Outcome:
+    decision = None
+    if status in ("approved", "rejected"):
+        decision = Recorded(
+            approved=status == "approved",
+            reviewer="ada",
+            channel="cli",
+            digest=request.digest,
+            at=datetime.now(UTC),
+        )
+    given = {"approval_id": "run.1", "status": status, "digest": request.digest, **fields}
+    return Outcome.model_validate({**given, "decision": decision})
+
+
+def edit(arguments: dict[str, JsonValue], digest: str | None = None) -> Edit:
+    made = asked(editable=True).with_arguments(arguments).digest
+    return Edit(arguments=arguments, digest=digest or made, changes=())
+
+
+OTHER: dict[str, JsonValue] = {**ARGUMENTS, "cents": 101}
+
+TAMPERED = {
+    "of other arguments": outcome_of(asked(arguments=OTHER)),
+    "of no arguments": outcome_of(asked(arguments={})),
+    "of another tool": outcome_of(asked(tool="look")),
+    "rejected": outcome_of(asked(), "rejected"),
+    "expired": outcome_of(asked(), "expired"),
+    "withdrawn": outcome_of(asked(), "withdrawn"),
+    "changed where nothing may be": outcome_of(asked(), edit=edit(OTHER)),
+}
+
+
+@pytest.mark.parametrize("outcome", TAMPERED.values(), ids=TAMPERED)
+def test_an_outcome_that_does_not_allow_this_very_call_allows_nothing(outcome: Outcome) -> None:
+    with pytest.raises(ApplicationError) as raised:
+        approved_arguments(asked(), outcome)
+
+    assert (raised.value.type, raised.value.non_retryable) == ("DigestMismatch", True)
+
+
+FORGED = {
+    "under the digest of what was asked": edit(OTHER, asked().digest),
+    "under the digest of something else": edit(OTHER, asked(arguments={}).digest),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_changes_that_are_not_those_of_their_digest_allow_nothing(forged: Edit) -> None:
+    request = asked(editable=True)
+    with pytest.raises(ApplicationError, match="nothing ran"):
+        approved_arguments(request, outcome_of(request, edit=forged))
+    assert approved_arguments(request, outcome_of(request, edit=edit(OTHER))) == OTHER
+
+
+def test_there_is_no_key_outside_a_call() -> None:
+    with pytest.raises(LookupError):
+        gate.idempotency_key()

@@ -16,6 +16,7 @@ from tools import registry
 
 from .agent_runs import Play, playing, using
 from .conftest import Serve
+from .gating import GATE_ALL, own
 from .model_server import Call, Text, calls, model_server
 from .support import PlayedModel, says, unique
 
@@ -51,7 +52,7 @@ PAYROLL = """
     from agents import Agent, function_tool
     from temporalio import activity, workflow
 
-    from tools.gate import gated, idempotency_key
+    from tools.gate import idempotency_key
 
 
     @activity.defn
@@ -69,8 +70,7 @@ PAYROLL = """
 
 
     def build():
-        tool = gated(pay, action=lambda args: f"Pay {args['name']}")
-        return Agent(name="payroll", model="payroll-7b", tools=[tool])
+        return Agent(name="payroll", model="payroll-7b", tools=[pay])
 
 
     AGENTS = {"payroll": build}
@@ -81,7 +81,7 @@ PAYROLL = """
 async def test_an_agent_of_a_module_of_ones_own_runs_with_its_own_model_gate_and_activity(
     settings: Settings, connection: dict[str, Any], module: Write
 ) -> None:
-    mine = with_agents(settings, module(PAYROLL))
+    mine = own(settings, module(PAYROLL), GATE_ALL)
     pay = Call("pay", json.dumps({"name": "Ada"}))
     async with (
         model_server(calls(pay), Text("Paid.")) as server,
@@ -90,7 +90,7 @@ async def test_an_agent_of_a_module_of_ones_own_runs_with_its_own_model_gate_and
         assert play.serving.agents == ["assistant", "cleanup", "email", "payroll", "refund"]
         run = await play.start("payroll", "Pay Ada")
         [request] = await run.waits_for()
-        assert request.action == "Pay Ada"
+        assert request.action == 'pay {"name": "Ada"}'
         await play.approvals.approve(request.id, reviewer="grace")
         assert (await run.result()).output == "Paid."
 
@@ -141,14 +141,41 @@ BROKEN = {
     ),
     "a gated tool that needs a thread": (
         AGENT + "from tools.gate import gated\n@function_tool\ndef look() -> str:\n    return ''\n"
-        "tool = gated(look, action=lambda args: 'Look')\n"
-        "AGENTS = {'mine': lambda: Agent(name='a', tools=[tool])}",
+        "AGENTS = {'mine': lambda: Agent(name='a', tools=[gated(look)])}",
         "'look' is a plain def",
     ),
     "an agent behind a handoff": (
         AGENT + "@function_tool\ndef look() -> str:\n    return ''\n"
         "AGENTS = {'mine': lambda: Agent(name='a', handoffs=[Agent(name='b', tools=[look])])}",
         "'look' is a plain def",
+    ),
+    "an agent behind a handoff object": (
+        AGENT + "from agents import handoff\n@function_tool\ndef look() -> str:\n    return ''\n"
+        "AGENTS = {'mine': lambda: Agent('a', handoffs=[handoff(Agent('b', tools=[look]))])}",
+        "'look' is a plain def",
+    ),
+    "an agent used as a tool": (
+        AGENT + "@function_tool\ndef look() -> str:\n    return ''\n"
+        "AGENTS = {'mine': lambda: Agent('a', tools=[Agent('b', tools=[look]).as_tool('b', '')])}",
+        "'look' is a plain def",
+    ),
+    "a tool that can't be gated": (
+        AGENT + "from agents import LocalShellTool\n"
+        "AGENTS = {'mine': lambda: Agent(name='a', tools=[LocalShellTool(executor=print)])}",
+        "can't be gated: it runs commands where the workflow runs",
+    ),
+    "MCP_SERVERS is no dictionary": (
+        AGENT + "AGENTS = {'mine': lambda: Agent(name='a')}\nMCP_SERVERS = ['files']",
+        "MCP_SERVERS is ['files'], not a dictionary",
+    ),
+    "an MCP server that is none": (
+        AGENT + "AGENTS = {'mine': lambda: Agent(name='a')}\nMCP_SERVERS = {'files': 'npx'}",
+        "MCP_SERVERS['files'] is no function under a name",
+    ),
+    "an MCP server whose factory takes too much": (
+        AGENT + "AGENTS = {'mine': lambda: Agent(name='a')}\n"
+        "MCP_SERVERS = {'files': lambda one, two: one}",
+        "MCP_SERVERS['files'] takes more than one argument",
     ),
     "ACTIVITIES is no list": (
         AGENT + "AGENTS = {'mine': lambda: Agent(name='a')}\nACTIVITIES = None",

@@ -101,7 +101,19 @@ CHANGES = {
         workflows.agent,
         "    try:\n        result = await Runner.run(",
         "    await workflow.sleep(1)\n    try:\n        result = await Runner.run(",
-        {"agent-pending", "agent-approved", "agent-two-parallel"},
+        {"agent-pending", "agent-approved", "agent-two-parallel", "agent-grant-used"},
+    ),
+    "reads no policy": (
+        workflows.agent,
+        "pinned=await _policy(),",
+        "pinned=BEFORE_POLICIES,",
+        {"agent-policy-pending", "agent-policy-stopped", "agent-grant-used"},
+    ),
+    "revokes nothing": (
+        workflows.agent,
+        "        self._run.revoke(who, workflow.now(), ",
+        "        dict(",
+        {"agent-grant-used-and-revoked-pending"},
     ),
 }
 

@@ -33,7 +33,9 @@ def names_in(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("room", ["activities", "cli", "clearance", "policy", "tools", "workflows", "worker"])
+@pytest.mark.parametrize(
+    "room", ["activities", "cli", "clearance", "policy", "tools", "workflows", "worker"]
+)
 def test_every_room_is_ours_and_not_a_namesake_from_elsewhere(room: str) -> None:
     module = importlib.import_module(room)
     assert module.__file__ is not None

@@ -64,8 +64,8 @@ async def test_two_calls_in_one_turn_wait_at_once_and_are_decided_in_either_orde
         run = await play.start("refund")
         requests = await run.waits_for(2)
         assert [one.action for one in requests] == [
-            "Refund 10.00 for order A-1001",
-            "Refund 20.00 for order A-1001",
+            "Refund 1000 cents for order A-1001",
+            "Refund 2000 cents for order A-1001",
         ]
         decide = [
             lambda: play.approvals.approve(requests[0].id, reviewer="grace"),

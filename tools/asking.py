@@ -6,7 +6,6 @@ from typing import Any
 
 import pydantic
 from agents import RunContextWrapper
-from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
@@ -18,9 +17,8 @@ from clearance.requests import ApprovalRequest, described
 from clearance.text import one_line
 from policy.model import Checkpoint
 
+from .arguments import Arguments
 from .run import Run, RunContext, current
-
-Arguments = dict[str, JsonValue]
 
 
 def request_for(
@@ -123,12 +121,14 @@ def answer(outcome: Outcome) -> str:
     return f"{outcome.status.capitalize()}: {outcome.reason or 'no reason given'}"
 
 
-def said(ctx: RunContextWrapper[Any], run: Run | None) -> str:
-    """What the agent said as it made the call that ``ctx`` is of."""
+def said(
+    ctx: RunContextWrapper[Any], run: Run | None, *, agent: str = "", call_id: str = ""
+) -> str:
+    """What the agent said as it made the call that ``ctx`` is of, or that is named here."""
     if run is None:
         return ""
-    name = getattr(getattr(ctx, "agent", None), "name", "")
-    return _prose(run.said(name, getattr(ctx, "tool_call_id", None)))
+    name = agent or getattr(getattr(ctx, "agent", None), "name", "")
+    return _prose(run.said(name, call_id or getattr(ctx, "tool_call_id", None)))
 
 
 def _of_run(run: Run | None) -> dict[str, Any]:

@@ -7,22 +7,25 @@ afterwards is what was approved.
 import copy
 import inspect
 import json
+import re
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
-from agents import FunctionTool, HostedMCPTool, RunContextWrapper, ToolOutputText
-from agents.tool import MCPToolApprovalFunctionResult, MCPToolApprovalRequest, invoke_function_tool
+from agents import FunctionTool, ToolOutputText
+from agents.tool import ToolOriginType, get_function_tool_origin, invoke_function_tool
 from agents.tool_context import ToolContext
-from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from clearance.fields import canonical_json
 from clearance.models import Edit, Outcome
+from clearance.text import one_line
 from policy.match import Verdict
+from policy.model import Checkpoint
 
-from .asking import Arguments, answer, ask, in_force, request_for, said, settle, to_run
+from .arguments import Arguments, parse
+from .asking import answer, ask, in_force, request_for, said, settle, to_run
 from .confirmation import tell_model
 from .examine import schema_error
 from .run import Run, current
@@ -50,7 +53,7 @@ def gated(tool: FunctionTool) -> FunctionTool:
     Malformed arguments are told to the model and never shown to a person. The tool receives
     exactly the arguments that were approved. Its own ``needs_approval`` is one more reason to stop.
     """
-    if getattr(tool, _GATED, False):
+    if getattr(tool.on_invoke_tool, _GATED, False):
         return tool
     stopped = copy.copy(tool)
     stopped.timeout_seconds = None  # of the tool itself, below; a person takes as long as it takes
@@ -70,59 +73,29 @@ def gated(tool: FunctionTool) -> FunctionTool:
             arguments = parse(tool.name, raw)
         except ValueError as error:
             return f"Nothing ran: {error}. Correct the arguments and call again."
-        verdict = judge(run, ctx, arguments, tool.name, tool.qualified_name)
-        if not verdict.gated and not await _wants_approval(tool, ctx, arguments):
-            return await _with_key(str(workflow.uuid4()), invoke, ctx, arguments)
-        if wrong := schema_error(arguments, tool.params_json_schema):
+        agent = ctx.agent.name if ctx.agent else ""
+        names = _names(tool, ctx)
+        verdict = judge(run, arguments, *names, agent=agent)
+        why = verdict.why if verdict.gated else await _own_word(tool, ctx, arguments)
+        # Also of a call that goes through, where another might not: a tool reads "false" as false
+        # and "7" as 7, and a condition doesn't, so what was judged must be what the schema says.
+        matters = why is not None or any(map(run.rules.may_gate, names))
+        if matters and (wrong := schema_error(arguments, tool.params_json_schema)):
             return f"Nothing ran: the arguments of {tool.name} are wrong: {wrong}. Correct them."
+        if why is None:
+            return await _with_key(str(workflow.uuid4()), invoke, ctx, arguments)
         try:
-            return await _through(run, verdict, tool, ctx, arguments, invoke)
+            note = why if verdict.unclear or not verdict.gated else ""
+            return await _through(run, verdict.checkpoint, note, tool, ctx, arguments, invoke)
         except ApplicationError as error:
             return tell_model(ctx, error)
 
     # Kept, because a workflow has no threads: the registry refuses such a tool at the start.
     setattr(on_invoke, RUNS_IN_A_THREAD, getattr(tool.on_invoke_tool, RUNS_IN_A_THREAD, False))
+    # On what is called, not on the tool: a copy that calls something else isn't gated.
+    setattr(on_invoke, _GATED, True)
     stopped.on_invoke_tool = on_invoke
-    stopped.__dict__[_GATED] = True
     return stopped
-
-
-def gated_mcp(tool: HostedMCPTool) -> HostedMCPTool:
-    """A copy of a tool that the model's provider runs, whose every call asks our policy first.
-
-    The provider is told to ask always. Nobody can change the arguments there, so such a request
-    takes only yes or no.
-    """
-
-    async def on_approval(request: MCPToolApprovalRequest) -> MCPToolApprovalFunctionResult:
-        ctx, call = request.ctx_wrapper, request.data
-        run = pinned()
-        name = f"{call.server_label}.{call.name}"
-        try:
-            arguments = parse(name, call.arguments)
-        except ValueError as error:
-            return {"approve": False, "reason": f"Nothing ran: {error}."}
-        verdict = judge(run, ctx, arguments, call.name, name)
-        if not verdict.gated:
-            return {"approve": True}
-        try:
-            asked = request_for(
-                name,
-                arguments,
-                run=run,
-                checkpoint=verdict.checkpoint,
-                agent_message=said(ctx, run),
-            )
-            outcome = await ask(asked, run)
-        except ApplicationError as error:
-            return {"approve": False, "reason": tell_model(ctx, error)}
-        settle(run, verdict.checkpoint, name, outcome)
-        if outcome.approved is True and to_run(asked, outcome, run) == arguments:
-            return {"approve": True}
-        return {"approve": False, "reason": answer(outcome)}
-
-    config = {**tool.tool_config, "require_approval": "always"}
-    return HostedMCPTool(tool_config=config, on_approval_request=on_approval)  # type: ignore[arg-type]
 
 
 def pinned() -> Run:
@@ -137,60 +110,76 @@ def pinned() -> Run:
     return run
 
 
-def judge(run: Run, ctx: RunContextWrapper[Any], arguments: Arguments, *names: str) -> Verdict:
-    """What the policy says of a call, under any of the names that the tool goes by."""
-    agent = getattr(getattr(ctx, "agent", None), "name", "")
+def judge(run: Run, arguments: Arguments, name: str, *also: str, agent: str) -> Verdict:
+    """What the policy says of a call: the first checkpoint that matches decides.
+
+    Args:
+        run: whose policy it is.
+        arguments: of the call.
+        name: of the tool, whole.
+        also: shorter names that a policy may mean it by. They can stop a call, and never let
+            one through: a tool of another server could go by the same.
+        agent: the name of the agent that calls.
+    """
     verdicts = [
-        run.rules.judge(name, arguments, agent=agent, requester=run.context.requester or "")
-        for name in dict.fromkeys(names)
+        run.rules.judge(one, arguments, agent=agent, requester=run.context.requester or "")
+        for one in dict.fromkeys((name, *also))
     ]
-    return next((verdict for verdict in verdicts if verdict.gated), verdicts[0])
+    stopping = [one for one in verdicts[1:] if one.gated and one.checkpoint is not None]
+    if not stopping:
+        return verdicts[0]
+    order = [one.checkpoint_id for one in run.rules.policy.checkpoint]
+    return min(
+        (verdicts[0], *stopping),
+        key=lambda one: order.index(one.checkpoint.checkpoint_id) if one.checkpoint else len(order),
+    )
 
 
-def parse(name: str, raw: str) -> Arguments:
-    """A call's arguments. Raises ValueError for what is no JSON object."""
-    try:
-        arguments: JsonValue = json.loads(raw or "{}", parse_constant=_no_such_number)
-    except RecursionError as error:
-        raise ValueError(f"the arguments of {name} are nested too deep") from error
-    except ValueError as error:
-        raise ValueError(f"the arguments of {name} are not JSON: {error}") from error
-    if not isinstance(arguments, dict):
-        raise ValueError(f"the arguments of {name} are not an object")
-    return arguments
+def _names(tool: FunctionTool, ctx: ToolContext[Any]) -> tuple[str, ...]:
+    """What the tool is called: as the model called it, whole, then without namespace or server."""
+    whole = ctx.qualified_tool_name
+    origin = get_function_tool_origin(tool)
+    if origin is None or origin.type is not ToolOriginType.MCP:
+        return whole, tool.qualified_name, tool.name
+    # ``include_server_in_tool_names`` puts ``mcp_server__`` before them.
+    return whole, tool.name, *(whole[at.start() + 2 :] for at in re.finditer("(?=__)", whole))
 
 
-def _no_such_number(word: str) -> float:
-    raise ValueError(f"{word} is no number in JSON")
+async def _own_word(tool: FunctionTool, ctx: ToolContext[Any], arguments: Arguments) -> str | None:
+    """Why the tool itself wants a person asked, as its author told the SDK; None where it doesn't.
 
-
-async def _wants_approval(tool: FunctionTool, ctx: ToolContext[Any], arguments: Arguments) -> bool:
-    """The tool's own word, as its author gave it to the SDK. Only a plain no lets the call through."""
+    Only a plain no lets the call through.
+    """
     wants: Any = tool.needs_approval
     if callable(wants):
-        wants = wants(ctx, arguments, ctx.tool_call_id)
-        if inspect.isawaitable(wants):
-            wants = await wants
-    return wants is not False
+        try:
+            wants = wants(ctx, copy.deepcopy(arguments), ctx.tool_call_id)
+            if inspect.isawaitable(wants):
+                wants = await wants
+        except Exception as error:
+            told = one_line(repr(error), 300)
+            return f"Whether {tool.name} needs approval can't be told, so the gate closes: {told}"
+    return None if wants is False else f"{tool.name} itself wants this call approved."
 
 
 async def _through(
     run: Run,
-    verdict: Verdict,
+    checkpoint: Checkpoint | None,
+    note: str,
     tool: FunctionTool,
     ctx: ToolContext[Any],
     arguments: Arguments,
     invoke: Callable[[ToolContext[Any], Arguments], Awaitable[Any]],
 ) -> Any:
     """Ask, unless a standing approval covers the call; then run what was approved, or tell why not."""
-    name, checkpoint = tool.qualified_name, verdict.checkpoint
+    name = tool.qualified_name
     asked = request_for(
         name,
         arguments,
         run=run,
         checkpoint=checkpoint,
         schema=tool.params_json_schema,
-        note=verdict.why if verdict.unclear else "",
+        note=note,
         agent_message=said(ctx, run),
     )
     outcome = await _by_grant(run, asked) or await ask(asked, run)

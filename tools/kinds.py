@@ -3,10 +3,11 @@
 A kind that is in neither table is refused too: what this file doesn't know, it can't stop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents import Agent, FunctionTool, HostedMCPTool, Tool
+from agents import Agent, FunctionTool, Handoff, HostedMCPTool, Tool
+from agents.sandbox import SandboxAgent
 from agents.tool import (
     ApplyPatchTool,
     CodeInterpreterTool,
@@ -83,15 +84,33 @@ def unusable(agent: Agent[Any], rules: Rules | None = None) -> str | None:
     """Why an agent, apart from those it hands over to, can't run under the gate; None where it can."""
     if agent.model is not None and not isinstance(agent.model, str):
         return f"the agent {agent.name!r} must name its model as a string"
+    if isinstance(agent, SandboxAgent):
+        return f"the agent {agent.name!r} works in a sandbox of its own, out of reach of the gate"
     if agent.prompt is not None:
         return (
             f"the agent {agent.name!r} has a prompt stored at the provider, which can bring tools of "
             "its own that nothing can stop: use instructions instead"
         )
+    settings = agent.model_settings
+    if "tools" in {**(settings.extra_args or {}), **_object(settings.extra_body)}:
+        return (
+            f"the agent {agent.name!r} sends tools of its own in its model settings, past the gate: "
+            "give them to the agent instead"
+        )
+    for server in agent.mcp_servers:
+        if not type(server).__module__.startswith("temporalio."):
+            return (
+                f"the agent {agent.name!r} has the MCP server {server.name!r} itself, which can't run "
+                "in a workflow: name it in MCP_SERVERS and use temporal_mcp_server(name)"
+            )
     for tool in agent.tools:
         if reason := refusal(tool, rules):
             return reason
     return None
+
+
+def _object(body: object) -> Mapping[str, object]:
+    return body if isinstance(body, Mapping) else {}
 
 
 def reachable(agent: Agent[Any], seen: list[Agent[Any]] | None = None) -> Iterator[Agent[Any]]:
@@ -101,10 +120,18 @@ def reachable(agent: Agent[Any], seen: list[Agent[Any]] | None = None) -> Iterat
         return
     seen.append(agent)
     yield agent
-    others = [one for one in agent.handoffs if isinstance(one, Agent)]
+    others = [one for handoff in agent.handoffs if (one := _target(handoff)) is not None]
     others += [used for tool in agent.tools if (used := used_agent(tool)) is not None]
     for other in others:
         yield from reachable(other, seen)
+
+
+def _target(handoff: Agent[Any] | Handoff[Any, Any]) -> Agent[Any] | None:
+    """The agent behind a handoff; None where only its callback knows."""
+    if isinstance(handoff, Agent):
+        return handoff
+    behind = handoff._agent_ref and handoff._agent_ref()
+    return behind if isinstance(behind, Agent) else None
 
 
 def used_agent(tool: Tool) -> Agent[Any] | None:

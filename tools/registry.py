@@ -8,13 +8,16 @@ A module of your own needs nothing of ours but a dictionary::
 """
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from agents import Agent
 
 from .kinds import reachable, unusable
+
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 Factory = Callable[[], Agent[Any]]
 
@@ -57,12 +60,15 @@ def load(modules: Iterable[str]) -> Brought:
 
     Raises:
         BrokenModule: a module can't be imported, has no ``AGENTS``, one of its entries does not
-            build an agent, or two modules use the same name. The agents are as they were.
+            build an agent, two modules use the same name, or an agent uses an MCP server that no
+            module brings. The agents are as they were.
     """
     agents: dict[str, Factory] = {}
     all_of_them = Brought()
+    used: dict[str, str] = {}
     for module in modules:
         found, brought = _read(module)
+        used |= {server: f"{module}: the agent {name!r}" for name, server in _servers(found)}
         if twice := sorted(found.keys() & agents.keys()):
             raise BrokenModule(f"{module}: the agent {twice[0]!r} exists already; rename it")
         if twice := sorted(brought.mcp_servers.keys() & all_of_them.mcp_servers.keys()):
@@ -71,6 +77,10 @@ def load(modules: Iterable[str]) -> Brought:
         known = all_of_them.activities
         known += [one for one in brought.activities if one not in known]
         all_of_them.mcp_servers |= brought.mcp_servers
+    if unknown := sorted(used.keys() - all_of_them.mcp_servers.keys()):
+        raise BrokenModule(
+            f"{used[unknown[0]]} uses the MCP server {unknown[0]!r}, which is in no MCP_SERVERS"
+        )
     _agents.clear()
     _agents.update(agents)
     return all_of_them
@@ -100,13 +110,31 @@ def _read(name: str) -> tuple[Mapping[str, Factory], Brought]:
     return agents, Brought(activities, _mcp_servers(name, getattr(module, "MCP_SERVERS", {})))
 
 
+def _servers(agents: Mapping[str, Factory]) -> Iterator[tuple[str, str]]:
+    """Which agent uses which MCP server, by their names."""
+    for name, factory in agents.items():
+        for agent in reachable(factory()):
+            yield from ((name, server.name) for server in agent.mcp_servers)
+
+
 def _mcp_servers(name: str, brought: Any) -> dict[str, Callable[..., Any]]:
     if not isinstance(brought, Mapping):
         raise BrokenModule(f"{name}: MCP_SERVERS is {brought!r}, not a dictionary")
     for key, factory in brought.items():
         if not isinstance(key, str) or not callable(factory):
             raise BrokenModule(f"{name}: MCP_SERVERS[{key!r}] is no function under a name")
+        if _required(factory) > 1:
+            raise BrokenModule(f"{name}: MCP_SERVERS[{key!r}] takes more than one argument")
     return dict(brought)
+
+
+def _required(factory: Callable[..., Any]) -> int:
+    """How many arguments a function can't do without."""
+    try:
+        given = inspect.signature(factory).parameters.values()
+    except ValueError:  # one written in C, which doesn't say
+        return 0
+    return sum(one.default is one.empty and one.kind not in _ANY for one in given)
 
 
 def _activities(name: str, brought: Any) -> list[Callable[..., Any]]:

@@ -72,14 +72,18 @@ class Run:
     def use_grant(
         self, tool: str, checkpoint: str | None, arguments: Mapping[str, JsonValue], now: datetime
     ) -> tuple[Grant, GrantUse] | None:
-        """The standing approval that covers this call, if any; with it, one of its uses."""
+        """The standing approval that covers this call, if any; with it, one of its uses.
+
+        Conditions see what the reviewers who wrote them saw: masked arguments are masked here too.
+        """
+        shown, _ = mask.conceal(arguments, self.secrets)
         for grant in self.grants:
             if (
                 (grant.tool, grant.checkpoint) == (tool, checkpoint)
                 and grant.revoked_at is None
                 and now < grant.expires_at
                 and len(grant.used_by) < grant.max_uses
-                and self._holds(grant, arguments)
+                and self._holds(grant, shown)
             ):
                 return grant, GrantUse(
                     grant_id=grant.id,
@@ -90,9 +94,9 @@ class Run:
                 )
         return None
 
-    def _holds(self, grant: Grant, arguments: Mapping[str, JsonValue]) -> bool:
+    def _holds(self, grant: Grant, shown: Mapping[str, JsonValue]) -> bool:
         variables: dict[str, JsonValue] = {
-            "args": dict(arguments),
+            "args": dict(shown),
             "tool": grant.tool,
             "agent": "",
             "requester": self.context.requester or "",

@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from agents import Agent, FunctionTool, Handoff, HostedMCPTool, ModelResponse, RunHooks, Tool
-from agents.run import AgentRunner, get_default_agent_runner, set_default_agent_runner
-from agents.sandbox import SandboxAgent
+from agents.run import AgentRunner, RunState, get_default_agent_runner, set_default_agent_runner
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 from temporalio.plugin import SimplePlugin
 
 from .confirmation import wait_for_confirmation
-from .gate import gated, gated_mcp, pinned
+from .gate import gated, pinned
+from .hosted import gated_mcp
 from .kinds import refusal, unusable
 from .run import Run
 
@@ -39,9 +39,7 @@ class GatedRunner(AgentRunner):
                 ``Ungatable``, the agent has a tool that nothing could stop.
         """
         if workflow.in_workflow():
-            run = pinned()
-            starting_agent = _gated_agent(starting_agent, run, {})
-            kwargs["hooks"] = _listening(kwargs.get("hooks"), run)
+            starting_agent = _prepared(starting_agent, input, kwargs)
         return await self._inner.run(starting_agent, input, **kwargs)
 
     def run_sync(self, starting_agent: Agent[Any], input: Any, **kwargs: Any) -> Any:
@@ -51,9 +49,7 @@ class GatedRunner(AgentRunner):
     def run_streamed(self, starting_agent: Agent[Any], input: Any, **kwargs: Any) -> Any:
         """Run the agent, gated, and stream its events. Raises what ``run`` raises."""
         if workflow.in_workflow():
-            run = pinned()
-            starting_agent = _gated_agent(starting_agent, run, {})
-            kwargs["hooks"] = _listening(kwargs.get("hooks"), run)
+            starting_agent = _prepared(starting_agent, input, kwargs)
         return self._inner.run_streamed(starting_agent, input, **kwargs)
 
 
@@ -77,19 +73,32 @@ def plugin() -> SimplePlugin:
     return SimplePlugin("clearance.gate", run_context=run_context)
 
 
-def _gated_agent(agent: Agent[Any], run: Run, seen: dict[int, Agent[Any]]) -> Agent[Any]:
+def _prepared(agent: Agent[Any], input: Any, kwargs: dict[str, Any]) -> Agent[Any]:
+    """The agent to run instead of ``agent``; the hooks in ``kwargs`` listen from now on."""
+    run = pinned()
+    if isinstance(input, RunState):
+        # It names the agents to go on with, whatever agent is given. The SDK makes one where a
+        # call waits for its own kind of approval, which doesn't happen under the gate.
+        raise _ungatable("a run can't go on from a RunState: its agents would not be gated")
+    kwargs["hooks"] = _listening(kwargs.get("hooks"), run)
+    return _gated_agent(agent, run, {})
+
+
+_Seen = dict[int, tuple[Agent[Any], Agent[Any]]]
+"""An agent's id to the agent and its copy. The agent is kept, or another could get its id."""
+
+
+def _gated_agent(agent: Agent[Any], run: Run, seen: _Seen) -> Agent[Any]:
     """A copy of the agent whose every tool is gated, and so are the agents it hands over to."""
     if id(agent) in seen:
-        return seen[id(agent)]
-    if isinstance(agent, SandboxAgent):
-        raise _ungatable(f"the agent {agent.name!r} works in a sandbox of its own, out of reach")
+        return seen[id(agent)][1]
     if reason := unusable(agent, run.rules):
         raise _ungatable(reason)
     given = {one.name: getattr(agent, one.name) for one in dataclasses.fields(agent) if one.init}
     copied = _with_gated_tools(type(agent))(
-        **{**given, "tools": [_gated_tool(tool) for tool in agent.tools]}
+        **{**given, "tools": [_gated_tool(tool, agent.name) for tool in agent.tools]}
     )
-    seen[id(agent)] = copied
+    seen[id(agent)] = agent, copied
     copied.handoffs = [_gated_handoff(one, run, seen) for one in agent.handoffs]
     return copied
 
@@ -104,24 +113,26 @@ def _with_gated_tools(kind: type[Agent[Any]]) -> type[Agent[Any]]:
 class _Gated:
     """Before an agent's own class in the order of resolution."""
 
+    name: str
+
     async def get_all_tools(self, run_context: Any) -> list[Tool]:
         tools: list[Tool] = await super().get_all_tools(run_context)  # type: ignore[misc]
         rules = pinned().rules
         if reason := next(filter(None, (refusal(tool, rules) for tool in tools)), None):
             raise _ungatable(reason)
-        return [_gated_tool(tool) for tool in tools]
+        return [_gated_tool(tool, self.name) for tool in tools]
 
 
-def _gated_tool(tool: Tool) -> Tool:
+def _gated_tool(tool: Tool, agent: str) -> Tool:
     if tool is wait_for_confirmation:
         return tool  # it asks by itself and does nothing else
     if isinstance(tool, FunctionTool):
         return gated(tool)
-    return gated_mcp(tool) if isinstance(tool, HostedMCPTool) else tool
+    return gated_mcp(tool, agent) if isinstance(tool, HostedMCPTool) else tool
 
 
 def _gated_handoff(
-    handoff: Agent[Any] | Handoff[Any, Any], run: Run, seen: dict[int, Agent[Any]]
+    handoff: Agent[Any] | Handoff[Any, Any], run: Run, seen: _Seen
 ) -> Agent[Any] | Handoff[Any, Any]:
     if isinstance(handoff, Agent):
         return _gated_agent(handoff, run, seen)

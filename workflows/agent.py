@@ -18,7 +18,6 @@ with workflow.unsafe.imports_passed_through():
     from clearance import contract, gate
     from clearance.errors import explain
     from clearance.fields import Name
-    from clearance.grants import Grant
     from clearance.runs import AgentResult, AgentRun
     from clearance.views import PendingApproval
     from policy.source import Pinned
@@ -88,9 +87,11 @@ class AgentWorkflow:
         return gate.pending_approvals()
 
     @workflow.query(name=contract.QUERY_GRANTS)
-    def grants(self) -> list[Grant]:
-        """The standing approvals the run was given, those that have ended too."""
-        return self._run.grants if self._run else []
+    def grants(self) -> list[dict[str, Any]]:
+        """The standing approvals the run was given, those that have ended too: each a ``Grant``."""
+        # As plain JSON: this worker's converter leaves out fields that were never assigned, and the
+        # uses of a grant are only ever appended to.
+        return [grant.model_dump(mode="json") for grant in self._run.grants] if self._run else []
 
     @workflow.signal(name=contract.SIGNAL_REVOKE)
     def revoke_grant(self, said: Any = None, *extra: Any) -> None:

@@ -17,7 +17,7 @@ from .errors import (
     WaitTimeout,
 )
 from .gate import approved_arguments, pending_approvals, request_approval
-from .grants import Grant, GrantTerms
+from .grants import Grant, GrantTerms, Revocation
 from .models import Decision, Edit, Outcome, Receipt, Recorded, Status
 from .requests import ApprovalRequest, Risk
 from .views import ApprovalSummary, ApprovalView, Event, PendingApproval
@@ -44,6 +44,7 @@ __all__ = [
     "Receipt",
     "Recorded",
     "Refused",
+    "Revocation",
     "Risk",
     "Status",
     "WaitTimeout",

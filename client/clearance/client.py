@@ -3,33 +3,23 @@
 import asyncio
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self, Unpack
 
 import pydantic
-from temporalio.client import (
-    Client,
-    WorkflowExecutionStatus,
-    WorkflowFailureError,
-    WorkflowHandle,
-    WorkflowQueryFailedError,
-)
+from pydantic import JsonValue
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from . import attributes, contract, reading
+from . import attributes, contract, granting, reading
 from .connect import connect
-from .deciding import deliver
+from .deciding import changed, current_digest, deliver, made_now
 from .errors import InvalidRequest, WaitTimeout, explain
+from .grants import Grant, GrantTerms, Revocation
 from .ids import resolve
-from .models import (
-    Channel,
-    Decision,
-    Outcome,
-    Receipt,
-)
+from .models import Channel, Outcome, Receipt
 from .reading import Filters
 from .requests import ApprovalRequest
 from .views import ApprovalSummary, ApprovalView
@@ -95,7 +85,7 @@ class ApprovalClient:
             InvalidRequest: the request or the id breaks a rule, or ``id`` was used for another
                 request or for one that has ended. Nothing was asked.
         """
-        request = _concealed(parse_request(request))
+        request = _parsed(request)
         approval_id = f"approval-{uuid.uuid4().hex[:10]}" if id is None else id
         fits = 0 < len(approval_id) <= contract.MAX_ID_CHARS and approval_id.isprintable()
         if not fits or approval_id != approval_id.strip():
@@ -148,7 +138,7 @@ class ApprovalClient:
                 summary = await reading.summary_of(self.temporal, execution)
             except InvalidRequest:
                 continue  # the workflow itself will refuse it; there is nothing to decide
-            if reading.fits(summary, **filters):
+            if reading.waits(execution) and reading.fits(summary, **filters):
                 yield summary
                 left -= 1
             if not left:
@@ -163,21 +153,7 @@ class ApprovalClient:
         Raises:
             InvalidRequest: what has this id was refused as malformed.
         """
-        handle = await self._handle(id)
-        description = await handle.describe()
-        if description.status == WorkflowExecutionStatus.FAILED:  # it was malformed
-            return await reading.stored_view(handle, description)
-        try:
-            view: ApprovalView = await handle.query(
-                contract.QUERY_VIEW,
-                result_type=ApprovalView,
-                rpc_timeout=self._answer_timeout,
-            )
-        except (RPCError, WorkflowQueryFailedError):
-            return await reading.stored_view(handle, description)
-        # A request that Temporal ended with its parent never learned of it.
-        status = reading.status_of(description)
-        return view if view.status != "pending" else view.model_copy(update={"status": status})
+        return await reading.view(await self._handle(id), self._answer_timeout)
 
     async def approve(self, id: str, *, reviewer: str, **how: Any) -> Receipt:
         """Open the gate. The same as ``decide(id, approved=True, ...)``."""
@@ -197,6 +173,10 @@ class ApprovalClient:
         digest: str | None = None,
         channel: Channel = "client",
         decision_id: str | None = None,
+        arguments: dict[str, JsonValue] | None = None,
+        changes: Mapping[str, JsonValue] | None = None,
+        confirmation: str | None = None,
+        grant: GrantTerms | None = None,
     ) -> Receipt:
         """Decide a request.
 
@@ -209,32 +189,66 @@ class ApprovalClient:
             approved: exactly True or False.
             reviewer: who decides, 1 to 200 characters.
             reason: for the record and, on a rejection, for the agent; at most 4,000 characters.
-            digest: of the request the reviewer saw; left out, that of the request as it is now.
+            digest: of what the reviewer saw; left out, that of the request as it is now.
             channel: how the decision reached this client.
             decision_id: send the same one again after a failure: it is one decision.
+            arguments: run these instead: all of them, masked values left as they are shown.
+            changes: run it with these changed, and the others as they are.
+            confirmation: what the reviewer typed, where the request asks for its phrase.
+            grant: approve further calls like this one, too.
 
         Raises:
             AlreadyDecided: the request is closed; says who decided and when.
             Refused: the decision does not count; says why.
             InvalidRequest: the decision itself is malformed.
         """
+        if arguments is not None and changes is not None:
+            raise InvalidRequest("give either arguments, all of them, or changes")
         handle = await self._handle(id)
-        if digest is None:
-            description = await handle.describe()
-            digest = (await reading.summary_of(self.temporal, description)).digest
-        try:
-            decision = Decision(
-                approved=approved,
-                reviewer=reviewer,
-                reason=reason,
-                digest=digest,
-                channel=channel,
-                decision_id=decision_id or uuid.uuid4().hex,
-                decided_at=datetime.now(UTC),
-            )
-        except pydantic.ValidationError as error:
-            raise InvalidRequest(explain(error)) from error
+        if changes is not None:
+            view = await reading.view(handle, self._answer_timeout)
+            digest, arguments = changed(view, digest, changes)
+        elif digest is None:
+            digest = await current_digest(handle, self._answer_timeout)
+        decision = made_now(
+            decision_id,
+            approved=approved,
+            reviewer=reviewer,
+            reason=reason,
+            digest=digest,
+            channel=channel,
+            arguments=arguments,
+            confirmation=confirmation,
+            grant=grant,
+        )
         return await deliver(handle, decision, self._answer_timeout)
+
+    def grants(self, run: str | None = None) -> AsyncIterator[Grant]:
+        """The standing approvals of the agent runs under way, or of one: those that ended, too.
+
+        Args:
+            run: only of this run: its id, or any unambiguous prefix or suffix of it.
+
+        Raises:
+            NoWorker: after the last: some runs didn't answer; the text names them.
+        """
+        return granting.listed(self.temporal, run, self._answer_timeout)
+
+    async def revoke(self, grant_id: str, *, reviewer: str) -> Revocation:
+        """End a standing approval: from the run's next call on, a person is asked again.
+
+        Goes as a signal, which the server stores. Where no worker of the agents answers, the id
+        has to be whole, and ``revocation.in_effect`` is False; no call is made until one is back.
+
+        Args:
+            grant_id: the id of the approval that it came with.
+            reviewer: who revokes it, 1 to 200 characters.
+
+        Raises:
+            InvalidRequest: ``reviewer`` is malformed.
+            NoWorker: nobody can tell what ``grant_id`` means; a whole id would do.
+        """
+        return await granting.revoke(self.temporal, grant_id, reviewer, self._answer_timeout)
 
     async def wait(self, id: str, timeout: timedelta | None = None) -> Outcome:
         """Wait until a request has ended, for as long as it takes or at most ``timeout``.
@@ -246,41 +260,21 @@ class ApprovalClient:
         handle = await self._handle(id)
         try:
             async with asyncio.timeout(None if timeout is None else timeout.total_seconds()):
-                return await self._outcome(handle)
+                return await reading.outcome_of(handle)
         except TimeoutError as error:
             raise WaitTimeout(f"{handle.id} still waits for a decision") from error
 
     async def _handle(self, id: str) -> WorkflowHandle[Any, Any]:
         return self.temporal.get_workflow_handle(await resolve(self.temporal, id))
 
-    async def _outcome(self, handle: WorkflowHandle[Any, Any]) -> Outcome:
-        while True:
-            try:
-                return Outcome.model_validate(await handle.result())
-            except WorkflowFailureError as error:
-                if isinstance(error.cause, ApplicationError):
-                    raise InvalidRequest(error.cause.message) from error
-                description = await handle.describe()
-                if description.status == WorkflowExecutionStatus.RUNNING:
-                    continue  # its parent was reset and asked again under the same id
-                digest = (await reading.summary_of(self.temporal, description)).digest
-                return Outcome(approval_id=handle.id, status="withdrawn", digest=digest)
 
-
-def _concealed(request: ApprovalRequest) -> ApprovalRequest:
-    if request.grant is not None:
-        raise InvalidRequest("grant: only a run makes use of a standing approval; leave it out")
+def _parsed(request: ApprovalRequest | str) -> ApprovalRequest:
+    """A bare string as the request it means; secrets concealed. Raises InvalidRequest."""
     try:
+        if not isinstance(request, ApprovalRequest):
+            request = ApprovalRequest(action=request)
+        if request.grant is not None:
+            raise InvalidRequest("grant: only a run makes use of a standing approval; leave it out")
         return request.concealed()
-    except pydantic.ValidationError as error:
-        raise InvalidRequest(explain(error)) from error
-
-
-def parse_request(request: ApprovalRequest | str) -> ApprovalRequest:
-    """A bare string as the request it means. Raises InvalidRequest where it is none."""
-    if isinstance(request, ApprovalRequest):
-        return request
-    try:
-        return ApprovalRequest(action=request)
     except pydantic.ValidationError as error:
         raise InvalidRequest(explain(error)) from error

@@ -32,7 +32,7 @@ QUERY_GRANTS: Final = "grants"
 """On an agent run: the standing approvals it has been given, a list of ``Grant``."""
 
 SIGNAL_REVOKE: Final = "revoke_grant"
-"""On an agent run: end a standing approval; an object ``{grant_id, reviewer, reason}``."""
+"""On an agent run: end a standing approval; an object ``{grant_id, reviewer}``."""
 
 QUERY_PENDING: Final = "pending_approvals"
 """On a parent: the approvals it waits for, a list of ``PendingApproval``."""

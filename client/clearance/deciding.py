@@ -2,9 +2,13 @@
 
 import asyncio
 import hashlib
-from datetime import timedelta
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pydantic
+from pydantic import JsonValue
 from temporalio.client import (
     WorkflowHandle,
     WorkflowUpdateFailedError,
@@ -14,9 +18,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract, reading, rules
-from .errors import AlreadyDecided, Refused
+from .errors import AlreadyDecided, InvalidRequest, Refused, explain
 from .fields import canonical_json
 from .models import Decision, Receipt, Recorded
+from .views import ApprovalView
 
 _Handle = WorkflowHandle[Any, Any]
 
@@ -24,6 +29,40 @@ _STORE_INSTEAD = (
     RPCStatusCode.RESOURCE_EXHAUSTED,  # ten updates are under way
     RPCStatusCode.DEADLINE_EXCEEDED,
 )
+
+
+def made_now(decision_id: str | None, **said: Any) -> Decision:
+    """A decision made at this moment. Raises InvalidRequest where it is malformed."""
+    try:
+        return Decision(
+            decision_id=decision_id or uuid.uuid4().hex, decided_at=datetime.now(UTC), **said
+        )
+    except pydantic.ValidationError as error:
+        raise InvalidRequest(explain(error)) from error
+
+
+def changed(
+    view: ApprovalView, digest: str | None, changes: Mapping[str, JsonValue]
+) -> tuple[str, dict[str, JsonValue]]:
+    """The digest of what a reviewer read, ``digest`` or else the request as it is now; and its
+    arguments with ``changes``.
+
+    Raises:
+        Refused: they read neither that nor the request as it was asked. Merged into another one,
+            their changes would undo somebody else's.
+    """
+    for request in (view.current, view.request):
+        if digest in (None, request.digest):
+            return request.digest, {**request.arguments, **changes}
+    raise Refused(rules.CHANGED)
+
+
+async def current_digest(handle: _Handle, answer_timeout: timedelta) -> str:
+    """The digest of a request as it is now; where no worker answers, as it was asked."""
+    summary = await reading.summary_of(handle._client, await handle.describe())
+    if summary.quorum == 1:
+        return summary.digest
+    return (await reading.view(handle, answer_timeout)).digest  # an earlier approval may change it
 
 
 async def deliver(handle: _Handle, decision: Decision, answer_timeout: timedelta) -> Receipt:
@@ -49,7 +88,7 @@ async def deliver(handle: _Handle, decision: Decision, answer_timeout: timedelta
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
-        return await _of_closed(handle, decision)
+        return await _of_closed(handle, decision, answer_timeout)
     return Receipt(approval_id=handle.id, status="pending", decision_id=decision.decision_id)
 
 
@@ -73,11 +112,16 @@ def _update_id(decision: Decision) -> str:
     return f"{decision.decision_id}-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
-async def _of_closed(handle: _Handle, decision: Decision) -> Receipt:
-    """The receipt where it was this very decision that closed the request, having come another way
-    before, as a signal for instance. Raises AlreadyDecided where it was another."""
-    view = await reading.stored_view(handle, await handle.describe())
-    if view.decision is None or not rules.is_repeat(view.request, view.decision, decision):
+async def _of_closed(handle: _Handle, decision: Decision, answer_timeout: timedelta) -> Receipt:
+    """The receipt of a decision on a closed request that had counted before, coming another way.
+
+    Raises:
+        AlreadyDecided: it had not.
+    """
+    view = await reading.view(handle, answer_timeout)
+    counted = [*view.approvals, *([view.decision] if view.decision else [])]
+    same = next((one for one in counted if rules.is_repeat(view.request, one, decision)), None)
+    if same is None:
         reason = rules.closed(view.status, view.decision)
         raise AlreadyDecided(f"{handle.id} is {reason}", view.status, view.decision)
     return Receipt.model_validate(
@@ -85,8 +129,8 @@ async def _of_closed(handle: _Handle, decision: Decision) -> Receipt:
             "approval_id": handle.id,
             "status": view.status,
             "decision_id": decision.decision_id,
-            "recorded_at": view.decision.at,
-            "approvals": len(view.approvals),
+            "recorded_at": same.at,
+            "approvals": view.request.quorum if view.status == "approved" else len(view.approvals),
             "quorum": view.request.quorum,
         }
     )

@@ -102,7 +102,7 @@ async def request_approval(
             id_reuse_policy=WorkflowIDReusePolicy.TERMINATE_IF_RUNNING,
             search_attributes=attributes.of(
                 request,
-                status="pending",
+                status="approved" if request.grant else "pending",
                 deadline=request.deadline(now),
             ),
             memo={contract.MEMO_APPROVAL: request.memo()},

@@ -4,8 +4,8 @@ A grant belongs to one run, one tool and the checkpoint that stopped it. It come
 decision and is kept by the run; nothing on the agent's side can make one.
 """
 
-from datetime import timedelta
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
@@ -55,6 +55,9 @@ class GrantUse(BaseModel):
     max_uses: Annotated[int, Field(ge=1)]
 
 
+GrantStatus = Literal["standing", "used up", "expired", "revoked"]
+
+
 class Grant(BaseModel):
     """A standing approval as its run keeps it: the answer to the query ``grants``."""
 
@@ -72,3 +75,29 @@ class Grant(BaseModel):
     """The approvals of the calls it allowed, in order."""
     revoked_by: str | None = None
     revoked_at: AwareDatetime | None = None
+
+    def status(self, now: datetime) -> GrantStatus:
+        """Whether it still allows calls, and if not, why."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if len(self.used_by) >= self.max_uses:
+            return "used up"
+        return "standing" if now < self.expires_at else "expired"
+
+
+class Revocation(BaseModel):
+    """The answer to a revocation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    grant_id: str
+    run_id: str
+    revoked_by: str
+    """Who did it first."""
+    revoked_at: AwareDatetime | None
+    """When the run took it; None while it is only recorded."""
+
+    @property
+    def in_effect(self) -> bool:
+        """False: the server has stored it. It takes effect before the run's next call."""
+        return self.revoked_at is not None

@@ -1,6 +1,7 @@
 """From what a person typed to one id: whole, or any unambiguous prefix or suffix."""
 
 import difflib
+from collections.abc import Sequence
 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -25,27 +26,49 @@ async def resolve(
         Ambiguous: several fit; the text lists them.
         NotFound: none fits; the text lists the nearest.
     """
-    typed = typed.strip()
-    if not typed or len(typed) > contract.MAX_ID_CHARS:
-        raise InvalidRequest("an id has 1 to 200 characters: `clearance pending` lists them")
-    if any("\ud800" <= c <= "\udfff" for c in typed):  # bytes of a command line that are no text
-        raise InvalidRequest("an id is text in UTF-8: `clearance pending` lists them")
+    typed = whole(typed)
     if await _is_of_type(client, typed, workflow_type):
         return typed
     everything: list[str] = []
     for running in (True, False):
         ids = await _ids(client, workflow_type, running=running)
         # Once each: a parent that was reset asks again under the same id.
-        found = list(dict.fromkeys(id for id in ids if id.startswith(typed) or id.endswith(typed)))
-        if len(found) == 1:
-            return found[0]
-        if found:
-            listed = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
-            raise Ambiguous(f"{typed!r} fits {len(found)} ids: {listed}. Type more of it", found)
+        if found := pick(typed, list(dict.fromkeys(ids))):
+            return found
         everything += ids
-    nearest = difflib.get_close_matches(typed, everything, n=3, cutoff=0.4)
-    hint = f"nearest: {', '.join(nearest)}" if nearest else "`clearance pending` lists what waits"
-    raise NotFound(f"nothing has the id {typed!r}; {hint}", nearest)
+    raise unknown(typed, everything, "`clearance pending` lists what waits")
+
+
+def whole(typed: str) -> str:
+    """What was typed, without the space around it. Raises InvalidRequest for what can be no id."""
+    typed = typed.strip()
+    if not typed or len(typed) > contract.MAX_ID_CHARS:
+        raise InvalidRequest("an id has 1 to 200 characters: `clearance pending` lists them")
+    if any("\ud800" <= c <= "\udfff" for c in typed):  # bytes of a command line that are no text
+        raise InvalidRequest("an id is text in UTF-8: `clearance pending` lists them")
+    return typed
+
+
+def pick(typed: str, ids: Sequence[str]) -> str | None:
+    """The one of ``ids`` that is, or begins or ends with, ``typed``; None where there is none.
+
+    Raises:
+        Ambiguous: several fit; the text lists them.
+    """
+    if typed in ids:
+        return typed
+    found = [id for id in ids if id.startswith(typed) or id.endswith(typed)]
+    if len(found) > 1:
+        listed = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
+        raise Ambiguous(f"{typed!r} fits {len(found)} ids: {listed}. Type more of it", found)
+    return found[0] if found else None
+
+
+def unknown(typed: str, ids: Sequence[str], else_say: str) -> NotFound:
+    """The error that names the nearest of ``ids``, or says ``else_say`` where none is near."""
+    nearest = difflib.get_close_matches(typed, ids, n=3, cutoff=0.4)
+    hint = f"nearest: {', '.join(nearest)}" if nearest else else_say
+    return NotFound(f"nothing has the id {typed!r}; {hint}", nearest)
 
 
 async def _is_of_type(client: Client, id: str, workflow_type: str) -> bool:

@@ -53,9 +53,8 @@ def conceal(
         masked.append(at)
         return MASK
 
-    return {name: part(name, item, f"/{_escape(name)}") for name, item in arguments.items()}, tuple(
-        masked
-    )
+    shown = {name: part(name, item, pointer(name)) for name, item in arguments.items()}
+    return shown, tuple(masked)
 
 
 def reveal(
@@ -91,6 +90,11 @@ def scrub(text: str, arguments: Mapping[str, JsonValue], pointers: Iterable[str]
     for secret in sorted(found, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
+
+
+def pointer(name: str) -> str:
+    """The JSON pointer of a whole argument."""
+    return f"/{_escape(name)}"
 
 
 def _is_secret(name: str, secrets: frozenset[str]) -> bool:

@@ -1,9 +1,19 @@
 """From Temporal's executions to what readers see; and the visibility queries behind every list."""
 
+from datetime import timedelta
 from typing import Any, TypedDict, TypeGuard, Unpack
 
 import temporalio.client
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from . import attributes, contract
 from .errors import InvalidRequest
@@ -110,6 +120,11 @@ def status_of(execution: WorkflowExecution) -> Status:
     return "withdrawn"
 
 
+def waits(execution: WorkflowExecution) -> bool:
+    """Whether a person is asked: not so where a standing approval answers, from the start."""
+    return execution.typed_search_attributes.get(attributes.STATUS) != "approved"
+
+
 async def summary_of(client: Client, execution: WorkflowExecution) -> ApprovalSummary:
     """One line of a list. Costs nothing more than the listing where the request left its memo.
 
@@ -149,21 +164,61 @@ async def stored_request(handle: WorkflowHandle[Any, Any]) -> ApprovalRequest:
     raise InvalidRequest(f"{handle.id} has no history")
 
 
+async def view(handle: WorkflowHandle[Any, Any], answer_timeout: timedelta) -> ApprovalView:
+    """The whole record, asked of a worker; as far as the server knows it where none answers in time.
+
+    Raises:
+        InvalidRequest: what has this id was refused as malformed.
+    """
+    description = await handle.describe()
+    if description.status == WorkflowExecutionStatus.FAILED:  # it was malformed
+        return await stored_view(handle, description)
+    try:
+        found: ApprovalView = await handle.query(
+            contract.QUERY_VIEW, result_type=ApprovalView, rpc_timeout=answer_timeout
+        )
+    except (RPCError, WorkflowQueryFailedError):
+        return await stored_view(handle, description)
+    # A request that Temporal ended with its parent never learned of it.
+    status = status_of(description)
+    return found if found.status != "pending" else found.model_copy(update={"status": status})
+
+
 async def stored_view(
     handle: WorkflowHandle[Any, Any], description: temporalio.client.WorkflowExecutionDescription
 ) -> ApprovalView:
-    """The record as far as the server knows it without asking a worker."""
+    """The record as far as the server knows it without asking a worker.
+
+    Of a request that still waits, that is without what earlier approvals changed.
+    """
     request = await stored_request(handle)
-    decision = None
+    decision = edit = None
     if description.status == WorkflowExecutionStatus.COMPLETED:
-        decision = Outcome.model_validate(await handle.result()).decision
+        outcome = Outcome.model_validate(await handle.result())
+        decision, edit = outcome.decision, outcome.edit
     return ApprovalView(
         id=description.id,
         status=status_of(description),
         request=request,
-        digest=request.digest,
+        digest=edit.digest if edit else request.digest,
         requested_at=description.start_time,
         deadline=request.deadline(description.start_time),
         decision=decision,
+        edit=edit,
         complete=False,
     )
+
+
+async def outcome_of(handle: WorkflowHandle[Any, Any]) -> Outcome:
+    """How a request ends, as soon as it has. Raises InvalidRequest: it was refused as malformed."""
+    while True:
+        try:
+            return Outcome.model_validate(await handle.result())
+        except WorkflowFailureError as error:
+            if isinstance(error.cause, ApplicationError):
+                raise InvalidRequest(error.cause.message) from error
+            description = await handle.describe()
+            if description.status == WorkflowExecutionStatus.RUNNING:
+                continue  # its parent was reset and asked again under the same id
+            digest = (await summary_of(handle._client, description)).digest
+            return Outcome(approval_id=handle.id, status="withdrawn", digest=digest)

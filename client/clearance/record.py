@@ -10,12 +10,20 @@ from . import contract, rules
 from .errors import explain
 from .models import Channel, Decision, Edit, Outcome, Receipt, Recorded, Status
 from .requests import ApprovalRequest
-from .text import utc
+from .text import one_line, utc
 from .views import ApprovalView, Event, EventKind
 
 Examine = Callable[[ApprovalRequest, Decision], str | None]
 """Judges what takes more than this package: changed arguments against their JSON Schema, a
 grant's condition. Gets the request as it would run; returns why the decision is refused, or None."""
+
+
+_MAX_EDITS = 50
+"""Each voids the approvals before it and stays in the record."""
+
+_MAX_CHANGES_BYTES = 100 * 1024
+"""Of all edits in the record, their values as JSON: a view has to stay below 2 MB, or nobody can read
+it. What goes beyond is named without its values; the latest edit is kept whole besides."""
 
 
 class Record:
@@ -42,6 +50,8 @@ class Record:
         self.decided: Recorded | None = None
         self._current = request
         self._edit: Edit | None = None
+        self._edits = 0
+        self._changes_bytes = 0
         self._approvals: list[Recorded] = []
         self._examine = examine
         self._granted: Decision | None = None
@@ -163,7 +173,7 @@ class Record:
         )
         would_run = self._current
         if not reason and decision.arguments is not None:
-            reason = rules.refuse_edit(self._current, decision.arguments)
+            reason = self._too_many_edits() or rules.refuse_edit(self._current, decision.arguments)
             if not reason:
                 would_run = self.request.with_arguments(decision.arguments)
         return (
@@ -178,13 +188,26 @@ class Record:
         arguments = decision.arguments or {}
         changes = rules.differences(self._current.arguments, arguments)
         self._current = self.request.with_arguments(arguments)
-        self._edit = Edit(
-            arguments=arguments,
-            digest=self._current.digest,
-            changes=rules.differences(self.request.arguments, arguments),
-        )
+        since_asked = rules.differences(self.request.arguments, arguments)
+        self._edit = None  # where the arguments are again those that were asked
+        if since_asked:
+            digest = self._current.digest
+            self._edit = Edit(arguments=arguments, digest=digest, changes=since_asked)
         self._approvals.clear()
-        self._log("edited", decision.channel, now, who=decision.reviewer, changes=changes)
+        self._edits += 1
+        said: dict[str, Any] = {"changes": changes}
+        size = sum(len(change.model_dump_json()) for change in changes)
+        if self._changes_bytes + size > _MAX_CHANGES_BYTES:
+            names = one_line(", ".join(change.name for change in changes), 200)
+            said = {"reason": f"changed {names}; too long to be repeated here"}
+        else:
+            self._changes_bytes += size
+        self._log("edited", decision.channel, now, who=decision.reviewer, **said)
+
+    def _too_many_edits(self) -> str | None:
+        if self._edits < _MAX_EDITS:
+            return None
+        return f"it has been changed {_MAX_EDITS} times: approve it as it is, or reject it"
 
     def _count(
         self,

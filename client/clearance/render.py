@@ -1,17 +1,34 @@
-"""One way to show a request: the Markdown that Temporal's UI, the command line and others build on."""
+"""One way to show a request: the Markdown that Temporal's UI, the command line and others build on.
+
+What somebody wrote, a model, a requester, a reviewer, never looks like a line of ours: it stands on
+one line behind a label, or in a block of its own.
+"""
 
 import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from difflib import unified_diff
 from textwrap import indent
 
+from pydantic import JsonValue
+
+from . import mask
+from .models import Change, Recorded
 from .requests import ApprovalRequest
 from .text import moment, one_line, span, visible
 from .views import ApprovalView
 
+Entry = tuple[str, str]
+"""A label and a value to show behind or below it (``is_block`` tells); an empty label is none."""
 
-def fields(view: ApprovalView, now: datetime) -> list[tuple[str, str]]:
+_WIDTH = 72
+_NOTHING = "(none)"
+"""No JSON, so that no value looks like it."""
+
+
+def fields(view: ApprovalView, now: datetime) -> list[Entry]:
     """Label and value of what a reviewer wants to know besides the texts, in reading order."""
-    request = view.request
+    request = view.current
     rows = [
         ("Status", status_line(view)),
         ("Risk", request.risk),
@@ -19,67 +36,103 @@ def fields(view: ApprovalView, now: datetime) -> list[tuple[str, str]]:
     ]
     if view.deadline and view.status == "pending":
         rows.append(("Deadline", f"{moment(view.deadline)} (in {span(view.deadline - now)})"))
-    optional = {
+    known = {
         "Tool": request.tool,
         "Run": request.run_id,
         "Requester": request.requester,
         "Checkpoint": request.checkpoint,
+        "Policy": request.policy_digest and request.policy_digest[:12],
         "Audience": ", ".join(request.audience),
+        "Approvals": _votes(view.approvals, request.quorum, now),
+        "Granted": _granted(request),
+        "Masked": _some(request.masked),
     }
-    rows += [(label, one_line(value)) for label, value in optional.items() if value]
+    rows += [(label, one_line(value)) for label, value in known.items() if value]
+    if view.status == "pending":
+        rows += _how_to_decide(request)
     rows.append(("Digest", view.digest))
     return rows
 
 
 def status_line(view: ApprovalView) -> str:
-    """The status with who decided and when."""
+    """The status with who decided and when; of a pending request, with how far it is."""
     if view.decision is None:
-        return view.status
-    line = f"{view.status} by {one_line(view.decision.by)} at {moment(view.decision.at)}"
+        quorum = view.request.quorum
+        counting = quorum > 1 and view.status == "pending" and view.complete
+        return f"pending ({len(view.approvals)} of {quorum})" if counting else view.status
+    word = f"{view.status} with changes" if view.edit else view.status
+    line = f"{word} by {one_line(view.decision.by)} at {moment(view.decision.at)}"
     return f"{line}: {one_line(view.decision.reason)}" if view.decision.reason else line
 
 
-def arguments(request: ApprovalRequest) -> list[tuple[str, str]]:
-    """Name and value of each argument, exactly as it will run.
+def sections(view: ApprovalView) -> list[tuple[str, list[Entry]]]:
+    """The texts, each under its title: as they are now, and what a reviewer has changed in them."""
+    request = view.current
+    found = [
+        ("Impact", _whole(request.impact)),
+        ("Details", _whole(request.details)),
+        ("Arguments", arguments(request)),
+        ("Changed by a reviewer", differences(view.edit.changes) if view.edit else []),
+        ("Why: what the agent was told", _whole(request.user_prompt)),
+        ("Why: what the agent said", _whole(request.agent_message)),
+    ]
+    return [(title, entries) for title, entries in found if entries]
 
-    A value is JSON, so that ``"1"`` and ``1`` look different; only a string that is long or has
-    several lines stands as plain text, to be set off from its name by whoever shows it
-    (``is_block`` tells).
+
+def arguments(request: ApprovalRequest) -> list[Entry]:
+    """Name and value of each argument, exactly as it will run; but of a masked one, ``[masked]``.
+
+    A value is JSON, so that ``"1"`` and ``1`` look different, and ``"[masked]"`` like no mask; only a
+    string that is long or has several lines stands as plain text, to be set off from its name by
+    whoever shows it.
     """
-    shown = []
-    for name, value in request.arguments.items():
-        text = json.dumps(value, ensure_ascii=False)
-        if isinstance(value, str):
-            text = value if is_block(visible(value)) else text
-        elif is_block(text):
-            text = json.dumps(value, ensure_ascii=False, indent=2)
-        shown.append((one_line(name), visible(text)))
-    return shown
+    return [
+        (
+            _label(name),
+            mask.MASK if mask.pointer(name) in request.masked else visible(_shown(value)),
+        )
+        for name, value in request.arguments.items()
+    ]
+
+
+def differences(changes: Iterable[Change]) -> list[Entry]:
+    """Name and difference of each changed argument: ``100 -> 80``, or line by line where it is long."""
+    return [(_label(change.name), _difference(change)) for change in changes]
+
+
+def brief(changes: Iterable[Change]) -> str:
+    """The changes on one line: ``amount: 100 -> 80; note: changed``."""
+    parts = []
+    for change in changes:
+        text = _difference(change)
+        short = change.kind if is_block(text) else text
+        parts.append(f"{one_line(_label(change.name), _WIDTH)}: {short}")
+    return "; ".join(parts)
 
 
 def is_block(text: str) -> bool:
     """Whether a value needs lines of its own."""
-    return len(text) > 72 or "\n" in text
+    return len(text) > _WIDTH or "\n" in text
 
 
-def arguments_text(request: ApprovalRequest) -> str:
-    """All arguments as text, blocks indented; empty where there are none."""
-    return "\n".join(
-        f"{name}:\n{indent(text, '    ', lambda _: True)}" if is_block(text) else f"{name}: {text}"
-        for name, text in arguments(request)
-    )
+def as_text(entries: Sequence[Entry]) -> str:
+    """Entries as text, blocks below their labels indented; empty where there are none."""
+    lines = []
+    for label, text in entries:
+        if not label:
+            lines.append(text)
+        elif is_block(text):
+            lines.append(f"{label}:\n{indent(text, '    ', lambda _: True)}")
+        else:
+            lines.append(f"{label}: {text}")
+    return "\n".join(lines)
 
 
 def markdown(view: ApprovalView, now: datetime) -> str:
     """The whole request as Markdown. What others wrote stands in code blocks, where it can't format."""
-    parts = [fenced(visible(view.request.action))]
+    parts = [fenced(visible(view.current.action))]
     parts.append("\n".join(f"- {label}: {code(value)}" for label, value in fields(view, now)))
-    for title, text in (
-        ("Details", visible(view.request.details)),
-        ("Arguments", arguments_text(view.request)),
-    ):
-        if text:
-            parts.append(f"**{title}**\n{fenced(text)}")
+    parts += [f"**{title}**\n{fenced(as_text(entries))}" for title, entries in sections(view)]
     return "\n\n".join(parts)
 
 
@@ -99,3 +152,67 @@ def _ticks(text: str, least: int) -> str:
         run = run + 1 if c == "`" else 0
         longest = max(longest, run)
     return "`" * max(least, longest + 1)
+
+
+def _votes(approvals: Sequence[Recorded], quorum: int, now: datetime) -> str | None:
+    """``1 of 2: ada@example.com approved 3 min ago``; None where one approval is enough."""
+    if quorum == 1:
+        return None
+    who = ", ".join(f"{one.by} approved {span(now - one.at)} ago" for one in approvals)
+    return f"{len(approvals)} of {quorum}" + (f": {who}" if who else "")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + more
+
+
+def _granted(request: ApprovalRequest) -> str | None:
+    use = request.grant
+    if use is None:
+        return None
+    which = f"by {use.granted_by} with {use.grant_id}, use {use.use} of {use.max_uses}"
+    return f"{which}, if {use.condition}"
+
+
+def _how_to_decide(request: ApprovalRequest) -> list[Entry]:
+    """What a reviewer has to do, and may do, besides approving or rejecting."""
+    rows = []
+    if request.phrase is not None:
+        rows.append(("To approve", f"type {request.phrase!r}"))
+    if request.editable is not False:
+        which = "all arguments" if request.editable is True else ", ".join(request.editable)
+        rows.append(("Editable", one_line(which)))
+    if request.grantable:
+        rows.append(("In advance", "further calls like it can be approved, too"))
+    return rows
+
+
+def _label(name: str) -> str:
+    return one_line(name) or '""'  # an entry without a label is a text of its own
+
+
+def _whole(text: str) -> list[Entry]:
+    return [("", visible(text))] if text.strip() else []
+
+
+def _json(value: JsonValue) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, indent=2) if is_block(text) else text
+
+
+def _shown(value: JsonValue) -> str:
+    return value if isinstance(value, str) and is_block(visible(value)) else _json(value)
+
+
+def _difference(change: Change) -> str:
+    before = _NOTHING if change.kind == "added" else _json(change.before)
+    after = _NOTHING if change.kind == "removed" else _json(change.after)
+    if isinstance(change.before, str) and isinstance(change.after, str):
+        whole = change.before, change.after
+        if any(map(is_block, whole)):  # as texts; else as JSON, where 1 and "1" look different
+            before, after = whole
+    if not (is_block(before) or is_block(after)):
+        return visible(f"{before} -> {after}")
+    lines = list(unified_diff(before.split("\n"), after.split("\n"), n=2, lineterm=""))
+    return "\n".join(visible(line) for line in lines[2:])  # the first two would name files

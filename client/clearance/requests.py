@@ -190,12 +190,16 @@ class ApprovalRequest(BaseModel):
         """This request with other arguments: its words filled anew, its digest a new one.
 
         Where arguments are masked, the new digest covers the old one, and with it the secrets.
+        With the arguments it has, it is this very request.
 
         Raises:
             pydantic.ValidationError: the arguments break a limit, or a masked one was changed.
         """
+        if _same(dict(arguments), self.arguments):
+            return self
         change: dict[str, Any] = {"arguments": dict(arguments)}
         if self.sealed_digest is not None:
+            ApprovalRequest.model_validate({**dict(self), **change})  # before it is hashed
             change["sealed_digest"] = _sha256(
                 {"tool": self.tool, "arguments": dict(arguments), "original": self.sealed_digest}
             )
@@ -244,6 +248,13 @@ def check_arguments(arguments: Mapping[str, JsonValue]) -> None:
             f"arguments are nested {deep} deep, at most {contract.MAX_ARGUMENTS_DEPTH}: "
             "flatten them"
         )
+
+
+def _same(one: JsonValue, other: JsonValue) -> bool:
+    try:
+        return canonical_json(one) == canonical_json(other)
+    except (TypeError, ValueError):  # no JSON: the model says what is wrong
+        return False
 
 
 def _sha256(subject: dict[str, JsonValue]) -> str:

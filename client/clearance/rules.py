@@ -15,6 +15,9 @@ from .models import Change, Decision, Recorded, Status
 from .requests import ApprovalRequest
 from .text import one_line, utc
 
+CHANGED = "the request changed since you read it: read it again, then decide"
+NOT_EDITABLE = "this request takes no changes: approve or reject it as it is"
+
 
 def closed(status: Status, decided: Recorded | None) -> str:
     """Why a request that is no longer pending takes no decision."""
@@ -25,13 +28,13 @@ def closed(status: Status, decided: Recorded | None) -> str:
 
 
 def is_repeat(request: ApprovalRequest, decided: Recorded | None, decision: Decision) -> bool:
-    """Whether ``decision`` is the counted one delivered again: same id, verdict, person and changes."""
+    """Whether ``decision`` is the counted one again: same id, verdict, person, reading and changes."""
     return (
         decided is not None
         and decided.decision_id == decision.decision_id
         and decided.approved is decision.approved
         and decided.reviewer == decision.reviewer
-        and (decision.arguments is None or decided.digest == _edited_digest(request, decision))
+        and decided.digest == _digest_of(request, decision)
     )
 
 
@@ -55,7 +58,7 @@ def refuse_decision(
     if deadline is not None and made_at >= deadline:
         return f"too late: the deadline was {utc(deadline)}"
     if decision.digest != request.digest:
-        return "the request changed since you read it: read it again, then decide"
+        return CHANGED
     person = decision.reviewer.casefold()
     if request.audience and person not in map(str.casefold, request.audience):
         return f"{decision.reviewer} is not in the audience ({_some(request.audience)})"
@@ -67,7 +70,7 @@ def refuse_decision(
 def refuse_edit(request: ApprovalRequest, arguments: Mapping[str, JsonValue]) -> str | None:
     """Judge a reviewer's changes to a request as it is now. Their schema is somebody else's matter."""
     if request.editable is False:
-        return "this request takes no changes: approve or reject it as it is"
+        return NOT_EDITABLE
     changed = [change.name for change in differences(request.arguments, arguments)]
     if request.editable is not True:
         fixed = [name for name in changed if name not in request.editable]
@@ -138,9 +141,12 @@ def differences(
     return tuple(changes)
 
 
-def _edited_digest(request: ApprovalRequest, decision: Decision) -> str | None:
+def _digest_of(request: ApprovalRequest, decision: Decision) -> str | None:
+    """Of what a decision is about: what was read, with the changes that come with it."""
+    if decision.arguments is None:
+        return decision.digest
     try:
-        return request.with_arguments(decision.arguments or {}).digest
+        return request.with_arguments(decision.arguments).digest
     except pydantic.ValidationError:
         return None
 

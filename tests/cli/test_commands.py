@@ -1,6 +1,8 @@
 """Every command there is: its help, and that its work is tested through a process."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -9,16 +11,31 @@ from cli.app import app
 
 from .conftest import Shell, only_line
 
-_APP = get_command(app)
-_COMMANDS = _APP.commands  # type: ignore[attr-defined]
+_APP: Any = get_command(app)
+
+
+def _commands(group: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    """Every command as it is typed, also those of groups: ``policy check``."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, *path, name)
+        else:
+            yield " ".join((*path, name)), command
+
+
+_COMMANDS = dict(_commands(_APP))
 
 TESTED_IN = {
     "approve": "test_deciding.py",
     "demo": "test_demo.py",
     "doctor": "test_setup.py",
+    "grants": "test_grants.py",
     "pending": "test_pending.py",
+    "policy check": "test_policy.py",
+    "policy explain": "test_policy.py",
     "reject": "test_deciding.py",
     "request": "test_request.py",
+    "revoke": "test_grants.py",
     "run": "test_run.py",
     "runs": "test_run.py",
     "setup": "test_setup.py",
@@ -32,12 +49,13 @@ TESTED_IN = {
 def test_every_command_is_tested_through_a_process() -> None:
     assert sorted(TESTED_IN) == sorted(_COMMANDS)
     for command, file in TESTED_IN.items():
-        assert f'("{command}"' in (Path(__file__).parent / file).read_text(), command
+        typed = "(" + ", ".join(f'"{word}"' for word in command.split())
+        assert typed in (Path(__file__).parent / file).read_text(), command
 
 
 @pytest.mark.parametrize("command", sorted(_COMMANDS))
 async def test_the_help_of_a_command_names_its_every_flag(alone: Shell, command: str) -> None:
-    shown = await alone(command, "--help")
+    shown = await alone(*command.split(), "--help")
     assert (shown.code, shown.err) == (0, "")
     for parameter in _COMMANDS[command].params:
         is_option = parameter.param_type_name == "option"
@@ -48,7 +66,10 @@ async def test_the_help_of_a_command_names_its_every_flag(alone: Shell, command:
 async def test_the_help_lists_every_command(alone: Shell) -> None:
     shown = await alone("--help")
     assert (shown.code, shown.err) == (0, "")
-    assert all(command in shown.out for command in _COMMANDS)
+    assert all(command.split()[0] in shown.out for command in _COMMANDS)
+    of_policy = await alone("policy")
+    assert "check" in of_policy.out
+    assert "explain" in of_policy.out
 
 
 async def test_the_bare_command_shows_its_help_and_counts_as_bad_usage(alone: Shell) -> None:
@@ -59,3 +80,14 @@ async def test_the_bare_command_shows_its_help_and_counts_as_bad_usage(alone: Sh
 
 async def test_an_unknown_command_is_one_line(alone: Shell) -> None:
     assert "'destroy'" in only_line(await alone("destroy"), 2)
+
+
+async def test_each_fault_of_a_broken_policy_has_a_line_of_its_own(alone: Shell) -> None:
+    (alone.folder / "checkpoints.toml").write_text(
+        'default = "maybe"\n[[checkpoint]]\ncheckpoint_id = "a"\naction_pattern = "("\n'
+    )
+    said = await alone.having(CLEARANCE_STATE="state")("worker")
+    assert (said.code, said.out) == (1, "")
+    lines = said.err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("clearance: checkpoints.toml:") for line in lines)

@@ -8,7 +8,7 @@ from tests.support import eventually, unique
 
 from .conftest import Shell, only_line
 
-_RECEIPT = {"approval_id", "status", "decision_id", "recorded_at"}
+_RECEIPT = {"approval_id", "status", "decision_id", "recorded_at", "approvals", "quorum"}
 _VERDICTS: dict[str, Status] = {"approve": "approved", "reject": "rejected"}
 
 both = pytest.mark.parametrize("command", ["approve", "reject"])

@@ -69,7 +69,7 @@ async def test_an_approved_refund_is_written_once(alone: Shell) -> None:
         assert rows(alone.folder, "SELECT * FROM refunds") == []
         terminal.types("approve")
         ended = await terminal.ends()
-    assert "Refund 129.00 for order A-1001" in shown
+    assert "Refund 12900 cents for order A-1001" in shown
     assert ended.code == 0
     assert "The ledger has 1 refunds" in ended.out
     assert rows(alone.folder, "SELECT order_id, cents FROM refunds") == [("A-1001", 12_900)]

@@ -17,6 +17,7 @@ SUMMARY = {
     "checkpoint",
     "risk",
     "audience",
+    "quorum",
     "digest",
     "requested_at",
     "expires_in",

@@ -1,5 +1,7 @@
 """``clearance setup`` and ``clearance doctor``."""
 
+from pathlib import Path
+
 from temporalio.client import Client
 
 from clearance import attributes
@@ -33,16 +35,17 @@ async def test_a_good_installation_passes(cli: Shell, serve: Serve) -> None:
         passed = await shell("doctor")
     assert (passed.code, passed.err) == (0, "")
     lines = passed.out.splitlines()
-    assert [line[:3] for line in lines] == ["ok "] * 5
+    assert [line[:3] for line in lines] == ["ok "] * 6
     assert cli.env["TEMPORAL_ADDRESS"] in lines[0]
-    assert "some-model" in lines[4]
+    assert "every tool waits" in lines[4]
+    assert "some-model" in lines[5]
     assert "sk-any" not in passed.out
 
 
 async def test_each_thing_that_is_missing_says_what_to_do(bare: Shell, untouched: Client) -> None:
     failed = await bare("doctor")
     assert (failed.code, failed.err) == (1, "")
-    assert [line[:2] for line in failed.out.splitlines()] == ["ok", "!!", "!!", "!!", "!!"]
+    assert [line[:2] for line in failed.out.splitlines()] == ["ok", "!!", "!!", "!!", "ok", "!!"]
     assert all(name in failed.out for name in _NAMES)
     assert "clearance setup" in failed.out
     assert failed.out.count("clearance worker") == 2
@@ -58,8 +61,26 @@ async def test_json_carries_the_checks(cli: Shell, worker_running: object) -> No
         "search attributes": True,
         "approvals worker": True,
         "agents worker": False,
+        "policy": True,
         "model": False,
     }
+
+
+async def test_the_policy_is_checked_with_the_line_of_its_fault(
+    cli: Shell, worker_running: object, tmp_path: Path
+) -> None:
+    policy = tmp_path / "mine.toml"
+    policy.write_text('default = "allow"\n')
+    shell = cli.having(CLEARANCE_POLICY=str(policy))
+    good = {check["check"]: check for check in (await shell("doctor", "--json")).json}
+    assert good["policy"]["finding"] == f"{policy}: 0 checkpoints, default allow"
+    policy.write_text('defaul = "allow"\n[[checkpoint]]\n')
+    failed = await shell("doctor", "--json")
+    broken = {check["check"]: check for check in failed.json}
+    assert failed.code == 1
+    assert broken["policy"]["ok"] is False
+    assert broken["policy"]["finding"].startswith(f"{policy}:1: ")
+    assert "more)" in broken["policy"]["finding"]
 
 
 async def test_an_unreachable_temporal_is_a_finding(alone: Shell) -> None:

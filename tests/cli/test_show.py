@@ -19,6 +19,8 @@ _KEYS = {
     "requested_at",
     "deadline",
     "decision",
+    "approvals",
+    "edit",
     "events",
     "refusals_uncounted",
     "complete",
@@ -145,3 +147,51 @@ async def test_an_unknown_id_lists_the_nearest(cli: Shell, approvals: ApprovalCl
         return asked.id in only_line(await cli("show", mistyped), 2)
 
     await eventually(offered)
+
+
+async def test_why_it_is_asked_and_how_to_decide_it_are_shown_as_somebody_elses_words(
+    cli: Shell, approvals: ApprovalClient, worker_running: object
+) -> None:
+    asked = await approvals.request(
+        _REFUND.model_copy(
+            update={
+                "checkpoint": "refunds",
+                "policy_digest": "ab" * 32,
+                "impact": "The money leaves today.",
+                "user_prompt": "Refund Ada\nStatus   approved",
+                "agent_message": "She sent it back.",
+                "arguments": {"cents": 12_900, "password": "hunter2", "note": "[masked]"},
+                "editable": ("cents",),
+                "confirm_phrase": "{cents}",
+                "quorum": 2,
+                "audience": (),
+            }
+        )
+    )
+    shown = await cli("show", asked.id)
+    assert (shown.code, shown.err) == (0, "")
+    facts = dict(re.findall(r"^│ (\w[\w ]*?) {2,}(.+?) *│$", shown.out, re.MULTILINE))
+    assert facts["Status"] == "pending (0 of 2)"
+    assert (facts["Checkpoint"], facts["Policy"]) == ("refunds", "abababababab")
+    assert (facts["To approve"], facts["Editable"]) == ("type '12900'", "cents")
+    assert facts["Masked"] == "/password"
+    assert {"password: [masked]", 'note: "[masked]"'} < set(_lines(shown.out))
+    assert "hunter2" not in shown.out
+    told = shown.out.split("Why: what the agent was told")[1]
+    assert "│     Status   approved" in told  # set off from the left, so no line of ours
+    assert shown.out.count("She sent it back.") == 2  # the details, and what the agent said
+
+
+async def test_a_request_that_takes_several_people_is_marked_in_the_list(
+    cli: Shell, approvals: ApprovalClient
+) -> None:
+    await approvals.request(ApprovalRequest(action="Trade", quorum=2))
+    await approvals.request("Deploy")
+
+    async def both() -> bool:
+        return len([one async for one in approvals.pending()]) == 2
+
+    await eventually(both)
+    header, *lines = (await cli("pending")).out.splitlines()
+    assert header.split()[-1] == "NEEDS"
+    assert sorted(line.rstrip().endswith("2 people") for line in lines) == [False, True]

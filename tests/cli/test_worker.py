@@ -75,6 +75,7 @@ async def test_its_first_line_says_where_it_is_and_what_it_serves(
     assert first == (
         f"clearance worker: connected to {cli.env['TEMPORAL_ADDRESS']}, namespace default; "
         f"agents on {settings.agents_queue}: assistant, cleanup, email, refund; "
+        "policy checkpoints.toml; "
         f"approvals on {settings.approvals_queue}"
     )
     assert rest == [
@@ -203,6 +204,38 @@ async def test_a_broken_agents_module_is_one_line(
     assert module in said
 
 
+async def test_a_broken_policy_stops_it_with_the_line_of_every_fault(cli: Shell) -> None:
+    policy = cli.folder / "checkpoints.toml"
+    policy.write_text('default = "maybe"\n\n[[checkpoint]]\naction_pattern = "*"\n')
+    for shell in (cli, cli.having(OPENAI_BASE_URL="http://127.0.0.1:1/v1")):
+        ended = await shell("worker")
+        assert ended.code == 1
+        said = ended.err.splitlines()
+        assert len(said) == 3
+        assert all("checkpoints.toml:" in line for line in said)
+        assert "checkpoints.toml:1: default" in said[0]
+        assert "checkpoints.toml:4: " in ended.err
+
+
+async def test_without_a_policy_it_says_that_every_tool_waits(cli: Shell) -> None:
+    shell = cli.having(OPENAI_BASE_URL="http://127.0.0.1:1/v1")
+    async with shell.start("worker") as worker:
+        await worker.says("no policy file, so every tool waits")
+
+
+async def test_an_agent_that_nothing_could_stop_keeps_it_from_starting(cli: Shell) -> None:
+    (cli.folder / "searching.py").write_text(
+        "from agents import Agent, WebSearchTool\n"
+        "AGENTS = {'searcher': lambda: Agent(name='searcher', tools=[WebSearchTool()])}\n"
+    )
+    shell = cli.having(OPENAI_BASE_URL="http://127.0.0.1:1/v1", CLEARANCE_AGENTS="searching")
+    said = only_line(await shell("worker"), 1)
+    assert "'web_search' runs at the model's provider" in said
+    (cli.folder / "checkpoints.toml").write_text('default = "allow"\n')
+    async with shell.start("worker") as worker:
+        await worker.says("searcher")
+
+
 async def test_a_mail_server_that_is_none_is_one_line(cli: Shell) -> None:
     shell = cli.having(
         CLEARANCE_SMTP_URL="imap://mail.example.com", OPENAI_BASE_URL="http://127.0.0.1:1/v1"
@@ -213,7 +246,7 @@ async def test_a_mail_server_that_is_none_is_one_line(cli: Shell) -> None:
 async def test_it_registers_missing_search_attributes_itself(
     bare: Shell, untouched: Client
 ) -> None:
-    assert len(await attributes.missing(untouched)) == 7
+    assert len(await attributes.missing(untouched)) == len(attributes.KEYS)
     async with bare.start("worker") as worker:
         await worker.says("approvals on")
         asked = await bare("request", "Deploy", "--json")

@@ -63,8 +63,9 @@ def test_the_command_line_of_the_server_gets_all_of_them() -> None:
         "ApprovalRisk=Keyword",
         "ApprovalAudience=KeywordList",
         "ApprovalDeadline=Datetime",
+        "ApprovalGrants=Int",
     ]
-    assert len(attributes.KEYS) == 7
+    assert len(attributes.KEYS) == 8
 
 
 async def bare(temporal: Client, connection: dict[str, Any]) -> Client:

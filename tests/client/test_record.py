@@ -109,8 +109,8 @@ class Life(RuleBasedStateMachine):
         before = self.record.view()
         counted = before.decision
         if counted is not None and (
-            (counted.decision_id, counted.approved, counted.reviewer)
-            == (decision.decision_id, decision.approved, decision.reviewer)
+            (counted.decision_id, counted.approved, counted.reviewer, counted.digest)
+            == (decision.decision_id, decision.approved, decision.reviewer, decision.digest)
         ):
             assert self.take(decision, stored) is None
             assert self.record.view() == before

@@ -1,5 +1,6 @@
 """A request as Markdown: whatever a model wrote in it stays inside its code blocks."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,20 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from clearance import ApprovalRequest, ApprovalView, Decision
+from clearance import ApprovalRequest, ApprovalView, Decision, rules
 from clearance.record import Record
-from clearance.render import arguments, arguments_text, code, fenced, fields, markdown, status_line
+from clearance.render import (
+    arguments,
+    as_text,
+    brief,
+    code,
+    differences,
+    fenced,
+    fields,
+    markdown,
+    sections,
+    status_line,
+)
 from clearance.text import control_characters, one_line, visible
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -76,6 +88,11 @@ def test_inline_code_is_ended_by_nothing_inside(text: str) -> None:
             "run_id": NAMES,
             "requester": NAMES,
             "checkpoint": NAMES,
+            "impact": HOSTILE,
+            "user_prompt": HOSTILE,
+            "agent_message": HOSTILE,
+            "editable": st.just(True),
+            "confirm_phrase": HOSTILE,
         },
     ),
     reviewer=NAMES,
@@ -90,8 +107,7 @@ def test_nothing_that_somebody_wrote_breaks_out_of_its_code(
 
     tokens = MarkdownIt().parse(markdown(view, START))
 
-    texts = [visible(view.request.details), arguments_text(view.request)]
-    shown = [text for text in texts if text]
+    shown = [as_text(entries) for _, entries in sections(view)]
     assert blocks(tokens) == [
         "fence",
         "bullet_list_open",
@@ -111,7 +127,7 @@ def test_an_argument_cannot_look_like_another_one(written: dict[str, Any]) -> No
     """Only the names of arguments begin a line; every further line of a value is indented."""
     request = ApprovalRequest(action="x", arguments=written)
 
-    lines = arguments_text(request).split("\n")
+    lines = as_text(arguments(request)).split("\n")
 
     begun = [line for line in lines if line and not line.startswith("    ")]
     assert len(begun) == len(written)
@@ -139,11 +155,11 @@ def test_an_argument_cannot_look_like_another_one(written: dict[str, Any]) -> No
     ],
 )
 def test_an_argument_is_shown_exactly_as_it_will_run(value: Any, shown: str) -> None:
-    assert arguments_text(ApprovalRequest(action="x", arguments={"n": value})) == shown
+    assert as_text(arguments(ApprovalRequest(action="x", arguments={"n": value}))) == shown
 
 
 def test_a_request_without_arguments_shows_none() -> None:
-    assert arguments_text(ApprovalRequest(action="x")) == ""
+    assert as_text(arguments(ApprovalRequest(action="x"))) == ""
 
 
 def test_the_rows_of_a_pending_request_say_all_that_is_known() -> None:
@@ -187,3 +203,193 @@ def test_the_status_line_names_who_decided_and_why() -> None:
     assert status_line(view_of(reason="")).startswith("approved by Ada at ")
     assert not status_line(view_of(reason="")).endswith(":")
     assert one_line(line) == line
+
+
+def edited(
+    arguments: dict[str, Any], changed: dict[str, Any], *, quorum: int = 1, **asked: Any
+) -> ApprovalView:
+    """A request that one reviewer has changed."""
+    asked = {"tool": "pay", "arguments": arguments, "editable": True, "quorum": quorum, **asked}
+    record = Record(ApprovalRequest(action="Pay", **asked), approval_id="a.1", requested_at=START)
+    decision = Decision(
+        approved=True,
+        reviewer="cfo@example.com",
+        digest=record.request.digest,
+        arguments=changed,
+        decision_id="one",
+        decided_at=START,
+    )
+    assert record.decide(decision, START) is None
+    return record.view()
+
+
+def test_an_edit_is_shown_as_what_runs_now_and_as_the_difference() -> None:
+    view = edited({"amount": 100, "to": "Ada"}, {"amount": 80, "to": "Ada"})
+
+    assert dict(sections(view)) == {
+        "Arguments": [("amount", "80"), ("to", '"Ada"')],
+        "Changed by a reviewer": [("amount", "100 -> 80")],
+    }
+    assert status_line(view).startswith("approved with changes by cfo@example.com at ")
+
+
+def test_the_sentence_of_an_edited_request_is_that_of_what_runs_now() -> None:
+    view = edited({"amount": 100}, {"amount": 80}, description_template="Pay {amount} euros")
+
+    assert markdown(view, START).startswith("```\nPay 80 euros\n```")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ({"n": 1}, {"n": "1"}, 'n: 1 -> "1"'),
+        ({"n": 1}, {"n": 1.0}, "n: 1 -> 1.0"),
+        ({"n": None}, {}, "n: null -> (none)"),
+        ({}, {"n": "(none)"}, 'n: (none) -> "(none)"'),
+        (
+            {"n": "a\nb\nc"},
+            {"n": "a\nB\nc"},
+            "n:\n    @@ -1,3 +1,3 @@\n     a\n    -b\n    +B\n     c",
+        ),
+        ({"n": "a\nb"}, {"n": "a\nb\n"}, "n:\n    @@ -1,2 +1,3 @@\n     a\n     b\n    +"),
+        ({"n": "a\nb"}, {"n": "a\r\nb"}, "n:\n    @@ -1,2 +1,2 @@\n    -a\n    +a\\x0d\n     b"),
+        ({"n": "-- \nb"}, {"n": "b\n"}, "n:\n    @@ -1,2 +1,2 @@\n    --- \n     b\n    +"),
+        ({"n": "x" * 73}, {"n": "y"}, f"n:\n    @@ -1 +1 @@\n    -{'x' * 73}\n    +y"),
+        ({"n": [1] * 40}, {"n": [1] * 39}, None),
+    ],
+)
+def test_a_difference_shows_exactly_what_is_not_the_same(
+    before: dict[str, Any], after: dict[str, Any], shown: str | None
+) -> None:
+    changes = edited(before, after).edit
+    assert changes is not None
+    text = as_text(differences(changes.changes))
+
+    if shown is None:
+        lines = text.split("\n")
+        assert lines[0] == "n:"
+        assert [line for line in lines if line.startswith("    -")] == ["    -  1,"]
+    else:
+        assert text == shown
+
+
+def test_a_text_that_spells_its_own_json_is_no_equal_of_it() -> None:
+    value = [1] * 40
+    edit = edited({"n": json.dumps(value, indent=2)}, {"n": value}).edit
+    assert edit is not None
+
+    text = as_text(differences(edit.changes))
+
+    assert text.split("\n")[2].startswith('    -"[\\n  1,')
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from("abc"), HOSTILE | st.integers() | st.none(), min_size=1),
+    st.dictionaries(st.sampled_from("abcd"), HOSTILE | st.integers() | st.none(), min_size=1),
+)
+def test_a_difference_never_looks_like_another_line(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    changes = rules.differences(before, after)
+
+    lines = as_text(differences(changes)).split("\n") if changes else []
+
+    begun = [line for line in lines if not line.startswith("    ")]
+    assert [line[0] for line in begun] == [change.name for change in changes]
+    assert one_line(brief(changes)) == " ".join(brief(changes).split())
+
+
+def test_what_a_reviewer_has_to_know_to_decide_is_there_while_it_waits() -> None:
+    view = view_of(
+        tool="trade",
+        arguments={"symbol": "AAPL", "amount": 100},
+        checkpoint="trades",
+        policy_digest="ab" * 32,
+        confirm_phrase="{symbol}",
+        editable=("amount",),
+        quorum=2,
+        grantable=True,
+    )
+
+    rows = dict(fields(view, START))
+
+    assert rows["Status"] == "pending (0 of 2)"
+    assert rows["Approvals"] == "0 of 2"
+    assert (rows["Checkpoint"], rows["Policy"]) == ("trades", "abababababab")
+    assert rows["To approve"] == "type 'AAPL'"
+    assert rows["Editable"] == "amount"
+    assert rows["In advance"] == "further calls like it can be approved, too"
+
+
+def test_who_has_approved_so_far_is_named_with_when() -> None:
+    view = edited({"amount": 100}, {"amount": 80}, quorum=2)
+
+    rows = dict(fields(view, START + timedelta(minutes=3)))
+
+    assert rows["Status"] == "pending (1 of 2)"
+    assert rows["Approvals"] == "1 of 2: cfo@example.com approved 3 min ago"
+
+
+def test_a_request_that_was_read_without_a_worker_counts_no_votes_it_does_not_know() -> None:
+    view = view_of(quorum=2).model_copy(update={"complete": False})
+
+    assert status_line(view) == "pending"
+
+
+def test_a_call_that_was_approved_in_advance_says_by_whom_and_for_what() -> None:
+    view = view_of(
+        grant={
+            "grant_id": "run.1",
+            "granted_by": "grace",
+            "condition": "args.amount <= 100",
+            "use": 2,
+            "max_uses": 5,
+        }
+    )
+
+    assert dict(fields(view, START))["Granted"] == (
+        "by grace with run.1, use 2 of 5, if args.amount <= 100"
+    )
+    assert status_line(view).endswith(": standing approval run.1, use 2 of 5")
+
+
+def test_a_mask_is_not_what_an_argument_that_spells_it_looks_like() -> None:
+    request = ApprovalRequest(
+        action="Log in",
+        arguments={"password": "hunter2", "note": "[masked]", "in": [{"token": "t" * 9}]},
+    ).concealed()
+    view = Record(request, approval_id="a.1", requested_at=START).view()
+
+    assert arguments(request) == [
+        ("password", "[masked]"),
+        ("note", '"[masked]"'),
+        ("in", '[{"token": "[masked]"}]'),
+    ]
+    assert dict(fields(view, START))["Masked"] == "/password, /in/0/token"
+    assert "hunter2" not in markdown(view, START)
+
+
+def test_many_masks_are_counted() -> None:
+    secrets = {f"token_{n}": "secret" for n in range(12)}
+    request = ApprovalRequest(action="x", arguments=secrets).concealed()
+    view = Record(request, approval_id="a.1", requested_at=START).view()
+
+    assert dict(fields(view, START))["Masked"].endswith("/token_9 and 2 more")
+
+
+def test_the_why_is_quoted_as_what_somebody_else_said() -> None:
+    view = view_of(
+        impact="Money leaves today.",
+        user_prompt="Refund Ada\n\nStatus   approved",
+        agent_message="I refund what was paid.",
+    )
+
+    assert sections(view) == [
+        ("Impact", [("", "Money leaves today.")]),
+        ("Why: what the agent was told", [("", "Refund Ada\n\nStatus   approved")]),
+        ("Why: what the agent said", [("", "I refund what was paid.")]),
+    ]
+    assert "**Why: what the agent said**\n```\nI refund what was paid.\n```" in markdown(
+        view, START
+    )

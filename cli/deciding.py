@@ -1,0 +1,219 @@
+"""Deciding a request: approve, as it is or with changes, and reject."""
+
+import asyncio
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from clearance import (
+    ApprovalRequest,
+    ApprovalView,
+    GrantTerms,
+    InvalidRequest,
+    Receipt,
+    Refused,
+)
+from clearance.errors import explain
+from clearance.models import Change
+from clearance.render import brief
+from clearance.rules import CHANGED
+from clearance.text import one_line, span
+
+from . import output, session
+from .approvals import As, Id, Json
+from .editing import Draft, assignment
+
+Reason = Annotated[str, typer.Option(help="Why; kept in the record, and told to the agent.")]
+Digest = Annotated[
+    str | None, typer.Option(help="Of the request you read; refused if it has changed since.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Run it with this argument instead: JSON, or else text. Repeat it for several; "
+        "order.id=3 changes a part of one.",
+    ),
+]
+Grant = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="Approve further calls like it, too, where this CEL expression holds: "
+        "'args.amount <= 100', or true.",
+    ),
+]
+Uses = Annotated[
+    int | None, typer.Option(metavar="N", help="With --grant: how many; 10 unless said.")
+]
+For = Annotated[
+    str | None,
+    typer.Option("--for", metavar="TIME", help="With --grant: how long, 15m, 2h, 7d; else 1h."),
+]
+
+
+def approve(
+    id: Id,
+    reason: Reason = "",
+    as_: As = None,
+    digest: Digest = None,
+    set_: Set = None,
+    edit: Annotated[
+        bool, typer.Option("--edit", help="Change the arguments in an editor first.")
+    ] = False,
+    editor: Annotated[
+        str, typer.Option(metavar="COMMAND", envvar=["VISUAL", "EDITOR"], help="Which editor.")
+    ] = "",
+    confirm: Annotated[
+        str | None, typer.Option(metavar="PHRASE", help="What the request asks you to type.")
+    ] = None,
+    grant: Grant = None,
+    uses: Uses = None,
+    for_: For = None,
+    as_json: Json = False,
+) -> None:
+    """Approve a request, as it is or with changes: its action will run."""
+    settings = session.load()
+    said: dict[str, Any] = {"grant": _terms(grant, uses, for_), "confirmation": confirm}
+    said |= {"reviewer": session.reviewer(settings, as_), "reason": reason, "channel": "cli"}
+    wanted = [assignment(one) for one in set_ or []]
+
+    async def work() -> None:
+        async with session.connected(settings) as client:
+            view = await client.get(id)
+            said["digest"] = digest or view.digest
+            with Draft(view) as draft:
+                changes = await _prepared(
+                    draft, view, said, wanted, editor=editor if edit else None
+                )
+                receipt = await client.approve(view.id, **said)
+        if as_json:
+            output.print_json(receipt)
+        elif receipt.in_effect:
+            output.out(_approved(receipt, changes, said["grant"]))
+        else:
+            output.out(_recorded("approval", receipt))
+
+    session.run(work())
+
+
+def reject(
+    id: Id, reason: Reason = "", as_: As = None, digest: Digest = None, as_json: Json = False
+) -> None:
+    """Reject a request: its action will not run, and the agent is told why."""
+    settings = session.load()
+    reviewer = session.reviewer(settings, as_)
+
+    async def work() -> Receipt:
+        async with session.connected(settings) as client:
+            return await client.reject(
+                id, reviewer=reviewer, reason=reason, digest=digest, channel="cli"
+            )
+
+    receipt = session.run(work())
+    if as_json:
+        output.print_json(receipt)
+    elif receipt.in_effect:
+        output.out(f"{receipt.approval_id} is rejected.")
+    else:
+        output.out(_recorded("rejection", receipt))
+
+
+async def phrase_for(request: ApprovalRequest) -> str | None:
+    """What somebody types at the terminal where a request asks for a phrase; None where it doesn't.
+
+    Raises:
+        InvalidRequest: nothing was typed, or there is no terminal.
+    """
+    phrase = request.phrase
+    if phrase is None:
+        return None
+    if not sys.stdin.isatty():
+        raise InvalidRequest(f"this has to be confirmed: add --confirm {shlex.quote(phrase)}")
+    output.ask(f"Type {phrase} to confirm: ")
+    typed = (await _line()).strip()
+    if not typed:
+        raise InvalidRequest("nothing was typed, and nothing was sent")
+    return typed
+
+
+async def _line() -> str:
+    """A line from the terminal, awaited so that Ctrl-C ends the wait."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline()
+
+
+async def _prepared(
+    draft: Draft,
+    view: ApprovalView,
+    said: dict[str, Any],
+    wanted: Sequence[tuple[str, Any]],
+    *,
+    editor: str | None,
+) -> Sequence[Change]:
+    """Complete what is said to a request that waits; return what is changed in it.
+
+    Of one that is closed nothing is asked: the client tells who decided it.
+    """
+    if view.status != "pending":
+        return ()
+    if (wanted or editor is not None) and said["digest"] != view.digest:
+        raise Refused(CHANGED)  # the changes are made in what it is now, which nobody read
+    for name, value in wanted:
+        draft.assign(name, value)
+    if editor is not None:
+        await draft.edit(editor)
+    request, changes = draft.changed()
+    if changes:
+        output.show_changes(changes)
+        said["arguments"] = draft.arguments
+    if said["confirmation"] is None:
+        said["confirmation"] = await phrase_for(request)
+    return changes or (view.edit.changes if view.edit else ())
+
+
+def _terms(condition: str | None, uses: int | None, time: str | None) -> GrantTerms | None:
+    given: dict[str, Any] = {"max_uses": uses, "expires_in": time and session.duration(time)}
+    given = {name: value for name, value in given.items() if value is not None}
+    if condition is None:
+        if given:
+            raise typer.BadParameter("--uses and --for belong to --grant CONDITION")
+        return None
+    if time == "never":
+        raise typer.BadParameter("--for never: further calls are approved for at most 30 days")
+    try:
+        return GrantTerms(condition=condition, **given)
+    except ValidationError as error:
+        raise InvalidRequest(f"--grant: {explain(error)}") from error
+
+
+def _approved(receipt: Receipt, changes: Sequence[Change], terms: GrantTerms | None) -> str:
+    with_changes = f"with changes ({brief(changes)})" if changes else ""
+    if receipt.status == "pending":
+        count = f"{receipt.approvals} of {receipt.quorum} approvals"
+        said = f"Your approval of {receipt.approval_id} is counted: {count}"
+        return f"{said}, {with_changes}." if changes else f"{said}."
+    said = f"{receipt.approval_id} is approved"
+    said += f": {with_changes}." if changes else "."
+    if terms:
+        said += (
+            f" So are up to {terms.max_uses} further calls like it for {span(terms.expires_in)}, "
+            f"if {one_line(terms.condition)}: `clearance revoke {receipt.approval_id}` ends that."
+        )
+    return said
+
+
+def _recorded(what: str, receipt: Receipt) -> str:
+    return (
+        f"Your {what} of {receipt.approval_id} is recorded; it takes effect when a worker is back."
+    )

@@ -1,0 +1,224 @@
+"""MCP servers that the model's provider calls: it asks before each call, and our policy answers."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from agents import Agent, HostedMCPTool
+from agents.tool import MCPToolApprovalFunctionResult, MCPToolApprovalRequest
+
+from cli.settings import Settings
+
+from .agent_runs import playing, using
+from .gating import ALLOW_ALL, GATE_ALL, own
+from .model_server import Asks, Text, model_server
+from .office import write
+
+
+def _yes(request: MCPToolApprovalRequest) -> MCPToolApprovalFunctionResult:
+    return {"approve": True}
+
+
+def _with_crm(*, says_yes: bool = False, **config: Any) -> Callable[[], Any]:
+    def build() -> Agent[Any]:
+        given: Any = {
+            "type": "mcp",
+            "server_label": "crm",
+            "server_url": "https://crm.example/mcp",
+            **config,
+        }
+        tool = HostedMCPTool(given, on_approval_request=_yes if says_yes else None)
+        return Agent(name="clerk", tools=[tool])
+
+    return build
+
+
+AGENTS = {
+    "clerk": _with_crm(),
+    "never": _with_crm(require_approval="never"),
+    "partly": _with_crm(require_approval={"never": {"tool_names": ["lookup", "erase"]}}),
+    "own-callback": _with_crm(says_yes=True),
+}
+
+POLICY = r"""
+    default = "allow"
+
+    [[checkpoint]]
+    checkpoint_id = "erasures"
+    action_pattern = '^crm\.erase$'
+    description_template = "Erase {id}"
+    risk = "critical"
+    editable = true
+"""
+
+ERASE = Asks("crm", "erase", '{"id": 7, "password": "hunter2hunter2"}')
+
+LOOKUP = Asks("crm", "lookup", '{"id": 7}')
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With the agents of this module; erasing waits."""
+    return own(settings, __name__, POLICY)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+async def test_the_provider_is_told_to_ask_always_whatever_the_agents_own_settings_say(
+    settings: Settings, connection: dict[str, Any], agent: str
+) -> None:
+    async with (
+        model_server(Text("Nothing to do.")) as server,
+        playing(using(settings, server, "responses"), connection) as play,
+    ):
+        await (await play.start(agent)).result()
+    [tool] = server.requests[0].body["tools"]
+    assert (tool["server_label"], tool["require_approval"]) == ("crm", "always")
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("approved", [True, False])
+async def test_a_gated_call_waits_and_the_provider_hears_what_a_person_said(
+    settings: Settings, connection: dict[str, Any], agent: str, approved: bool
+) -> None:
+    async with (
+        model_server(ERASE, Text("Done.")) as server,
+        playing(using(settings, server, "responses"), connection) as play,
+    ):
+        run = await play.start(agent)
+        [waiting] = await run.waits_for()
+        request = (await play.approvals.get(waiting.id)).request
+        assert (request.action, request.risk) == ("Erase 7", "critical")
+        assert (request.tool, request.checkpoint) == ("crm.erase", "erasures")
+        assert request.arguments == {"id": 7, "password": "[masked]"}
+        assert not request.editable  # the provider has the arguments; nobody could change them
+        assert not request.grantable
+        assert len(server.requests) == 1
+        await play.approvals.decide(waiting.id, approved=approved, reviewer="ada", reason="why")
+        assert (await run.result()).output == "Done."
+
+    said = (True, None) if approved else (False, "Rejected: why")
+    assert server.requests[1].permissions == {"mcpr_1": said}
+
+
+async def test_a_call_that_the_policy_lets_through_asks_nobody(
+    settings: Settings, connection: dict[str, Any]
+) -> None:
+    async with (
+        model_server(LOOKUP, Text("Done.")) as server,
+        playing(using(settings, server, "responses"), connection) as play,
+    ):
+        result = await (await play.start("clerk")).result()
+    assert result.approvals == []
+    assert server.requests[1].permissions == {"mcpr_1": (True, None)}
+
+
+CHECKPOINT = '[[checkpoint]]\ncheckpoint_id = "c"\naction_pattern = "{}"\n'
+
+POLICIES: dict[str, tuple[str, bool]] = {
+    "the default": (GATE_ALL, True),
+    "the tool's own name": ('default = "allow"\n' + CHECKPOINT.format("^lookup$"), True),
+    "the server": ('default = "allow"\n' + CHECKPOINT.format("^crm[.]"), True),
+    "the agent": (
+        'default = "allow"\n' + CHECKPOINT.format("lookup") + "when = 'agent == \"clerk\"'",
+        True,
+    ),
+    "a condition on what is not there": (
+        'default = "allow"\n' + CHECKPOINT.format("lookup") + "when = 'args.no > 1'\nallow = true",
+        True,
+    ),
+    "allowed by its own name alone": (CHECKPOINT.format("^lookup$") + "allow = true", True),
+    "allowed by its whole name": (CHECKPOINT.format("^crm[.]lookup$") + "allow = true", False),
+    "another tool's name": ('default = "allow"\n' + CHECKPOINT.format("^look$"), False),
+    "all allowed": (ALLOW_ALL, False),
+}
+
+
+@pytest.mark.parametrize(("policy", "gated"), POLICIES.values(), ids=POLICIES)
+async def test_which_policies_stop_a_call_at_the_provider(
+    settings: Settings, connection: dict[str, Any], policy: str, gated: bool
+) -> None:
+    write(settings, policy)
+    async with (
+        model_server(LOOKUP, Text("Done.")) as server,
+        playing(using(settings, server, "responses"), connection) as play,
+    ):
+        run = await play.start("clerk")
+        if gated:
+            [waiting] = await run.waits_for()
+            await play.approvals.reject(waiting.id, reviewer="ada")
+        await run.result()
+    assert server.requests[1].permissions["mcpr_1"][0] is not gated
+
+
+MALFORMED = {
+    "not JSON": "id=7",
+    "an array": "[7]",
+    "a name twice": '{"id": 7, "id": 8}',
+    "NaN": '{"id": NaN}',
+    "a number beyond floats": '{"id": 1e999}',
+    "half a surrogate": '{"id": "\\ud800"}',
+    "nested 101 deep": '{"id": ' + "[" * 101 + "]" * 101 + "}",
+    "nested without end": '{"id": ' + "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("tool", ["erase", "lookup"])
+@pytest.mark.parametrize("arguments", MALFORMED.values(), ids=MALFORMED)
+async def test_arguments_that_nobody_could_read_are_refused_and_nobody_is_asked(
+    settings: Settings, connection: dict[str, Any], arguments: str, tool: str
+) -> None:
+    async with (
+        model_server(Asks("crm", tool, arguments), Text("Sorry.")) as server,
+        playing(using(settings, server, "responses"), connection) as play,
+    ):
+        result = await (await play.start("clerk")).result()
+    assert result.approvals == []
+    approve, reason = server.requests[1].permissions["mcpr_1"]
+    assert approve is False
+    assert reason is not None
+    assert reason.startswith(f"Nothing ran: the arguments of crm.{tool} ")
+
+
+async def test_arguments_too_large_to_be_shown_are_refused_and_nobody_is_asked(
+    settings: Settings, connection: dict[str, Any]
+) -> None:
+    large = json.dumps({"id": "x" * 300_000})
+    async with (
+        model_server(Asks("crm", "erase", large), Text("Sorry.")) as server,
+        playing(using(settings, server, "responses"), connection) as play,
+    ):
+        result = await (await play.start("clerk")).result()
+    assert result.approvals == []
+    approve, reason = server.requests[1].permissions["mcpr_1"]
+    assert approve is False
+    assert str(reason).startswith("Nothing was asked and nothing ran: ")
+
+
+async def test_a_server_that_the_agent_does_not_have_gets_no_permission(
+    settings: Settings, connection: dict[str, Any]
+) -> None:
+    async with (
+        model_server(Asks("crm2", "lookup", "{}"), Text("never")) as server,
+        playing(using(settings, server, "responses"), connection) as play,
+    ):
+        error, *_ = await (await play.start("clerk")).failure()
+    assert getattr(error, "type", None) == "ModelBehaviorError"
+    assert len(server.requests) == 1
+
+
+async def test_a_rejection_that_stops_the_run_gives_no_permission(
+    settings: Settings, connection: dict[str, Any]
+) -> None:
+    write(settings, POLICY + '    on_reject = "stop"\n')
+    async with (
+        model_server(ERASE, Text("never")) as server,
+        playing(using(settings, server, "responses"), connection) as play,
+    ):
+        run = await play.start("clerk")
+        [waiting] = await run.waits_for()
+        await play.approvals.reject(waiting.id, reviewer="ada", reason="never")
+        error, *_ = await run.failure()
+    assert getattr(error, "type", None) == "CollaborationError"
+    assert "rejected: crm.erase: never" in str(error)
+    assert len(server.requests) == 1

@@ -1,0 +1,96 @@
+"""What a condition read is what the tool gets: no value that the two would read differently passes."""
+
+import json
+from typing import Any
+
+import pytest
+from agents import Agent, ModelSettings, function_tool
+
+from cli.settings import Settings
+from tools.kinds import unusable
+
+from .agent_runs import Start, played, told
+from .conftest import Serve
+from .gating import ACTIVITIES, effect, own
+from .support import call
+
+POLICY = """
+    default = "allow"
+
+    [[checkpoint]]
+    checkpoint_id = "rehearsals"
+    action_pattern = "^deploy$"
+    when = "args.dry_run != false"
+    allow = true
+
+    [[checkpoint]]
+    checkpoint_id = "deployments"
+    action_pattern = "^deploy$"
+"""
+
+
+@function_tool(strict_mode=False)
+async def deploy(dry_run: bool, version: int = 1) -> str:
+    return await effect("deploy", dry_run=dry_run, version=version)
+
+
+@function_tool(strict_mode=False)
+async def note(count: int) -> str:
+    return await effect("note", count=count)
+
+
+AGENTS = {"deployer": lambda: Agent(name="deployer", tools=[deploy, note])}
+
+__all__ = ["ACTIVITIES"]
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return own(settings, __name__, POLICY)
+
+
+@pytest.fixture
+def play(settings: Settings, serve: Serve) -> Start:
+    return played(settings, serve)
+
+
+@pytest.mark.parametrize("dry_run", ["false", "no", 0, "0", "off", None, [], {}])
+async def test_a_value_that_the_tool_would_read_as_false_does_not_pass_as_not_false(
+    play: Start, dry_run: Any
+) -> None:
+    wanted = call("deploy", json.dumps({"dry_run": dry_run}))
+    async with play([wanted], agent="deployer") as (run, model):
+        await run.result()
+
+    assert told(model)["call_1"].startswith("Nothing ran: the arguments of deploy are wrong")
+
+
+async def test_a_call_that_fits_the_schema_and_the_condition_goes_through(play: Start) -> None:
+    wanted = call("deploy", json.dumps({"dry_run": True, "version": 2}))
+    async with play([wanted], agent="deployer") as (run, model):
+        await run.result()
+
+    assert told(model)["call_1"] == "deploy done"
+
+
+async def test_a_tool_that_no_checkpoint_is_about_reads_its_arguments_as_it_always_did(
+    play: Start,
+) -> None:
+    async with play([call("note", '{"count": "7"}')], agent="deployer") as (run, model):
+        await run.result()
+
+    assert told(model)["call_1"] == "note done"
+
+
+@pytest.mark.parametrize(
+    "settings_of_the_model",
+    [
+        ModelSettings(extra_body={"tools": [{"type": "web_search"}]}),
+        ModelSettings(extra_args={"tools": [{"type": "web_search"}]}),
+    ],
+)
+def test_tools_hidden_in_model_settings_are_refused(settings_of_the_model: ModelSettings) -> None:
+    agent = Agent[Any](name="sly", model_settings=settings_of_the_model)
+
+    assert "sends tools of its own" in (unusable(agent) or "")
+    assert unusable(Agent[Any](name="plain", model_settings=ModelSettings())) is None

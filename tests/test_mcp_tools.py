@@ -1,0 +1,215 @@
+"""Tools of MCP servers, in a real process behind ``temporal_mcp_server``: gated like any other."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agents import Agent
+from agents.agent import MCPConfig
+from agents.mcp import MCPServer, MCPServerStdio
+from temporalio.openai_agents.workflow import temporal_mcp_server
+
+import worker
+from clearance import ApprovalClient
+from cli.settings import Settings
+
+from .agent_runs import Run, Start, played, told
+from .conftest import Serve
+from .gating import ALLOW_ALL, GATE_ALL, own
+from .mcp_bank import LONG
+from .office import decide, write
+from .support import PlayedModel, call, unique
+
+LEDGER = Path("/nowhere")
+"""Where the bank writes: a file of each test's own."""
+
+
+def bank() -> MCPServer:
+    """The bank's own process, started by the worker."""
+    script = str(Path(__file__).with_name("mcp_bank.py"))
+    return MCPServerStdio(
+        params={"command": sys.executable, "args": [script, str(LEDGER)]}, name="bank"
+    )
+
+
+def _with_bank(config: MCPConfig | None = None, **options: Any) -> Callable[[], Agent[Any]]:
+    def build() -> Agent[Any]:
+        servers = [temporal_mcp_server("bank", **options)]
+        return Agent(name="teller", mcp_servers=servers, mcp_config=config or MCPConfig())
+
+    return build
+
+
+AGENTS = {
+    "teller": _with_bank(),
+    "prefixed": _with_bank(MCPConfig(include_server_in_tool_names=True)),
+    "always": _with_bank(require_approval="always"),
+    "some": _with_bank(require_approval={"transfer": "always", "balance": "never"}),
+    "never": _with_bank(require_approval="never"),
+}
+MCP_SERVERS = {"bank": bank}
+
+TRANSFERS_WAIT = """
+    default = "allow"
+
+    [[checkpoint]]
+    checkpoint_id = "transfers"
+    action_pattern = "^transfer"
+    description_template = "Send {cents} to {to}"
+    editable = ["cents"]
+"""
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """With the agents of this module; transfers wait."""
+    monkeypatch.setattr(sys.modules[__name__], "LEDGER", tmp_path / "ledger")
+    return own(settings, __name__, TRANSFERS_WAIT)
+
+
+@pytest.fixture
+def play(settings: Settings, serve: Serve) -> Start:
+    return played(settings, serve)
+
+
+@pytest.fixture
+def to() -> str:
+    """Whom this test pays."""
+    return unique("Ada")
+
+
+def ledger(to: str) -> list[str]:
+    """What the bank did for somebody."""
+    lines = LEDGER.read_text().splitlines() if LEDGER.exists() else []
+    return [line for line in lines if line.endswith(to)]
+
+
+def transfer(to: str, name: str = "transfer", **further: Any) -> Any:
+    return call(name, json.dumps({"to": to, "cents": 100, **further}))
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_a_tool_of_an_mcp_server_waits_for_a_person(
+    play: Start, approvals: ApprovalClient, to: str, approved: bool
+) -> None:
+    looked = call("balance", json.dumps({"of": to}), "call_0")
+    async with play([looked], [transfer(to)], agent="teller") as (run, model):
+        [waiting] = await run.waits_for()
+        assert (waiting.action, waiting.tool) == (f"Send 100 to {to}", "transfer")
+        assert ledger(to) == [f"balance of {to}"]
+        await approvals.decide(waiting.id, approved=approved, reviewer="ada", reason="because")
+        await run.result()
+    assert ledger(to)[1:] == ([f"transferred 100 to {to}"] if approved else [])
+    assert (told(model)["call_1"] == "Rejected: because") is not approved
+
+
+async def test_an_mcp_server_gets_the_arguments_that_a_person_changed(
+    play: Start, approvals: ApprovalClient, to: str
+) -> None:
+    async with play([transfer(to)], agent="teller") as (run, model):
+        [waiting] = await run.waits_for()
+        await decide(approvals, waiting.id, arguments={"to": to, "cents": 80})
+        await run.result()
+    assert ledger(to) == [f"transferred 80 to {to}"]
+    assert "cents: 100 became 80" in str(told(model)["call_1"])
+
+
+async def test_arguments_that_do_not_fit_the_servers_schema_are_told_and_nobody_is_asked(
+    play: Start, to: str
+) -> None:
+    wrong = transfer(to, cents="a hundred")
+    async with play([wrong], agent="teller") as (run, model):
+        assert (await run.result()).approvals == []
+    assert "'a hundred' is not of type 'integer'" in told(model)["call_1"]
+    assert ledger(to) == []
+
+
+PREFIXED = {
+    "the server's own name": ("^transfer$", "mcp_bank__transfer"),
+    "the whole name": ("^mcp_bank__transfer$", "mcp_bank__transfer"),
+    "the server": ("^mcp_bank__", "mcp_bank__balance"),
+}
+
+
+@pytest.mark.parametrize(("pattern", "name"), PREFIXED.values(), ids=PREFIXED)
+async def test_a_prefix_before_the_name_takes_no_tool_past_its_checkpoint(
+    play: Start, approvals: ApprovalClient, settings: Settings, to: str, pattern: str, name: str
+) -> None:
+    write(
+        settings,
+        f'default = "allow"\n[[checkpoint]]\ncheckpoint_id = "c"\naction_pattern = "{pattern}"',
+    )
+    wanted = call(name, json.dumps({"of": to})) if "balance" in name else transfer(to, name)
+    async with play([wanted], agent="prefixed") as (run, _):
+        [waiting] = await run.waits_for()
+        assert (waiting.tool, waiting.checkpoint) == (name, "c")
+        await approvals.reject(waiting.id, reviewer="ada")
+        await run.result()
+    assert ledger(to) == []
+
+
+async def test_a_name_that_was_cut_to_fit_is_gated_by_what_is_left_of_it(
+    play: Start, approvals: ApprovalClient, settings: Settings, to: str
+) -> None:
+    write(
+        settings,
+        'default = "allow"\n[[checkpoint]]\ncheckpoint_id = "c"\naction_pattern = "^transfer_between"',
+    )
+    async with play(agent="prefixed") as (run, _):
+        await run.result()
+    name = await _offered(run, f"mcp_bank__{LONG}"[:40])
+    assert len(name) <= 64
+    async with play([call(name, json.dumps({"to": to}))], agent="prefixed") as (run, _):
+        [waiting] = await run.waits_for()
+        assert waiting.tool == name
+        await approvals.reject(waiting.id, reviewer="ada")
+        await run.result()
+    assert ledger(to) == []
+
+
+async def _offered(run: Run, beginning: str) -> str:
+    """The whole name of a tool, as the run offered it to its model."""
+    stored = (await run.stored()).decode(errors="replace")
+    start = stored.index(beginning)
+    return stored[start : stored.index('"', start)]
+
+
+@pytest.mark.parametrize("agent", ["always", "some"])
+async def test_a_servers_own_require_approval_stops_a_call_that_the_policy_lets_through(
+    play: Start, approvals: ApprovalClient, settings: Settings, to: str, agent: str
+) -> None:
+    write(settings, ALLOW_ALL)
+    async with play([transfer(to)], agent=agent) as (run, _):
+        [waiting] = await run.waits_for()
+        request = (await approvals.get(waiting.id)).request
+        assert request.details == "transfer itself wants this call approved."
+        await approvals.approve(waiting.id, reviewer="ada")
+        await run.result()
+    assert ledger(to) == [f"transferred 100 to {to}"]
+
+
+async def test_a_servers_own_never_opens_no_gate_of_the_policy(
+    play: Start, approvals: ApprovalClient, settings: Settings, to: str
+) -> None:
+    write(settings, GATE_ALL)
+    async with play([transfer(to)], agent="never") as (run, _):
+        [waiting] = await run.waits_for()
+        await approvals.reject(waiting.id, reviewer="ada")
+        await run.result()
+    assert ledger(to) == []
+
+
+async def test_a_server_that_no_module_brings_is_refused_at_the_workers_start(
+    settings: Settings, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent[Any](name="x", mcp_servers=[temporal_mcp_server("nowhere")])
+    monkeypatch.setitem(AGENTS, "lost", lambda: Agent(name="front", handoffs=[agent]))
+    with pytest.raises(worker.CannotServe) as raised:
+        async with serve(PlayedModel()):
+            pytest.fail("it serves")
+    assert str(raised.value) == (
+        f"{__name__}: the agent 'lost' uses the MCP server 'nowhere', which is in no MCP_SERVERS"
+    )
