@@ -66,6 +66,15 @@ async def stage(
         yield Stage(temporal, settings, approvals)
 
 
+async def _knows_of_its_child(parent: parents.Parent) -> bool:
+    """Cancelled before that, it has no child to ask: its end terminates the one that starts."""
+    kinds = [event.event_type for event in (await parent.fetch_history()).events]
+    return (
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED in kinds
+        and kinds[-1] == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    )
+
+
 @pytest.mark.parametrize("how", ["complete", "fail", "continue"])
 async def test_a_parent_that_ends_with_a_request_open_withdraws_it(stage: Stage, how: str) -> None:
     parent = await stage.start(parents.Leaves)
@@ -105,6 +114,7 @@ async def test_a_parent_that_is_cancelled_ends_cancelled_and_its_request_says_it
 ) -> None:
     parent = await stage.start(parents.Asks, [DEPLOY])
     await stage.waits_for(f"{parent.id}.1")
+    await eventually(lambda: _knows_of_its_child(parent))
 
     await parent.cancel()
 
