@@ -19,9 +19,9 @@ from clearance import (
 )
 from clearance.errors import explain
 from clearance.models import Change
-from clearance.render import brief
 from clearance.rules import CHANGED
 from clearance.text import one_line, span
+from clearance.values import brief
 
 from . import output, session
 from .approvals import As, Id, Json

@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clearance import Grant, render
+from clearance import Grant, render, values
 from clearance.models import Change
 from clearance.text import moment, one_line, span, visible
 from clearance.views import ApprovalSummary, ApprovalView
@@ -58,7 +58,7 @@ def out(text: str) -> None:
 
 def show_changes(changes: Sequence[Change]) -> None:
     """What a reviewer is about to change, on standard error."""
-    console(stderr=True).print(entry_lines(render.differences(changes)))
+    console(stderr=True).print(entry_lines(values.differences(changes)))
 
 
 def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any] | list[Any]) -> None:
@@ -146,11 +146,11 @@ def request_panel(view: ApprovalView) -> Panel:
     )
 
 
-def entry_lines(entries: Iterable[render.Entry]) -> Group:
+def entry_lines(entries: Iterable[values.Entry]) -> Group:
     """Labels and values: short ones on a line, long ones set off below their label."""
     parts: list[RenderableType] = []
     for label, value in entries:
-        if label and not render.is_block(value):
+        if label and not values.is_block(value):
             parts.append(Text(f"{label}: {value}"))
         else:
             parts += [*([Text(f"{label}:")] if label else []), _inset(value)]
@@ -192,7 +192,7 @@ def _record(view: ApprovalView) -> RenderableType:
             coloured(event.kind),
             text(event.who),
             text(event.channel, "dim"),
-            text(event.reason or render.brief(event.changes)),
+            text(event.reason or values.brief(event.changes)),
         )
     if view.refusals_uncounted:
         rows.add_row("", "", "refused", f"{view.refusals_uncounted} times more", "", "")

@@ -86,14 +86,14 @@ async def test_temporals_own_page_shows_the_difference(approvals: ApprovalClient
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ({"to": "Ada", "amount": 0}, "amount: 0 is less than the minimum of 1"),
-        ({"to": "Ada", "amount": 1_001}, "amount: 1001 is greater than the maximum of 1000"),
-        ({"to": "Ada", "amount": "80"}, "amount: '80' is not of type 'integer'"),
-        ({"to": "Ada", "amount": 80.5}, "amount: 80.5 is not of type 'integer'"),
-        ({"to": "Ada", "amount": True}, "amount: True is not of type 'integer'"),
-        ({"to": "Ada", "amount": None}, "amount: None is not of type 'integer'"),
-        ({"amount": 80}, "'to' is a required property"),
-        ({"to": "Ada", "amount": 80, "more": 1}, "Additional properties are not allowed"),
+        ({"to": "Ada", "amount": 0}, "amount: must be at least 1"),
+        ({"to": "Ada", "amount": 1_001}, "amount: must be at most 1000"),
+        ({"to": "Ada", "amount": "80"}, "amount: must be integer"),
+        ({"to": "Ada", "amount": 80.5}, "amount: must be integer"),
+        ({"to": "Ada", "amount": True}, "amount: must be integer"),
+        ({"to": "Ada", "amount": None}, "amount: must be integer"),
+        ({"amount": 80}, "to: is required"),
+        ({"to": "Ada", "amount": 80, "more": 1}, "more: is not an argument"),
         (
             {"to": "Ada", "amount": 80, "pin": "2222-2222"},
             "the masked argument /pin can't be changed",
@@ -237,7 +237,7 @@ async def test_a_stored_edit_that_does_not_fit_is_kept_as_refused(
 
     async with serve():
         [why] = set(await refusals(approvals, asked.id))
-        assert "amount: 'much' is not of type 'integer'" in why
+        assert "amount: must be integer" in why
         assert (await approvals.get(asked.id)).status == "pending"
 
 

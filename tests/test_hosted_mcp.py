@@ -127,6 +127,44 @@ POLICIES: dict[str, tuple[str, bool]] = {
         'default = "allow"\n' + CHECKPOINT.format("lookup") + "when = 'args.no > 1'\nallow = true",
         True,
     ),
+    "a condition that lets it through": (
+        'default = "allow"\n' + CHECKPOINT.format("lookup") + "when = 'args.id == 7'\nallow = true",
+        True,
+    ),
+    "a condition that passes it over": (
+        'default = "allow"\n' + CHECKPOINT.format("lookup") + "when = 'args.id > 7'",
+        True,
+    ),
+    "a condition on its own name alone that passes it over": (
+        'default = "allow"\n' + CHECKPOINT.format("^lookup$") + "when = 'args.id > 7'",
+        True,
+    ),
+    "a condition that passes it over to one that allows": (
+        CHECKPOINT.format("lookup")
+        + "when = 'args.id > 7'\n"
+        + CHECKPOINT.format("^crm").replace('"c"', '"d"')
+        + "allow = true",
+        True,
+    ),
+    "one that allows, before a condition": (
+        CHECKPOINT.format("^crm")
+        + "allow = true\n"
+        + CHECKPOINT.format("lookup").replace('"c"', '"d"')
+        + "when = 'args.id > 7'",
+        False,
+    ),
+    "a condition on another tool": (
+        'default = "allow"\n' + CHECKPOINT.format("^look$") + "when = 'args.id > 7'",
+        False,
+    ),
+    "another agent": (
+        'default = "allow"\n' + CHECKPOINT.format("lookup") + "when = 'agent == \"boss\"'",
+        False,
+    ),
+    "a condition on the agent that lets it through": (
+        CHECKPOINT.format("lookup") + "when = 'agent == \"clerk\"'\nallow = true",
+        False,
+    ),
     "allowed by its own name alone": (CHECKPOINT.format("^lookup$") + "allow = true", True),
     "allowed by its whole name": (CHECKPOINT.format("^crm[.]lookup$") + "allow = true", False),
     "another tool's name": ('default = "allow"\n' + CHECKPOINT.format("^look$"), False),
@@ -149,6 +187,25 @@ async def test_which_policies_stop_a_call_at_the_provider(
             await play.approvals.reject(waiting.id, reviewer="ada")
         await run.result()
     assert server.requests[1].permissions["mcpr_1"][0] is not gated
+
+
+async def test_the_reviewer_is_told_that_a_condition_on_unchecked_arguments_opened_nothing(
+    settings: Settings, connection: dict[str, Any]
+) -> None:
+    rehearsal = CHECKPOINT.format("deploy") + "when = 'args.dry_run != false'\nallow = true"
+    write(settings, rehearsal)
+    async with (
+        model_server(Asks("crm", "deploy", '{"dry_run": "false"}'), Text("Done.")) as server,
+        playing(using(settings, server, "responses"), connection) as play,
+    ):
+        run = await play.start("clerk")
+        [waiting] = await run.waits_for()
+        request = (await play.approvals.get(waiting.id)).request
+        await play.approvals.reject(waiting.id, reviewer="ada")
+        await run.result()
+    assert request.checkpoint == "c"
+    assert "can't be checked against a schema" in request.details
+    assert server.requests[1].permissions["mcpr_1"][0] is False
 
 
 MALFORMED = {

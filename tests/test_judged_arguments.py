@@ -1,7 +1,9 @@
 """What a condition read is what the tool gets: no value that the two would read differently passes."""
 
 import json
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 import pytest
 from agents import Agent, ModelSettings, function_tool
@@ -26,6 +28,12 @@ POLICY = """
     [[checkpoint]]
     checkpoint_id = "deployments"
     action_pattern = "^deploy$"
+
+    [[checkpoint]]
+    checkpoint_id = "erasures"
+    action_pattern = "^erase$"
+    when = '''args.account == "0f3c8d52-8f7e-4f7c-9f43-0c6d3c0f6f11"
+        || (has(args.day) && args.day == "2026-01-31")'''
 """
 
 
@@ -39,7 +47,12 @@ async def note(count: int) -> str:
     return await effect("note", count=count)
 
 
-AGENTS = {"deployer": lambda: Agent(name="deployer", tools=[deploy, note])}
+@function_tool(strict_mode=False)
+async def erase(account: UUID, day: date = date.max) -> str:
+    return await effect("erase", account=str(account), day=str(day))
+
+
+AGENTS = {"deployer": lambda: Agent(name="deployer", tools=[deploy, note, erase])}
 
 __all__ = ["ACTIVITIES"]
 
@@ -82,6 +95,39 @@ async def test_a_tool_that_no_checkpoint_is_about_reads_its_arguments_as_it_alwa
     assert told(model)["call_1"] == "note done"
 
 
+KEPT = "0f3c8d52-8f7e-4f7c-9f43-0c6d3c0f6f11"
+OTHER = "b4a1e4fa-4a0a-4b0e-8c3f-6b8f4a9d7e21"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "which"),
+    [
+        ({"account": KEPT.replace("-", "")}, "account: must be a UUID"),
+        ({"account": KEPT.upper()}, "account: must be a UUID"),
+        ({"account": f"{{{KEPT}}}"}, "account: must be a UUID"),
+        ({"account": f"urn:uuid:{KEPT}"}, "account: must be a UUID"),
+        ({"account": OTHER, "day": "2026-01-31T00:00:00"}, "day: must be a date"),
+        ({"account": OTHER, "day": "1769817600"}, "day: must be a date"),
+        ({"account": OTHER, "day": "20260131"}, "day: must be a date"),
+    ],
+)
+async def test_a_value_in_another_form_than_the_condition_knows_does_not_pass_it_by(
+    play: Start, wrong: dict[str, str], which: str
+) -> None:
+    async with play([call("erase", json.dumps(wrong))], agent="deployer") as (run, model):
+        await run.result()
+
+    assert f"the arguments of erase are wrong: {which}" in told(model)["call_1"]
+
+
+async def test_a_value_in_the_one_form_that_conditions_know_goes_through(play: Start) -> None:
+    wanted = call("erase", json.dumps({"account": OTHER, "day": "2026-02-01"}))
+    async with play([wanted], agent="deployer") as (run, model):
+        await run.result()
+
+    assert told(model)["call_1"] == "erase done"
+
+
 @pytest.mark.parametrize(
     "settings_of_the_model",
     [
@@ -92,5 +138,5 @@ async def test_a_tool_that_no_checkpoint_is_about_reads_its_arguments_as_it_alwa
 def test_tools_hidden_in_model_settings_are_refused(settings_of_the_model: ModelSettings) -> None:
     agent = Agent[Any](name="sly", model_settings=settings_of_the_model)
 
-    assert "sends tools of its own" in (unusable(agent) or "")
+    assert "sends 'tools' in its model settings" in (unusable(agent) or "")
     assert unusable(Agent[Any](name="plain", model_settings=ModelSettings())) is None

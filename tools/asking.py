@@ -20,6 +20,8 @@ from policy.model import Checkpoint
 from .arguments import Arguments
 from .run import Run, RunContext, current
 
+_NOT_REPEATED = "Why it waits isn't repeated here, because that could show what is masked."
+
 
 def request_for(
     tool: str,
@@ -46,7 +48,7 @@ def request_for(
         temporalio.exceptions.ApplicationError: of type ``InvalidRequest``.
     """
     secrets = run.secrets if run else mask.SECRETS
-    shown, _ = mask.conceal(arguments, secrets)
+    shown, masked = mask.conceal(arguments, secrets)
     asked: dict[str, Any] = {"tool": tool, "arguments": arguments, **_of_run(run)}
     if checkpoint and checkpoint.description_template:
         asked |= described(checkpoint.description_template, shown)
@@ -55,7 +57,11 @@ def request_for(
     if checkpoint:
         asked |= _of_checkpoint(checkpoint, run, schema)
     asked |= fields
+    for name in ("user_prompt", "agent_message"):
+        # Scrubbed before it is trimmed: half of a secret would not be found.
+        asked[name] = _prose(mask.scrub(asked.get(name, ""), arguments, masked))
     if note:
+        note = _NOT_REPEATED if masked else note
         asked["details"] = f"{asked.get('details', '')}\n\n{note}".strip()
     try:
         request = ApprovalRequest(**asked)
@@ -128,7 +134,7 @@ def said(
     if run is None:
         return ""
     name = agent or getattr(getattr(ctx, "agent", None), "name", "")
-    return _prose(run.said(name, call_id or getattr(ctx, "tool_call_id", None)))
+    return run.said(name, call_id or getattr(ctx, "tool_call_id", None))
 
 
 def _of_run(run: Run | None) -> dict[str, Any]:
@@ -138,7 +144,7 @@ def _of_run(run: Run | None) -> dict[str, Any]:
     return {
         "requester": run.context.requester,
         "expires_in": run.context.expires_in,
-        "user_prompt": _prose(run.prompt),
+        "user_prompt": run.prompt,
         "policy_digest": run.pinned.digest,
     }
 

@@ -35,12 +35,15 @@ async def wait_for_confirmation(ctx: RunContextWrapper[Any], action: str, detail
     run = current()
     arguments: dict[str, JsonValue] = {"action": action, "details": details}
     # A checkpoint that matches this tool says who decides and by when; the words are the agent's.
-    matched = run.rules.judge(NAME, arguments).checkpoint if run else None
+    name = getattr(getattr(ctx, "agent", None), "name", "")
+    verdict = run.judge(arguments, NAME, agent=name) if run else None
+    matched = verdict.checkpoint if verdict else None
     asked = request_for(
         NAME,
         arguments,
         run=run,
         checkpoint=matched,
+        note=verdict.why if verdict and verdict.unclear else "",
         agent_message=said(ctx, run),
         action=action,
         details=details,

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import jsonschema
-from jsonschema.validators import validator_for
 from pydantic import JsonValue
-from referencing import Registry
 
 from clearance.models import Decision
 from clearance.requests import ApprovalRequest
 from clearance.text import one_line
 from policy import match
+
+from .keywords import CantBeApplied
+from .schemas import misfit
 
 
 def examine(request: ApprovalRequest, decision: Decision) -> str | None:
@@ -28,31 +28,22 @@ def examine(request: ApprovalRequest, decision: Decision) -> str | None:
 def schema_error(
     arguments: Mapping[str, JsonValue], schema: Mapping[str, Any], *, masked: Iterable[str] = ()
 ) -> str | None:
-    """What is wrong with ``arguments``, in one line; None where they fit.
+    """What is wrong with ``arguments``, in one line; None where they fit. It tells no value.
+
+    What fits is read by a condition as the tool reads it, as far as the schema tells: types, and
+    formats in one form each. A tool's own validators can still make something else of a value, so
+    a condition that lets calls through should list plain values.
 
     Args:
         arguments: of a tool call.
         schema: the tool's JSON Schema. References to other documents are not followed.
-        masked: JSON pointers of values that are masked, whose own errors don't count.
+        masked: JSON pointers of values that are masked, which fit whatever they are.
     """
-    hidden = set(masked)
-    # With a registry of its own, an empty one: by default a reference would be fetched.
     try:
-        validator = validator_for(schema, jsonschema.Draft202012Validator)(
-            schema, registry=Registry()
-        )
-        for error in validator.iter_errors(dict(arguments)):
-            at = "".join(f"/{_escaped(step)}" for step in error.absolute_path)
-            if at not in hidden:
-                return one_line(f"{at.lstrip('/')}: {error.message}".removeprefix(": "), 300)
-    except Exception as error:
-        # A schema that can't be applied allows nothing.
+        return misfit(arguments, schema, masked)
+    except CantBeApplied as error:
+        # Such a schema allows nothing.
         return one_line(f"the schema can't be applied: {error}", 300)
-    return None
-
-
-def _escaped(step: object) -> str:
-    return str(step).replace("~", "~0").replace("/", "~1")
 
 
 def _condition_error(request: ApprovalRequest, condition: str) -> str | None:

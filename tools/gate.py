@@ -15,13 +15,13 @@ from typing import Any
 from agents import FunctionTool, ToolOutputText
 from agents.tool import ToolOriginType, get_function_tool_origin, invoke_function_tool
 from agents.tool_context import ToolContext
+from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from clearance.fields import canonical_json
 from clearance.models import Edit, Outcome
-from clearance.text import one_line
-from policy.match import Verdict
+from clearance.requests import ApprovalRequest
 from policy.model import Checkpoint
 
 from .arguments import Arguments, parse
@@ -34,6 +34,8 @@ RUNS_IN_A_THREAD = "__agents_sync_function_tool__"
 """The Agents SDK's own mark on what invokes a plain ``def``."""
 
 _GATED = "_clearance_gated"
+
+_TOLD_CHARS = 1_000
 
 _key: ContextVar[str] = ContextVar("idempotency_key")
 
@@ -53,7 +55,7 @@ def gated(tool: FunctionTool) -> FunctionTool:
     Malformed arguments are told to the model and never shown to a person. The tool receives
     exactly the arguments that were approved. Its own ``needs_approval`` is one more reason to stop.
     """
-    if getattr(tool.on_invoke_tool, _GATED, False):
+    if getattr(tool.on_invoke_tool, _GATED, None) is tool.on_invoke_tool:
         return tool
     stopped = copy.copy(tool)
     stopped.timeout_seconds = None  # of the tool itself, below; a person takes as long as it takes
@@ -75,7 +77,7 @@ def gated(tool: FunctionTool) -> FunctionTool:
             return f"Nothing ran: {error}. Correct the arguments and call again."
         agent = ctx.agent.name if ctx.agent else ""
         names = _names(tool, ctx)
-        verdict = judge(run, arguments, *names, agent=agent)
+        verdict = run.judge(arguments, *names, agent=agent)
         why = verdict.why if verdict.gated else await _own_word(tool, ctx, arguments)
         # Also of a call that goes through, where another might not: a tool reads "false" as false
         # and "7" as 7, and a condition doesn't, so what was judged must be what the schema says.
@@ -92,8 +94,9 @@ def gated(tool: FunctionTool) -> FunctionTool:
 
     # Kept, because a workflow has no threads: the registry refuses such a tool at the start.
     setattr(on_invoke, RUNS_IN_A_THREAD, getattr(tool.on_invoke_tool, RUNS_IN_A_THREAD, False))
-    # On what is called, not on the tool: a copy that calls something else isn't gated.
-    setattr(on_invoke, _GATED, True)
+    # On what is called, and naming it: neither a copy of the tool that calls something else nor a
+    # wrapper that took over this function's attributes is gated.
+    setattr(on_invoke, _GATED, on_invoke)
     stopped.on_invoke_tool = on_invoke
     return stopped
 
@@ -108,31 +111,6 @@ def pinned() -> Run:
             non_retryable=True,
         )
     return run
-
-
-def judge(run: Run, arguments: Arguments, name: str, *also: str, agent: str) -> Verdict:
-    """What the policy says of a call: the first checkpoint that matches decides.
-
-    Args:
-        run: whose policy it is.
-        arguments: of the call.
-        name: of the tool, whole.
-        also: shorter names that a policy may mean it by. They can stop a call, and never let
-            one through: a tool of another server could go by the same.
-        agent: the name of the agent that calls.
-    """
-    verdicts = [
-        run.rules.judge(one, arguments, agent=agent, requester=run.context.requester or "")
-        for one in dict.fromkeys((name, *also))
-    ]
-    stopping = [one for one in verdicts[1:] if one.gated and one.checkpoint is not None]
-    if not stopping:
-        return verdicts[0]
-    order = [one.checkpoint_id for one in run.rules.policy.checkpoint]
-    return min(
-        (verdicts[0], *stopping),
-        key=lambda one: order.index(one.checkpoint.checkpoint_id) if one.checkpoint else len(order),
-    )
 
 
 def _names(tool: FunctionTool, ctx: ToolContext[Any]) -> tuple[str, ...]:
@@ -157,8 +135,8 @@ async def _own_word(tool: FunctionTool, ctx: ToolContext[Any], arguments: Argume
             if inspect.isawaitable(wants):
                 wants = await wants
         except Exception as error:
-            told = one_line(repr(error), 300)
-            return f"Whether {tool.name} needs approval can't be told, so the gate closes: {told}"
+            kind = type(error).__name__  # its text may repeat arguments
+            return f"Whether {tool.name} needs approval can't be told, so the gate closes: {kind}"
     return None if wants is False else f"{tool.name} itself wants this call approved."
 
 
@@ -193,9 +171,9 @@ async def _through(
     return output if outcome.edit is None else _with_changes(outcome.edit, output)
 
 
-async def _by_grant(run: Run, asked: Any) -> Outcome | None:
+async def _by_grant(run: Run, asked: ApprovalRequest) -> Outcome | None:
     """The outcome by a standing approval, if one covers this call and still does when it counts."""
-    found = run.use_grant(asked.tool, asked.checkpoint, asked.arguments, workflow.now())
+    found = run.use_grant(asked.tool or "", asked.checkpoint, asked.arguments, workflow.now())
     if found is None or not asked.grantable:
         return None
     grant, use = found
@@ -221,11 +199,16 @@ async def _with_key(
         _key.reset(token)
 
 
+def _short(value: JsonValue) -> str:
+    """A value as JSON, cut where it is long: the conversation carries it from here on."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _TOLD_CHARS else f"{text[:_TOLD_CHARS]}… ({len(text):,} characters)"
+
+
 def _with_changes(edit: Edit, output: Any) -> Any:
     """A tool's output, after the word that it ran with other arguments than the model chose."""
     changes = "; ".join(
-        f"{change.name}: {json.dumps(change.before, ensure_ascii=False)} became "
-        f"{json.dumps(change.after, ensure_ascii=False)}"
+        f"{change.name}: {_short(change.before)} became {_short(change.after)}"
         if change.kind == "changed"
         else f"{change.name} was {change.kind}"
         for change in edit.changes

@@ -4,10 +4,13 @@ from agents import HostedMCPTool
 from agents.tool import MCPToolApprovalFunctionResult, MCPToolApprovalRequest
 from temporalio.exceptions import ApplicationError
 
+from policy.match import Verdict
+
 from .arguments import parse
 from .asking import answer, ask, request_for, said, settle, to_run
 from .confirmation import tell_model
-from .gate import judge, pinned
+from .gate import pinned
+from .run import Run
 
 
 def gated_mcp(tool: HostedMCPTool, agent: str) -> HostedMCPTool:
@@ -29,7 +32,8 @@ def gated_mcp(tool: HostedMCPTool, agent: str) -> HostedMCPTool:
             arguments = parse(name, call.arguments)
         except ValueError as error:
             return {"approve": False, "reason": f"Nothing ran: {error}."}
-        verdict = judge(run, arguments, name, call.name, agent=agent)
+        verdict = run.judge(arguments, name, call.name, agent=agent)
+        verdict = _doubted(run, verdict, name, call.name)
         if not verdict.gated:
             return {"approve": True}
         try:
@@ -51,3 +55,30 @@ def gated_mcp(tool: HostedMCPTool, agent: str) -> HostedMCPTool:
 
     config = {**tool.tool_config, "require_approval": "always"}
     return HostedMCPTool(tool_config=config, on_approval_request=on_approval)  # type: ignore[arg-type]
+
+
+def _doubted(run: Run, verdict: Verdict, *names: str) -> Verdict:
+    """The verdict on a call whose arguments nobody can check: a condition on them opens nothing.
+
+    We have no schema of such a tool. ``"false"`` may be false there, and is no ``false`` in a
+    condition. So the first checkpoint that goes by the arguments stops a call that it let through,
+    or passed over.
+    """
+    if verdict.gated:
+        return verdict
+    order = [one.checkpoint_id for one in run.rules.policy.checkpoint]
+    decided = order.index(verdict.checkpoint.checkpoint_id) if verdict.checkpoint else len(order)
+    doubtful = [
+        one
+        for name in names
+        for one in run.rules.covering(name)
+        if "args" in (one.when or "") and order.index(one.checkpoint_id) <= decided
+    ]
+    if not doubtful:
+        return verdict
+    first = min(doubtful, key=lambda one: order.index(one.checkpoint_id))
+    why = (
+        f'checkpoint "{first.checkpoint_id}" matches: its arguments can\'t be checked against a '
+        "schema, so the condition doesn't let it through"
+    )
+    return Verdict(True, first, why, unclear=True)

@@ -3,10 +3,11 @@
 A kind that is in neither table is refused too: what this file doesn't know, it can't stop.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents import Agent, FunctionTool, Handoff, HostedMCPTool, Tool
+from agents import Agent, FunctionTool, Handoff, HostedMCPTool, ModelSettings, Tool
 from agents.sandbox import SandboxAgent
 from agents.tool import (
     ApplyPatchTool,
@@ -50,6 +51,10 @@ REFUSED: dict[type[Any], str] = {
 """Never usable, and what to do instead."""
 
 
+_BRING_TOOLS = ("tools", "functions", "prompt", "plugins", "web_search_options", "mcp_servers")
+"""Parameters of a model call that bring tools which run at the provider."""
+
+
 def refusal(tool: Tool, rules: Rules | None) -> str | None:
     """Why an agent with this tool can't run; None where it can.
 
@@ -91,12 +96,15 @@ def unusable(agent: Agent[Any], rules: Rules | None = None) -> str | None:
             f"the agent {agent.name!r} has a prompt stored at the provider, which can bring tools of "
             "its own that nothing can stop: use instructions instead"
         )
-    settings = agent.model_settings
-    if "tools" in {**(settings.extra_args or {}), **_object(settings.extra_body)}:
+    if name := smuggled(agent.model_settings):
         return (
-            f"the agent {agent.name!r} sends tools of its own in its model settings, past the gate: "
-            "give them to the agent instead"
+            f"the agent {agent.name!r} sends {name!r} in its model settings, past the gate: "
+            "give it to the agent instead"
         )
+    try:
+        dataclasses.replace(agent)
+    except Exception as error:
+        return f"the agent {agent.name!r} can't be copied, so it can't be gated: {error}"
     for server in agent.mcp_servers:
         if not type(server).__module__.startswith("temporalio."):
             return (
@@ -107,6 +115,14 @@ def unusable(agent: Agent[Any], rules: Rules | None = None) -> str | None:
         if reason := refusal(tool, rules):
             return reason
     return None
+
+
+def smuggled(settings: ModelSettings | None) -> str | None:
+    """What model settings send to the provider that brings tools, or what stands for them."""
+    if settings is None:
+        return None
+    extra = {**(settings.extra_args or {}), **_object(settings.extra_body)}
+    return next((name for name in _BRING_TOOLS if name in extra), None)
 
 
 def _object(body: object) -> Mapping[str, object]:

@@ -50,10 +50,38 @@ class Run:
         """Names of arguments that are masked."""
         return mask.names(self.pinned.policy.secrets)
 
+    def judge(
+        self, arguments: Mapping[str, JsonValue], name: str, *also: str, agent: str
+    ) -> match.Verdict:
+        """What the policy says of a call: the first checkpoint that matches decides.
+
+        Args:
+            arguments: of the call.
+            name: of the tool, whole.
+            also: shorter names that a policy may mean it by. They can stop a call, and never let
+                one through: a tool of another server could go by the same.
+            agent: the name of the agent that calls.
+        """
+        requester = self.context.requester or ""
+        verdicts = [
+            self.rules.judge(one, arguments, agent=agent, requester=requester)
+            for one in dict.fromkeys((name, *also))
+        ]
+        stopping = [one for one in verdicts[1:] if one.gated and one.checkpoint is not None]
+        if not stopping:
+            return verdicts[0]
+        order = [one.checkpoint_id for one in self.rules.policy.checkpoint]
+        return min(
+            (verdicts[0], *stopping),
+            key=lambda one: (
+                order.index(one.checkpoint.checkpoint_id) if one.checkpoint else len(order)
+            ),
+        )
+
     def heard(self, agent: str, response: ModelResponse) -> None:
         """Keep what the agent said beside its tool calls, or else last before them."""
         parts = [
-            part.text
+            part.text or ""  # the plugin builds what a model answered without validating it
             for item in response.output
             if isinstance(item, ResponseOutputMessage)
             for part in item.content

@@ -6,6 +6,7 @@ those that a tool starts by itself. So this is the one place that no agent gets 
 
 import copy
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,8 +20,12 @@ from temporalio.plugin import SimplePlugin
 from .confirmation import wait_for_confirmation
 from .gate import gated, pinned
 from .hosted import gated_mcp
-from .kinds import refusal, unusable
+from .kinds import refusal, smuggled, unusable
 from .run import Run
+
+_MAX_CONVERSATION_BYTES = 1_500_000
+"""What a model is sent travels as one payload, of which Temporal takes 2 MB; larger, the workflow's
+task would fail again and again."""
 
 
 class GatedRunner(AgentRunner):
@@ -80,6 +85,14 @@ def _prepared(agent: Agent[Any], input: Any, kwargs: dict[str, Any]) -> Agent[An
         # It names the agents to go on with, whatever agent is given. The SDK makes one where a
         # call waits for its own kind of approval, which doesn't happen under the gate.
         raise _ungatable("a run can't go on from a RunState: its agents would not be gated")
+    config = kwargs.get("run_config")
+    settings = (
+        config.get("model_settings")
+        if isinstance(config, dict)
+        else (config and config.model_settings)
+    )
+    if name := smuggled(settings):
+        raise _ungatable(f"the run's model settings send {name!r} past the gate")
     kwargs["hooks"] = _listening(kwargs.get("hooks"), run)
     return _gated_agent(agent, run, {})
 
@@ -147,12 +160,27 @@ def _gated_handoff(
 def _listening(hooks: RunHooks[Any] | None, run: Run) -> RunHooks[Any]:
     """A copy of ``hooks`` that also keeps what the agent says, for the reviewer to read."""
     heard = copy.copy(hooks) if hooks is not None else RunHooks[Any]()
-    before = heard.on_llm_end
+    before, starting = heard.on_llm_end, heard.on_llm_start
+
+    async def on_llm_start(
+        context: Any, agent: Any, system_prompt: str | None, input_items: list[Any]
+    ) -> None:
+        sent = json.dumps([system_prompt, input_items], ensure_ascii=False, default=str)
+        size = len(sent.encode(errors="replace"))
+        if size > _MAX_CONVERSATION_BYTES:
+            raise ApplicationError(
+                f"the conversation of {agent.name!r} has grown to {size:,} bytes, at most "
+                f"{_MAX_CONVERSATION_BYTES:,}: let its tools answer more briefly",
+                type="ConversationTooLarge",
+                non_retryable=True,
+            )
+        await starting(context, agent, system_prompt, input_items)
 
     async def on_llm_end(context: Any, agent: Agent[Any], response: ModelResponse) -> None:
         run.heard(agent.name, response)
         await before(context, agent, response)
 
+    heard.on_llm_start = on_llm_start  # type: ignore[method-assign]
     heard.on_llm_end = on_llm_end  # type: ignore[method-assign]
     return heard
 

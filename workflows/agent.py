@@ -18,12 +18,17 @@ with workflow.unsafe.imports_passed_through():
     from clearance import contract, gate
     from clearance.errors import explain
     from clearance.fields import Name
+    from clearance.models import Outcome
     from clearance.runs import AgentResult, AgentRun
+    from clearance.text import one_line
     from clearance.views import PendingApproval
     from policy.source import Pinned
     from tools import registry, runner
     from tools.run import Run, RunContext, begin
     from workflows.patches import BEFORE_POLICIES, POLICY_IS_PINNED
+
+_MAX_LISTED = 1_000
+"""Approvals that a run's result lists, the last ones; each has its own record."""
 
 _NAME: pydantic.TypeAdapter[str] = pydantic.TypeAdapter(Name)
 
@@ -76,7 +81,7 @@ class AgentWorkflow:
             work.cancel()
         if (stopped := self._stopped()) is not None:
             raise stopped
-        return AgentResult(output=await work, approvals=gate.closed_approvals())
+        return AgentResult(output=await work, approvals=_brief(gate.closed_approvals()))
 
     def _stopped(self) -> ApplicationError | None:
         return self._run.stopped if self._run else None
@@ -109,6 +114,17 @@ class AgentWorkflow:
         except pydantic.ValidationError:
             return
         self._run.revoke(who, workflow.now(), id=str(said.get("grant_id")))
+
+
+def _brief(outcomes: list[Outcome]) -> list[Outcome]:
+    """The last of them, without what their own records have: a result is one payload of 2 MB."""
+    kept = []
+    for outcome in outcomes[-_MAX_LISTED:]:
+        decision = outcome.decision
+        if decision is not None:
+            decision = decision.model_copy(update={"reason": one_line(decision.reason, 200)})
+        kept.append(outcome.model_copy(update={"decision": decision, "edit": None}))
+    return kept
 
 
 async def _policy() -> Pinned:

@@ -17,6 +17,9 @@ with workflow.unsafe.imports_passed_through():
     from clearance.views import ApprovalView
     from tools.examine import examine
 
+_DETAILS_CHARS = 20_000
+"""Of what Temporal's own page shows; the record itself is whole."""
+
 
 @workflow.defn(name=contract.APPROVAL_WORKFLOW)
 class ApprovalWorkflow:
@@ -31,6 +34,7 @@ class ApprovalWorkflow:
         without anybody seeing why.
         """
         self._invalid: str | None = None
+        self._changed = False
         if extra:
             request = [request, *extra]
         try:
@@ -68,6 +72,7 @@ class ApprovalWorkflow:
         if workflow.info().typed_search_attributes.get(attributes.STATUS) is None:
             self._introduce()
         self._describe()
+        describing = asyncio.create_task(self._keep_described())
         try:
             timeout = None if record.deadline is None else record.deadline - workflow.now()
             await workflow.wait_condition(lambda: record.status != "pending", timeout=timeout)
@@ -81,6 +86,8 @@ class ApprovalWorkflow:
             if record.status == "withdrawn":
                 self._publish()
                 raise
+        finally:
+            describing.cancel()
         self._publish()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return record.outcome()
@@ -93,14 +100,14 @@ class ApprovalWorkflow:
         Open to any number of arguments, because one too many would fail the workflow task, and so
         hold the gate shut for every decision after it.
         """
-        if self._record.signal([approved, *extra] if extra else approved, workflow.now()):
-            self._describe()
+        self._record.signal([approved, *extra] if extra else approved, workflow.now())
+        self._changed = True
 
     @workflow.signal(name=contract.SIGNAL_DECIDE)
     def record_decision(self, decision: Any = None, *extra: Any) -> None:
         """A whole ``Decision`` that the server stored while no worker was there."""
-        if self._record.decide_stored([decision, *extra] if extra else decision, workflow.now()):
-            self._describe()
+        self._record.decide_stored([decision, *extra] if extra else decision, workflow.now())
+        self._changed = True
 
     @workflow.update(name=contract.UPDATE_DECIDE)
     def decide(self, decision: Any = None, *extra: Any) -> Receipt:
@@ -115,8 +122,8 @@ class ApprovalWorkflow:
         """
         record = self._record
         parsed = Decision.model_validate(decision)
+        self._changed = True
         if reason := record.decide(parsed, workflow.now()):
-            self._describe()
             if record.status == "pending":
                 raise ApplicationError(reason, type=contract.ERROR_REFUSED, non_retryable=True)
             raise ApplicationError(
@@ -126,8 +133,6 @@ class ApprovalWorkflow:
                 type=contract.ERROR_ALREADY_DECIDED,
                 non_retryable=True,
             )
-        if record.status == "pending":
-            self._describe()  # one of several approvals
         return record.receipt(parsed)
 
     @decide.validator
@@ -157,8 +162,21 @@ class ApprovalWorkflow:
         workflow.upsert_search_attributes([attributes.STATUS.value_set(self._record.status)])
         self._describe()
 
+    async def _keep_described(self) -> None:
+        """Show what has changed, once for all that arrived together.
+
+        Not in the handlers: the server may have stored hundreds of signals for one workflow task,
+        and a task that takes more than two seconds is tried again for ever.
+        """
+        while True:
+            await workflow.wait_condition(lambda: self._changed)
+            self._changed = False
+            if self._record.status == "pending":  # else ``run`` shows the end
+                self._describe()
+
     def _describe(self) -> None:
-        workflow.set_current_details(render.markdown(self._record.view(), workflow.now()))
+        details = render.markdown(self._record.view(), workflow.now(), limit=_DETAILS_CHARS)
+        workflow.set_current_details(details)
 
 
 def _check_grant(request: ApprovalRequest) -> None:

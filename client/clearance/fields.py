@@ -1,6 +1,7 @@
 """Kinds of values that several models have: names, and JSON that is compared and measured."""
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, JsonValue, StringConstraints
@@ -24,11 +25,48 @@ def _printable(name: str) -> str:
     return name
 
 
+PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Types of values with nothing inside. ``type`` is asked first wherever there may be 100,000 values:
+inside a workflow ``isinstance`` is not the built-in one, and takes so long that a task may fail."""
+
+
+def inside(value: JsonValue) -> Iterable[JsonValue]:
+    """What stands in a list or an object, one level down; nothing for a plain value."""
+    if type(value) in PLAIN:
+        return ()
+    if type(value) is list:
+        return value
+    if type(value) is dict or isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 def depth(value: JsonValue) -> int:
     """How many lists and objects stand inside one another; 0 for a plain value."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+    levels = 0
+    level = [value]
+    while level := [one for one in level if type(one) not in PLAIN]:
+        levels += 1
+        level = [item for one in level for item in inside(one)]
+    return levels
+
+
+def check_arguments(arguments: Mapping[str, JsonValue]) -> None:
+    """Raise ValueError for arguments that are no JSON, or too large or too deep to be shown."""
+    try:
+        size = len(canonical_json(dict(arguments)).encode())
+    except ValueError as error:
+        raise ValueError(f"arguments are not JSON: {error}") from error
+    if size > contract.MAX_ARGUMENTS_BYTES:
+        raise ValueError(
+            f"arguments are {size:,} bytes of JSON, at most "
+            f"{contract.MAX_ARGUMENTS_BYTES:,}: pass a reference to the data instead"
+        )
+    if (deep := depth(dict(arguments))) > contract.MAX_ARGUMENTS_DEPTH:
+        raise ValueError(
+            f"arguments are nested {deep} deep, at most {contract.MAX_ARGUMENTS_DEPTH}: "
+            "flatten them"
+        )
 
 
 Name = Annotated[

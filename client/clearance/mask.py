@@ -1,24 +1,36 @@
 """Secrets among a tool's arguments: told by the argument's name, shown to nobody. Pure functions."""
 
+import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from pydantic import JsonValue
+
+from .fields import PLAIN, inside
 
 MASK = "[masked]"
 """What stands where a secret was."""
 
 SECRETS = frozenset(
     {
-        *("access_key", "api_key", "api_keys", "apikey", "authorization", "card_number", "cookie"),
-        *("credential", "credentials", "cvc", "cvv", "otp", "passphrase", "passwd", "password"),
-        *("passwords", "pin", "private_key", "pwd", "secret", "secrets", "ssn", "token"),
+        *("access_key", "access_tokens", "api_key", "api_keys", "apikey", "auth", "authorization"),
+        *("bearer", "card_number", "connection_string", "cookie", "credential", "credentials"),
+        *("cvc", "cvv", "jwt", "otp", "passcode", "passphrase", "passwd", "password", "passwords"),
+        *("pin", "private_key", "pwd", "refresh_tokens", "secret", "secrets", "ssn", "token"),
     }
 )
 """Argument names whose values are masked. A name that contains one as words is meant too:
-``userPassword``, ``X-API-Key``, ``stripe_secret_key``; ``max_tokens`` is not."""
+``userPassword``, ``X-API-Key``, ``stripe_secret_key``, ``passWord``; ``max_tokens`` is not."""
+
+MAX_MASKED = 500
+MAX_POINTER_CHARS = 64 * 1024
+"""How many values may be masked, and how long their pointers may be together."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
+
+_SPLIT = 6
+"""Letters of a name that is known however it is divided: ``pass_word``. ``p_in`` is no ``pin``."""
 
 _SHORTEST = 4
 """Characters of a secret that is looked for in other texts; a shorter one is in any text by chance."""
@@ -36,25 +48,48 @@ def conceal(
 
     Returns:
         A copy with ``MASK`` for every value under a secret name, however deep; and the JSON
-        pointers (RFC 6901) of those values.
+        pointers (RFC 6901) of those values. The pointers end with the first that is too many
+        (``check`` tells), so that no arguments make more of them than can be stored.
     """
+    names = _pattern(secrets)
     masked: list[str] = []
+    path: list[str | int] = []
+    chars = 0
 
-    def walk(value: JsonValue, at: str) -> JsonValue:
-        if isinstance(value, dict):
-            return {name: part(name, item, f"{at}/{_escape(name)}") for name, item in value.items()}
-        if isinstance(value, list):
-            return [walk(item, f"{at}/{index}") for index, item in enumerate(value)]
+    def walk(value: JsonValue) -> JsonValue:
+        if type(value) in PLAIN:
+            return value
+        if type(value) is dict or (type(value) is not list and isinstance(value, dict)):
+            return {name: at(name, item) for name, item in value.items()}
+        if type(value) is list or isinstance(value, list):
+            return [at(index, item) for index, item in enumerate(value)]
         return value
 
-    def part(name: str, item: JsonValue, at: str) -> JsonValue:
-        if not _is_secret(name, secrets):
-            return walk(item, at)
-        masked.append(at)
-        return MASK
+    def at(step: str | int, item: JsonValue) -> JsonValue:
+        nonlocal chars
+        path.append(step)
+        is_secret = type(step) is not int and names.search(f"_{_words(str(step))}_") is not None
+        if is_secret and len(masked) <= MAX_MASKED and chars <= MAX_POINTER_CHARS:
+            masked.append(pointer(*path))
+            chars += len(masked[-1])
+        shown = MASK if is_secret else walk(item)
+        path.pop()
+        return shown
 
-    shown = {name: part(name, item, pointer(name)) for name, item in arguments.items()}
-    return shown, tuple(masked)
+    return {name: at(name, item) for name, item in arguments.items()}, tuple(masked)
+
+
+def check(pointers: Sequence[str]) -> None:
+    """Raise ValueError for more, or longer, pointers than a request keeps."""
+    if len(pointers) > MAX_MASKED:
+        raise ValueError(
+            f"too many secrets among the arguments: at most {MAX_MASKED} values can be masked"
+        )
+    if sum(map(len, pointers)) > MAX_POINTER_CHARS:
+        raise ValueError(
+            "too many secrets among the arguments: their places take more than "
+            f"{MAX_POINTER_CHARS:,} characters to name"
+        )
 
 
 def reveal(
@@ -65,48 +100,61 @@ def reveal(
     Raises:
         ValueError: ``shown`` has no mask at one of the places; nothing may be put there.
     """
-    result: JsonValue = _copy(dict(shown))
+    result = copy.deepcopy(dict(shown))
+    whole = dict(original)
     for pointer in pointers:
         *path, last = pointer.split("/")[1:]
         to: JsonValue = result
-        real: JsonValue = dict(original)
+        real: JsonValue = whole
         for step in path:
             to, real = _child(to, step), _child(real, step)
         if _child(to, last) != MASK:
             raise ValueError(f"the masked argument {pointer} can't be changed")
         if isinstance(to, dict):  # what is masked always stands under a name
             to[_unescape(last)] = _child(real, last)
-    return result if isinstance(result, dict) else {}
+    return result
 
 
 def scrub(text: str, arguments: Mapping[str, JsonValue], pointers: Iterable[str]) -> str:
-    """``text`` without the masked values of ``arguments``, where somebody repeated them in words."""
+    """``text`` without the masked values of ``arguments``, where somebody repeated them in words.
+
+    Where more than 500 of them may be in it, nothing of it is left.
+    """
+    # What begins as nothing in the text does is not looked for: there may be thousands.
+    begins = {text[i : i + _SHORTEST] for i in range(len(text) - _SHORTEST + 1)}
+    whole = dict(arguments)
     found: set[str] = set()
-    for pointer in pointers:
-        value: JsonValue = dict(arguments)
+    for pointer in pointers if begins else ():
+        value: JsonValue = whole
         for step in pointer.split("/")[1:]:
             value = _child(value, step)
-        found |= {one for one in _leaves(value) if len(one) >= _SHORTEST}
+        found |= {one for one in _leaves(value) if one[:_SHORTEST] in begins}
+    if len(found) > MAX_MASKED:  # each takes a pass through the text
+        return MASK
     for secret in sorted(found, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
 
 
-def pointer(name: str) -> str:
-    """The JSON pointer of a whole argument."""
-    return f"/{_escape(name)}"
+def pointer(*path: str | int) -> str:
+    """The JSON pointer (RFC 6901) of a value: of a whole argument, its name."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
-def _is_secret(name: str, secrets: frozenset[str]) -> bool:
-    return any(f"_{secret}_" in f"_{_words(name)}_" for secret in secrets)
+@lru_cache(maxsize=64)
+def _pattern(secrets: frozenset[str]) -> re.Pattern[str]:
+    """Finds a secret name among the words of another, which stand between underscores."""
+    known = []
+    for secret in sorted(filter(None, secrets)):
+        letters = secret.replace("_", "")
+        known.append(
+            "_?".join(map(re.escape, letters)) if len(letters) >= _SPLIT else re.escape(secret)
+        )
+    return re.compile(f"_(?:{'|'.join(known) or '(?!)'})_")
 
 
 def _words(name: str) -> str:
     return "_".join(_WORD.findall(name)).casefold()
-
-
-def _escape(step: str) -> str:
-    return step.replace("~", "~0").replace("/", "~1")
 
 
 def _unescape(step: str) -> str:
@@ -123,15 +171,11 @@ def _child(value: JsonValue, step: str) -> JsonValue:
     return None
 
 
-def _copy(value: JsonValue) -> JsonValue:
-    if isinstance(value, dict):
-        return {name: _copy(item) for name, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
-def _leaves(value: JsonValue) -> Iterable[str]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        return [leaf for item in value for leaf in _leaves(item)]
-    return [] if value is None or isinstance(value, bool) else [str(value)]
+def _leaves(value: JsonValue) -> Iterator[str]:
+    """The texts and numbers in a value, however deep."""
+    rest = [value]
+    while rest:
+        value = rest.pop()
+        rest += inside(value)
+        if type(value) in (str, int, float):
+            yield str(value)

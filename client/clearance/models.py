@@ -18,9 +18,8 @@ from pydantic import (
 )
 
 from . import contract
-from .fields import Digest, Name, Prose
+from .fields import Digest, Name, Prose, check_arguments
 from .grants import GrantTerms
-from .requests import check_arguments
 
 Status = Literal["pending", "approved", "rejected", "expired", "withdrawn"]
 """``pending`` until one of the others, which are final."""

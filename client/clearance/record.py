@@ -49,6 +49,7 @@ class Record:
         self.status: Status = "pending"
         self.decided: Recorded | None = None
         self._current = request
+        self._would_run = request
         self._edit: Edit | None = None
         self._edits = 0
         self._changes_bytes = 0
@@ -171,11 +172,11 @@ class Record:
             deadline=self.deadline,
             approvals=self._approvals,
         )
-        would_run = self._current
+        would_run = self._would_run = self._current
         if not reason and decision.arguments is not None:
             reason = self._too_many_edits() or rules.refuse_edit(self._current, decision.arguments)
             if not reason:
-                would_run = self.request.with_arguments(decision.arguments)
+                would_run = self._would_run = self.request.with_arguments(decision.arguments)
         return (
             reason
             or rules.refuse_confirmation(would_run, decision)
@@ -187,12 +188,14 @@ class Record:
         """Other arguments: what others approved before is no longer what runs."""
         arguments = decision.arguments or {}
         changes = rules.differences(self._current.arguments, arguments)
-        self._current = self.request.with_arguments(arguments)
+        self._current = self._would_run
         since_asked = rules.differences(self.request.arguments, arguments)
         self._edit = None  # where the arguments are again those that were asked
         if since_asked:
             digest = self._current.digest
-            self._edit = Edit(arguments=arguments, digest=digest, changes=since_asked)
+            self._edit = Edit.model_construct(
+                arguments=arguments, digest=digest, changes=since_asked
+            )
         self._approvals.clear()
         self._edits += 1
         said: dict[str, Any] = {"changes": changes}

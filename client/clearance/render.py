@@ -4,26 +4,17 @@ What somebody wrote, a model, a requester, a reviewer, never looks like a line o
 one line behind a label, or in a block of its own.
 """
 
-import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from datetime import datetime
-from difflib import unified_diff
 from textwrap import indent
 
-from pydantic import JsonValue
-
 from . import mask
-from .models import Change, Recorded
+from .models import Recorded
 from .requests import ApprovalRequest
 from .text import moment, one_line, span, visible
+from .values import Entry, argument_label, differences, is_block, shown
 from .views import ApprovalView
-
-Entry = tuple[str, str]
-"""A label and a value to show behind or below it (``is_block`` tells); an empty label is none."""
-
-_WIDTH = 72
-_NOTHING = "(none)"
-"""No JSON, so that no value looks like it."""
 
 
 def fields(view: ApprovalView, now: datetime) -> list[Entry]:
@@ -86,33 +77,11 @@ def arguments(request: ApprovalRequest) -> list[Entry]:
     string that is long or has several lines stands as plain text, to be set off from its name by
     whoever shows it.
     """
+    masked = set(request.masked)
     return [
-        (
-            _label(name),
-            mask.MASK if mask.pointer(name) in request.masked else visible(_shown(value)),
-        )
+        (argument_label(name), mask.MASK if mask.pointer(name) in masked else visible(shown(value)))
         for name, value in request.arguments.items()
     ]
-
-
-def differences(changes: Iterable[Change]) -> list[Entry]:
-    """Name and difference of each changed argument: ``100 -> 80``, or line by line where it is long."""
-    return [(_label(change.name), _difference(change)) for change in changes]
-
-
-def brief(changes: Iterable[Change]) -> str:
-    """The changes on one line: ``amount: 100 -> 80; note: changed``."""
-    parts = []
-    for change in changes:
-        text = _difference(change)
-        short = change.kind if is_block(text) else text
-        parts.append(f"{one_line(_label(change.name), _WIDTH)}: {short}")
-    return "; ".join(parts)
-
-
-def is_block(text: str) -> bool:
-    """Whether a value needs lines of its own."""
-    return len(text) > _WIDTH or "\n" in text
 
 
 def as_text(entries: Sequence[Entry]) -> str:
@@ -128,11 +97,30 @@ def as_text(entries: Sequence[Entry]) -> str:
     return "\n".join(lines)
 
 
-def markdown(view: ApprovalView, now: datetime) -> str:
-    """The whole request as Markdown. What others wrote stands in code blocks, where it can't format."""
+def markdown(view: ApprovalView, now: datetime, *, limit: int | None = None) -> str:
+    """The whole request as Markdown. What others wrote stands in code blocks, where it can't format.
+
+    Args:
+        view: the request and its record.
+        now: when it is read.
+        limit: about how many characters it may have; None for all. What is longer is cut, with a
+            mark that says where the rest is: first the longest texts and arguments.
+    """
+    mark = f"(cut here: `clearance show {view.id}` has all of it)"
+
+    def cut(text: str, room: int, gap: str = "\n") -> str:
+        return text if limit is None or len(text) <= room else f"{text[:room]}{gap}{mark}"
+
     parts = [fenced(visible(view.current.action))]
-    parts.append("\n".join(f"- {label}: {code(value)}" for label, value in fields(view, now)))
-    parts += [f"**{title}**\n{fenced(as_text(entries))}" for title, entries in sections(view)]
+    rows = [(label, cut(value, (limit or 0) // 20, "… ")) for label, value in fields(view, now)]
+    parts.append("\n".join(f"- {label}: {code(value)}" for label, value in rows))
+    texts = [(title, as_text(entries)) for title, entries in sections(view)]
+    left = max(0, (limit or 0) - sum(map(len, parts)))
+    rooms = {}
+    for position, (title, text) in enumerate(sorted(texts, key=lambda one: len(one[1]))):
+        rooms[title] = left // (len(texts) - position)  # what a short one leaves is the others'
+        left -= min(rooms[title], len(text))
+    parts += [f"**{title}**\n{fenced(cut(text, rooms[title]))}" for title, text in texts]
     return "\n\n".join(parts)
 
 
@@ -147,10 +135,7 @@ def code(text: str) -> str:
 
 
 def _ticks(text: str, least: int) -> str:
-    longest = run = 0
-    for c in text:
-        run = run + 1 if c == "`" else 0
-        longest = max(longest, run)
+    longest = max(map(len, re.findall("`+", text)), default=0)
     return "`" * max(least, longest + 1)
 
 
@@ -188,31 +173,5 @@ def _how_to_decide(request: ApprovalRequest) -> list[Entry]:
     return rows
 
 
-def _label(name: str) -> str:
-    return one_line(name) or '""'  # an entry without a label is a text of its own
-
-
 def _whole(text: str) -> list[Entry]:
     return [("", visible(text))] if text.strip() else []
-
-
-def _json(value: JsonValue) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return json.dumps(value, ensure_ascii=False, indent=2) if is_block(text) else text
-
-
-def _shown(value: JsonValue) -> str:
-    return value if isinstance(value, str) and is_block(visible(value)) else _json(value)
-
-
-def _difference(change: Change) -> str:
-    before = _NOTHING if change.kind == "added" else _json(change.before)
-    after = _NOTHING if change.kind == "removed" else _json(change.after)
-    if isinstance(change.before, str) and isinstance(change.after, str):
-        whole = change.before, change.after
-        if any(map(is_block, whole)):  # as texts; else as JSON, where 1 and "1" look different
-            before, after = whole
-    if not (is_block(before) or is_block(after)):
-        return visible(f"{before} -> {after}")
-    lines = list(unified_diff(before.split("\n"), after.split("\n"), n=2, lineterm=""))
-    return "\n".join(visible(line) for line in lines[2:])  # the first two would name files

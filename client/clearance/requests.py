@@ -6,10 +6,18 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from . import contract, mask, template, text
-from .fields import Digest, Name, Prose, canonical_json, depth
+from .fields import Digest, Name, Prose, canonical_json, check_arguments
 from .grants import GrantUse
 
 Risk = Literal["low", "medium", "high", "critical"]
@@ -41,8 +49,9 @@ class ApprovalRequest(BaseModel):
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """The arguments it will run with: at most 256 KB as JSON. Secrets among them are masked."""
 
-    masked: tuple[str, ...] = ()
-    """JSON pointers (RFC 6901) of the arguments that are masked. ``concealed`` sets it."""
+    masked: Annotated[tuple[str, ...], Field(max_length=mask.MAX_MASKED)] = ()
+    """JSON pointers (RFC 6901) of the arguments that are masked, at most 500 and 64 KB. ``concealed``
+    sets it."""
 
     sealed_digest: Digest | None = None
     """The digest over the real arguments, where some are masked."""
@@ -99,6 +108,13 @@ class ApprovalRequest(BaseModel):
     grant: GrantUse | None = None
     """The standing approval that this call makes use of; nobody is asked then."""
 
+    @field_validator("masked", mode="before")
+    @classmethod
+    def _few_enough(cls, value: object) -> object:
+        if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+            mask.check(value)
+        return value
+
     @model_validator(mode="after")
     def _within_limits(self) -> Self:
         if (size := len(self.details.encode())) > contract.MAX_DETAILS_BYTES:
@@ -140,7 +156,8 @@ class ApprovalRequest(BaseModel):
     def _masks_are_whole(self) -> Self:
         if bool(self.masked) is not (self.sealed_digest is not None):
             raise ValueError("masked and sealed_digest come together: leave both to the gate")
-        mask.reveal(self.arguments, self.arguments, self.masked)
+        if self.masked:
+            mask.reveal(self.arguments, self.arguments, self.masked)
         return self
 
     @property
@@ -159,11 +176,15 @@ class ApprovalRequest(BaseModel):
 
     @property
     def phrase(self) -> str | None:
-        """What a reviewer has to type to approve, as it is shown; None where nothing is asked."""
+        """What a reviewer has to type to approve, as it is shown; None where nothing is asked.
+
+        Nobody types more than 200 characters: it is cut there.
+        """
         if self.confirm_phrase is None:
             return None
-        filled = text.one_line(template.fill(self.confirm_phrase, self.arguments))
-        return filled or self.tool or "approve"
+        limit = contract.MAX_PROSE_CHARS
+        filled = text.one_line(template.fill(self.confirm_phrase, self.arguments, limit=limit))
+        return filled[: contract.MAX_NAME_CHARS].strip() or self.tool or "approve"
 
     def concealed(self, secrets: frozenset[str] = mask.SECRETS) -> "ApprovalRequest":
         """This request as it may be stored and shown: secrets masked, in the texts too.
@@ -171,7 +192,8 @@ class ApprovalRequest(BaseModel):
         Its digest stays that of the real arguments.
 
         Raises:
-            pydantic.ValidationError: masking made a text longer than its limit.
+            pydantic.ValidationError: masking made a text longer than its limit, or there are too
+                many secrets.
         """
         shown, masked = mask.conceal(self.arguments, secrets)
         if self.masked or not masked:
@@ -224,30 +246,13 @@ def described(description: str, arguments: Mapping[str, JsonValue]) -> dict[str,
     Each is cut, with a mark, where its limit is; the arguments themselves are shown whole anyway.
     """
     first, _, rest = description.strip().partition("\n")
-    action = text.one_line(template.fill(first, arguments), contract.MAX_ACTION_CHARS)
-    details = template.fill(rest.strip("\n"), arguments).encode()
+    limit = contract.MAX_DETAILS_BYTES + 1  # one more than fits, so that a cut is marked
+    action = text.one_line(template.fill(first, arguments, limit=limit), contract.MAX_ACTION_CHARS)
+    details = template.fill(rest.strip("\n"), arguments, limit=limit).encode()
     if len(details) > contract.MAX_DETAILS_BYTES:
         cut = details[: contract.MAX_DETAILS_BYTES - 100].decode(errors="ignore")
         details = f"{cut}\n(cut here: the arguments have the rest)".encode()
     return {"action": action or "(no description)", "details": details.decode()}
-
-
-def check_arguments(arguments: Mapping[str, JsonValue]) -> None:
-    """Raise ValueError for arguments that are no JSON, or too large or too deep to be shown."""
-    try:
-        size = len(canonical_json(dict(arguments)).encode())
-    except ValueError as error:
-        raise ValueError(f"arguments are not JSON: {error}") from error
-    if size > contract.MAX_ARGUMENTS_BYTES:
-        raise ValueError(
-            f"arguments are {size:,} bytes of JSON, at most "
-            f"{contract.MAX_ARGUMENTS_BYTES:,}: pass a reference to the data instead"
-        )
-    if (deep := depth(dict(arguments))) > contract.MAX_ARGUMENTS_DEPTH:
-        raise ValueError(
-            f"arguments are nested {deep} deep, at most {contract.MAX_ARGUMENTS_DEPTH}: "
-            "flatten them"
-        )
 
 
 def _same(one: JsonValue, other: JsonValue) -> bool:

@@ -49,7 +49,8 @@ class AgentResult(BaseModel):
     output: str
     """The agent's final answer."""
     approvals: list[Outcome] = Field(default_factory=list)
-    """What was asked on the way and how each ended, in the order of the answers."""
+    """What was asked on the way and how each ended, in the order of the answers: the last 1,000, without
+    what a reviewer changed. Each approval's own record has all of it."""
 
 
 class RunSummary(BaseModel):

@@ -28,20 +28,23 @@ def check(template: str) -> None:
             raise ValueError(f"{{{field}:{spec}}}: a format is like ,.2f")
 
 
-def fill(template: str, values: Mapping[str, JsonValue]) -> str:
+def fill(template: str, values: Mapping[str, JsonValue], *, limit: int | None = None) -> str:
     """The template with ``values`` in it; a string as it is, anything else as JSON.
 
     A field that is not there becomes ``(missing: name)``. A template that ``check`` refuses is
-    returned as it is.
+    returned as it is. No more than ``limit`` characters are returned, nor written first: a template
+    can name a long value a thousand times.
     """
     try:
         check(template)
     except ValueError:
-        return template
-    return "".join(
-        text + ("" if field is None else _shown(field, spec or "", values))
-        for text, field, spec, _ in _parts(template)
-    )
+        return template[:limit]
+    filled = ""
+    for text, field, spec, _ in _parts(template):
+        filled += text + ("" if field is None else _shown(field, spec or "", values))
+        if limit is not None and len(filled) >= limit:
+            break
+    return filled[:limit]
 
 
 def _parts(template: str) -> Iterator[tuple[str, str | None, str | None, str | None]]:

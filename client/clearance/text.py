@@ -23,18 +23,32 @@ def control_characters(text: str) -> list[str]:
     ]
 
 
+class _Shown(dict[int, str]):
+    """How each character is written. Filled as they occur: a text is gone through once, in C."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = shown = _shown(chr(code))
+        return shown
+
+
+_SHOWN = _Shown()
+
+
 def visible(text: str) -> str:
     """``text`` with every control character but newline and tab written as its code."""
 
-    def shown(c: str) -> str:
-        if c in "\n\t" or c in _JOINERS or not control_characters(c):
-            return c
-        code = ord(c)
-        if code < 0x100:
-            return f"\\x{code:02x}"
-        return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    if text.isascii() and text.isprintable():
+        return text
+    return text.replace("\r\n", "\n").translate(_SHOWN)
 
-    return "".join(map(shown, text.replace("\r\n", "\n")))
+
+def _shown(c: str) -> str:
+    if c in "\n\t" or c in _JOINERS or not control_characters(c):
+        return c
+    code = ord(c)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def one_line(text: str, width: int = 0) -> str:

@@ -1,6 +1,7 @@
 """What readers see of a request: a line of a list, the whole record, a parent's open approvals."""
 
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -79,7 +80,7 @@ class ApprovalView(BaseModel):
     complete: bool = True
     """False when it was read from the stored request alone, because no worker answered."""
 
-    @property
+    @cached_property
     def current(self) -> ApprovalRequest:
         """The request as it is now, with a reviewer's changes."""
         return self.request.with_arguments(self.edit.arguments) if self.edit else self.request

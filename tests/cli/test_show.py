@@ -195,3 +195,21 @@ async def test_a_request_that_takes_several_people_is_marked_in_the_list(
     header, *lines = (await cli("pending")).out.splitlines()
     assert header.split()[-1] == "NEEDS"
     assert sorted(line.rstrip().endswith("2 people") for line in lines) == [False, True]
+
+
+async def test_an_edit_too_long_to_be_compared_says_so_and_shows_what_runs(
+    cli: Shell, approvals: ApprovalClient, worker_running: object
+) -> None:
+    rows = "\n".join(f"row {n},{'kept' if n % 2 else 'old'}" for n in range(2_000))
+    asked = await approvals.request(
+        ApprovalRequest(action="Send", tool="send", arguments={"body": rows}, editable=True)
+    )
+    await approvals.approve(asked.id, reviewer="ada", changes={"body": rows.replace("old", "new")})
+
+    shown = await cli("show", asked.id)
+
+    assert (shown.code, shown.err) == (0, "")
+    assert "too long to be compared here: before 2,000 lines" in shown.out
+    assert "row 1998,new" in shown.out
+    assert "row 1998,old" not in shown.out
+    assert "cut here" not in shown.out

@@ -3,12 +3,13 @@
 import json
 from typing import Any
 
+import pydantic
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from clearance import ApprovalRequest
-from clearance.mask import MASK, conceal, names, pointer, reveal, scrub
+from clearance.mask import MASK, check, conceal, names, pointer, reveal, scrub
 
 NAMES = st.sampled_from(
     ["password", "apiKey", "to", "a/b", "a~b", "~1", "", "0", "token", "x", "OTP", "tokens"]
@@ -104,6 +105,9 @@ def test_a_secret_is_taken_out_of_every_text_that_repeats_it(
         *("api_key", "apiKey", "APIKey", "X-API-Key", "stripe_secret_key", "token", "accessToken"),
         *("access_key", "authorization", "cvc", "pin", "ssn", "cardNumber", "private_key"),
         *("oauth.token", "token2", "passwd", "otp", "passphrase", "cookie", "credentials"),
+        *("passcode", "bearer", "jwt", "auth", "x-auth", "connectionString", "connection_string"),
+        *("access_tokens", "refreshTokens", "passWord", "pass_word", "userPassWord", "pass-phrase"),
+        *("API_key2", "apiKEY", "pass word", "Private.Key"),
     ],
 )
 def test_a_name_that_says_secret_is_masked(name: str) -> None:
@@ -114,7 +118,9 @@ def test_a_name_that_says_secret_is_masked(name: str) -> None:
     "name",
     [
         *("max_tokens", "pinned", "spin", "opinion", "keys", "key", "passenger", "secretary"),
-        *("to", "", "tokenizer", "compassword", "cookies_accepted", "authorize"),
+        *("to", "", "tokenizer", "compassword", "cookies_accepted", "authorize", "author", "oauth"),
+        *("tokens", "maxTokens", "total_tokens", "p_in", "to_ken", "pass", "word_pass", "bearing"),
+        *("connection", "string", "pass_enger"),
     ],
 )
 def test_a_name_that_only_looks_like_it_is_not(name: str) -> None:
@@ -198,6 +204,58 @@ def test_texts_lose_the_secrets_and_nothing_else(text: str, clean: str) -> None:
         "secrets": {"a": ["abcd"]},
     }
 
+    assert scrub(text, arguments, conceal(arguments)[1]) == clean
+
+
+@pytest.mark.parametrize("further", [[], [""], ["", "iban"], ["a+b", "(", "["]])
+def test_names_that_say_nothing_mask_nothing(further: list[str]) -> None:
+    arguments: dict[str, Any] = {"": 1, "to": 2, "_": 3, "a_b": 4}
+
+    assert conceal(arguments, names(further))[0] | {"a_b": 4} == arguments
+
+
+@pytest.mark.parametrize("count", [500, 501, 12_000])
+def test_more_secrets_than_a_request_keeps_are_masked_and_told(count: int) -> None:
+    arguments: dict[str, Any] = {f"pin{n}": n for n in range(count)}
+
+    shown, masked = conceal(arguments)
+
+    assert set(shown.values()) == {MASK}
+    assert len(masked) == min(count, 501)
+    if count == 500:
+        check(masked)
+        assert ApprovalRequest(action="x", arguments=arguments).concealed().masked == masked
+        return
+    said = "too many secrets among the arguments: at most 500 values can be masked"
+    with pytest.raises(ValueError, match=said):
+        check(masked)
+    with pytest.raises(pydantic.ValidationError, match=said):
+        ApprovalRequest(action="x", arguments=arguments).concealed()
+
+
+def test_places_too_long_to_be_named_are_not_all_named() -> None:
+    arguments: dict[str, Any] = {"k" * 20_000: [{"pin": n} for n in range(2_000)]}
+
+    shown, masked = conceal(arguments)
+
+    assert shown == {"k" * 20_000: [{"pin": MASK}] * 2_000}
+    assert len(masked) == 4
+    with pytest.raises(ValueError, match="their places take more than 65,536 characters"):
+        check(masked)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "clean"),
+    [
+        ({"password": "ab" * 120_000}, "x" + "ab" * 120_000, f"x{MASK}"),
+        ({"password": "ab" * 120_000}, "ab" * 119_999, "ab" * 119_999),
+        ({"secrets": [f"{n:06}s" for n in range(25_000)]}, "is 010007s", f"is {MASK}"),
+        ({"secrets": [f"{n:06}s" for n in range(25_000)]}, "nothing", "nothing"),
+        ({"secrets": [f"same{n:06}" for n in range(20_000)]}, "all the same", MASK),
+    ],
+    ids=["long", "not whole", "many", "none", "too many to tell"],
+)
+def test_large_arguments_are_scrubbed_too(arguments: dict[str, Any], text: str, clean: str) -> None:
     assert scrub(text, arguments, conceal(arguments)[1]) == clean
 
 

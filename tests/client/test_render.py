@@ -11,13 +11,12 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from clearance import ApprovalRequest, ApprovalView, Decision, rules
+from clearance.fields import depth
 from clearance.record import Record
 from clearance.render import (
     arguments,
     as_text,
-    brief,
     code,
-    differences,
     fenced,
     fields,
     markdown,
@@ -25,6 +24,7 @@ from clearance.render import (
     status_line,
 )
 from clearance.text import control_characters, one_line, visible
+from clearance.values import brief, differences
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 FRAGMENTS = [
@@ -393,3 +393,104 @@ def test_the_why_is_quoted_as_what_somebody_else_said() -> None:
     assert "**Why: what the agent said**\n```\nI refund what was paid.\n```" in markdown(
         view, START
     )
+
+
+ROWS = [f"row {n},{'kept' if n % 2 else 'old'}" for n in range(8_000)]
+
+
+def test_texts_too_long_to_be_compared_say_how_long_they_were_and_are() -> None:
+    before = "\n".join(ROWS)
+    edit = edited({"body": before, "n": 1}, {"body": before.replace("old", "new!"), "n": 2}).edit
+    assert edit is not None
+
+    assert differences(edit.changes) == [
+        (
+            "body",
+            "too long to be compared here: before 8,000 lines, 106,889 characters; "
+            "now 8,000 lines, 110,889 characters",
+        ),
+        ("n", "1 -> 2"),
+    ]
+    assert brief(edit.changes) == "body: changed; n: 1 -> 2"
+
+
+def test_only_so_much_is_compared_of_all_changes_together() -> None:
+    before = {f"n{n}": "a\nb\n" for n in range(100)}
+    edit = edited(before, dict.fromkeys(before, "b\na\n")).edit
+    assert edit is not None
+
+    texts = [text for _, text in differences(edit.changes)]
+
+    assert [text.startswith("@@") for text in texts] == [True] * 66 + [False] * 34
+
+
+@pytest.mark.parametrize("value", [[[0]] * 20_000, {"n": list(range(40_000))}, "x\u202e" * 30_000])
+def test_a_page_with_a_limit_says_where_the_rest_is(value: Any) -> None:
+    view = view_of(
+        arguments={"to": "Ada", "value": value}, details="y" * 60_000, user_prompt="Refund Ada"
+    )
+
+    page = markdown(view, START, limit=20_000)
+
+    assert 15_000 < len(page) < 22_000
+    assert page.count("\n(cut here: `clearance show a.1` has all of it)\n") == 2
+    assert "```\nRefund Ada\n```" in page
+    assert 'to: "Ada"' in page
+    assert len(markdown(view, START)) > 100_000
+
+
+def test_a_short_page_is_the_same_with_a_limit() -> None:
+    view = view_of(arguments={"to": "Ada"}, details="Now", impact="Much")
+
+    assert markdown(view, START, limit=20_000) == markdown(view, START)
+
+
+def test_what_is_long_among_the_facts_is_cut_too() -> None:
+    view = view_of(reason="why " * 1_000, editable=tuple(f"argument {n}" for n in range(5_000)))
+
+    page = markdown(view, START, limit=20_000)
+
+    assert len(page) < 5_000
+    assert page.count("… (cut here: `clearance show a.1` has all of it)") == 1
+    assert f"- Digest: ` {view.digest} `" in page
+
+
+@settings(deadline=None, max_examples=50)
+@given(HOSTILE, st.integers(40, 400))
+def test_what_is_cut_does_not_break_out_either(text: str, limit: int) -> None:
+    view = view_of(details=text * 20, arguments={"a": text * 20}, user_prompt=text)
+
+    tokens = MarkdownIt().parse(markdown(view, START, limit=limit))
+
+    assert set(blocks(tokens)) <= {"fence", "bullet_list_open", "paragraph_open"}
+    assert len(blocks(tokens)) <= 2 + 2 * 3
+
+
+@pytest.mark.parametrize(("levels", "lines"), [(9, True), (40, False)])
+def test_json_that_is_nested_deep_stands_on_one_line(levels: int, lines: bool) -> None:
+    value: Any = list(range(50))
+    for _ in range(levels):
+        value = [value]
+
+    [(_, text)] = arguments(ApprovalRequest(action="x", arguments={"a": value}))
+
+    assert ("\n" in text) is lines
+    assert json.loads(text) == value
+
+
+@settings(deadline=None)
+@given(
+    st.recursive(
+        HOSTILE | st.integers() | st.none() | st.sampled_from(["[", '"', "\\", ", ", '\\"', "{}"]),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(HOSTILE, inner, max_size=4),
+        max_leaves=15,
+    )
+)
+def test_json_on_several_lines_is_what_python_writes(value: Any) -> None:
+    value = ["x" * 80, value]
+    if depth(value) > 10:
+        return
+
+    [(_, text)] = arguments(ApprovalRequest(action="x", arguments={"a": value}))
+
+    assert text == visible(json.dumps(value, ensure_ascii=False, indent=2))

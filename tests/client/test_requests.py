@@ -8,6 +8,7 @@ import pytest
 
 from clearance import ApprovalRequest, Outcome, approved_arguments, contract
 from clearance.errors import explain
+from clearance.fields import depth
 from clearance.mask import MASK
 from clearance.models import Change, Edit, Recorded
 from clearance.requests import described
@@ -160,6 +161,13 @@ def test_an_outcome_whose_edit_is_not_of_this_request_runs_nothing(
         ({"masked": ("/no",), "sealed_digest": "0" * 64}, "the masked argument /no can't"),
         ({"masked": ("",), "sealed_digest": "0" * 64}, ""),
         ({"masked": ("pin",), "sealed_digest": "0" * 64}, ""),
+        (
+            {"masked": tuple(f"/{n}" for n in range(501)), "sealed_digest": "0" * 64},
+            "too many secrets among the arguments: at most 500 values can be masked",
+        ),
+        ({"masked": ("/" * 65_537,), "sealed_digest": "0" * 64}, "too many secrets among"),
+        ({"masked": "/pin", "sealed_digest": "0" * 64}, "masked: "),
+        ({"masked": (1,), "sealed_digest": "0" * 64}, "masked.0: "),
         ({"sealed_digest": "xyz"}, "sealed_digest: String should match pattern"),
     ],
 )
@@ -205,3 +213,34 @@ def test_what_a_template_makes_too_long_is_cut_where_it_can_be_seen() -> None:
     assert len(words["details"].encode()) <= contract.MAX_DETAILS_BYTES
     assert words["details"].endswith("é\n(cut here: the arguments have the rest)")
     assert described("{a}", {"a": " "})["action"] == "(no description)"
+
+
+def test_a_template_that_names_a_long_value_often_is_cut_before_it_is_written() -> None:
+    long = {"a": "x" * 200_000}
+
+    words = described("{a}" * 1_000 + "\n" + "{a}" * 2_000, long)
+
+    assert len(words["action"]) == 500
+    assert words["details"].endswith("x\n(cut here: the arguments have the rest)")
+    assert request(arguments=long, confirm_phrase="{a}" * 600).phrase == "x" * 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "levels"),
+    [({}, 1), ({"a": 1}, 1), ({"a": [[]]}, 3), ({"a": {"b": [{}]}, "c": None}, 4)],
+)
+def test_depth_counts_lists_and_objects(arguments: dict[str, Any], levels: int) -> None:
+    assert depth(arguments) == levels
+    assert depth(1) == depth(None) == depth("[[]]") == 0
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(99, True), (100, False)])
+def test_arguments_may_be_large_and_deep_up_to_the_limit(levels: int, fits: bool) -> None:
+    value: Any = [0] * 100_000
+    for _ in range(levels - 1):
+        value = [value]
+
+    if fits:
+        assert request(arguments={"a": value}).arguments == {"a": value}
+    else:
+        assert "arguments are nested 101 deep, at most 100" in refusal({"arguments": {"a": value}})

@@ -66,6 +66,17 @@ def test_whatever_is_written_nothing_is_left_that_a_display_obeys(text: str) -> 
     assert visible(visible(text)) == visible(text)
 
 
+@settings(deadline=None)
+@given(ANY)
+def test_each_character_is_written_by_itself(text: str) -> None:
+    lines = text.replace("\r\n", "\n")
+
+    assert visible(text) == "".join(map(visible, lines))
+    assert [c for c in lines if visible(c) != c] == [
+        c for c in control_characters(lines) if c not in "\n\t\u200c\u200d"
+    ]
+
+
 def test_control_characters_are_listed_in_order() -> None:
     assert control_characters("a\x1bb\u202ec\nd") == ["\x1b", "\u202e", "\n"]
     assert control_characters("plain") == []
