@@ -173,7 +173,8 @@ async def test_other_arguments_can_be_changed_and_the_tool_gets_the_secrets_with
         options = [{"api_key": MASK, "retries": 3}, {"api_key": MASK, "retries": 0}]
         edited = {**SHOWN, "user": "grace", "options": options}
         await decide(approvals, waiting.id, arguments=edited)
-        [outcome] = (await run.result()).approvals
+        await run.result()
+        outcome = await approvals.wait(waiting.id)
         view = await approvals.get(waiting.id)
         kept = await stored(approvals.temporal.get_workflow_handle(waiting.id))
 
