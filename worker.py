@@ -76,8 +76,8 @@ async def running(
         CannotServe: search attributes are missing and may not be added, ``only="agents"`` without
             a model, a broken agents module, a broken policy.
     """
-    if only != "approvals":
-        _rules(settings.policy_file())
+    policy = settings.policy_file()
+    rules = None if only == "approvals" else _rules(policy)
     client = await connect(connection)
     await _prepare(client)
     has_model = model_provider is not None or settings.has_model
@@ -88,13 +88,14 @@ async def running(
         names, queues = None, []
         if only != "approvals" and has_model:
             provider = model_provider or _models(settings)
-            agents, names = await _agents_worker(settings, connection, provider)
+            agents, names = await _agents_worker(
+                settings, connection, provider, policy=policy, rules=rules
+            )
             stack.push_async_callback(provider.aclose)
             await stack.enter_async_context(agents)
             queues.append(settings.agents_queue)
             served.append(f"agents on {settings.agents_queue}: {', '.join(names)}")
-            path = settings.policy_file()
-            served.append(f"policy {path}" if path else "no policy file, so every tool waits")
+            served.append(f"policy {policy}" if policy else "no policy file, so every tool waits")
         if only != "agents":
             await stack.enter_async_context(_approvals_worker(settings, client))
             queues.append(settings.approvals_queue)
@@ -149,7 +150,12 @@ def _models(settings: Settings) -> Any:
 
 
 async def _agents_worker(
-    settings: Settings, connection: Mapping[str, Any], model_provider: Any
+    settings: Settings,
+    connection: Mapping[str, Any],
+    model_provider: Any,
+    *,
+    policy: Path | None,
+    rules: Any,
 ) -> tuple[Worker, list[str]]:
     # Here, not above: the Agents SDK takes a second to import, and approvals don't need it.
     import agents as agents_sdk
@@ -163,10 +169,9 @@ async def _agents_worker(
     from workflows.agent import AgentWorkflow
 
     agents_sdk.set_tracing_disabled(True)
-    policy = settings.policy_file()
     try:
         brought = _load_agents(settings)
-        if reason := inventory.problem(_rules(policy)):
+        if reason := inventory.problem(rules):
             raise CannotServe(reason)
         mail = MailActivities(
             smtp_url=settings.smtp_url.get_secret_value() if settings.smtp_url else None,

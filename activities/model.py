@@ -11,6 +11,8 @@ from openai.types.responses.response_output_item import McpApprovalRequest
 from temporalio.common import RetryPolicy
 from temporalio.openai_agents import ModelActivityParameters
 
+from clearance.fields import inside
+
 OPENAI = "https://api.openai.com/v1"
 
 CALL = ModelActivityParameters(
@@ -102,12 +104,6 @@ def _readable(arguments: str) -> bool:
     except ValueError:
         return True  # no JSON, which tools refuse in their own words
     level, depth = [value], 0
-    while level := [child for one in level for child in _children(one)]:
+    while level := [child for one in level for child in inside(one)]:
         depth += 1
     return depth <= _MAX_DEPTH
-
-
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []

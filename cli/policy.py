@@ -11,7 +11,7 @@ from rich.text import Text
 
 from clearance import ApprovalRequest, InvalidRequest, mask
 from clearance.errors import explain as faults
-from clearance.requests import described
+from clearance.requests import worded
 from clearance.text import one_line, visible
 from policy.match import Rules, Verdict
 from policy.model import Checkpoint, Policy
@@ -187,9 +187,7 @@ def _asked(tool: str, shown: dict[str, JsonValue], verdict: Verdict) -> dict[str
     """What a person would be asked. Raises InvalidRequest where the request would be refused."""
     default = Checkpoint(checkpoint_id="default", action_pattern=".*", grants=False)
     rule = verdict.checkpoint or default
-    words = {"action": one_line(f"{tool} {json.dumps(shown, ensure_ascii=False)}", 200)}
-    if rule.description_template:
-        words = described(rule.description_template, shown)
+    words = worded(rule.description_template, tool, shown)
     try:
         request = ApprovalRequest(
             **words, tool=tool, arguments=shown, confirm_phrase=rule.confirm_phrase

@@ -106,7 +106,7 @@ def holds(expression: str, variables: Mapping[str, JsonValue]) -> bool:
     Raises:
         ValueError: it is no condition, or can't be evaluated for these; the text says why.
     """
-    return _kept(expression).holds(Call(variables))
+    return kept(expression).holds(Call(variables))
 
 
 def _unfit(value: Any) -> str | None:
@@ -151,7 +151,8 @@ def _unfit_leaf(value: object) -> str | None:
 
 _HALVES = re.compile("[\ud800-\udfff]")
 
-_kept = lru_cache(maxsize=1_000)(Condition)
+kept = lru_cache(maxsize=1_000)(Condition)
+"""A compiled condition, from the cache that all policies and grants share."""
 
 
 @cache

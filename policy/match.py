@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from clearance.text import one_line
 
-from .condition import Call, Condition, condition_error, holds
+from .condition import Call, condition_error, holds, kept
 from .model import Checkpoint, Policy
 from .pattern import compiled
 from .source import Pinned
@@ -47,7 +47,6 @@ class Rules:
         # One by one, not as an RE2 set: a set over many patterns can fail to compile, and when it
         # runs out of memory it says "no match", which would open gates. Names repeat: answers are kept.
         self._patterns = [compiled(one.action_pattern) for one in policy.checkpoint]
-        self._conditions: dict[str, Condition] = {}
         self._covering: dict[str, list[Checkpoint]] = {}
 
     def judge(
@@ -69,7 +68,7 @@ class Rules:
         for one in self.covering(tool):
             name = f'checkpoint "{one.checkpoint_id}"'
             try:
-                if one.when is not None and not self._condition(one.when).holds(call):
+                if one.when is not None and not kept(one.when).holds(call):
                     continue
             except ValueError as error:
                 why = f"and its condition can't be evaluated, so the gate closes: {error}"
@@ -105,11 +104,6 @@ class Rules:
         if first := self.covering(tool)[:1]:
             return not (first[0].allow and first[0].when is None)
         return self.policy.default != "allow"
-
-    def _condition(self, expression: str) -> Condition:
-        if expression not in self._conditions:
-            self._conditions[expression] = Condition(expression)
-        return self._conditions[expression]
 
 
 def rules_of(policy: Pinned | Policy) -> Rules:

@@ -31,7 +31,6 @@ from .condition import condition_error
 
 MAX_PHRASE_CHARS = 200
 MAX_IMPACT_CHARS = 1_000
-MAX_QUORUM = 50
 
 _REMEMBERED = 10_000
 
@@ -150,7 +149,7 @@ class Checkpoint(BaseModel):
     audience: tuple[Name, ...] = ()
     """Who may decide. Empty: anyone."""
 
-    quorum: Annotated[StrictInt, Field(ge=1, le=MAX_QUORUM)] = 1
+    quorum: Annotated[StrictInt, Field(ge=1, le=contract.MAX_AUDIENCE)] = 1
     """How many different people have to approve."""
 
     deadline: Annotated[str, _checked(duration)] | None = None

@@ -1,6 +1,5 @@
 """Asking a person about a tool call, as the run's policy says, and what follows from the answer."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +12,7 @@ from clearance import approved_arguments, contract, mask, request_approval
 from clearance.errors import explain
 from clearance.grants import Grant
 from clearance.models import Outcome
-from clearance.requests import ApprovalRequest, described
-from clearance.text import one_line
+from clearance.requests import ApprovalRequest, worded
 from policy.model import Checkpoint
 
 from .arguments import Arguments
@@ -50,10 +48,7 @@ def request_for(
     secrets = run.secrets if run else mask.SECRETS
     shown, masked = mask.conceal(arguments, secrets)
     asked: dict[str, Any] = {"tool": tool, "arguments": arguments, **_of_run(run)}
-    if checkpoint and checkpoint.description_template:
-        asked |= described(checkpoint.description_template, shown)
-    else:
-        asked["action"] = one_line(f"{tool} {json.dumps(shown, ensure_ascii=False)}", 200)
+    asked |= worded(checkpoint.description_template if checkpoint else None, tool, shown)
     if checkpoint:
         asked |= _of_checkpoint(checkpoint, run, schema)
     asked |= fields

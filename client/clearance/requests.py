@@ -240,6 +240,16 @@ class ApprovalRequest(BaseModel):
         return {**plain, "digest": self.digest}
 
 
+def worded(
+    description: str | None, tool: str, arguments: Mapping[str, JsonValue]
+) -> dict[str, str]:
+    """The words of a call: from its template, or where there is none the call itself as the action."""
+    if description:
+        return described(description, arguments)
+    call = json.dumps(dict(arguments), ensure_ascii=False)
+    return {"action": text.one_line(f"{tool} {call}", 200)}
+
+
 def described(description: str, arguments: Mapping[str, JsonValue]) -> dict[str, str]:
     """``action`` and ``details`` from a description template: its first line, and the rest.
 
