@@ -25,8 +25,23 @@ SIGNAL_DECIDE: Final = "record_decision"
 UPDATE_DECIDE: Final = "decide"
 """A whole ``Decision``; answers at once whether it counted."""
 
+SIGNAL_ACT: Final = "record_act"
+"""A whole ``Act``, stored by the server while no worker answers the update."""
+
+UPDATE_ACT: Final = "act"
+"""A whole ``Act``: a comment, a delegation, a withdrawal; answers at once whether it was taken."""
+
 QUERY_VIEW: Final = "view"
 """On an approval: the whole record, an ``ApprovalView``."""
+
+QUERY_EXECUTION: Final = "execution"
+"""On an agent run, with an approval's id: when its action ran, an ``Execution``; null where it didn't."""
+
+ACTIVITY_MEMBERS: Final = "clearance_members"
+"""On the approvals queue: names of an audience in, ``Members`` out."""
+
+ACTIVITY_STANDING: Final = "clearance_standing"
+"""On the approvals queue: a ``StandingQuestion`` in, ``Standing`` out."""
 
 QUERY_GRANTS: Final = "grants"
 """On an agent run: the standing approvals it has been given, a list of ``Grant``."""
@@ -83,6 +98,17 @@ MAX_INDEXED_BYTES: Final = 2048
 
 MAX_ID_CHARS: Final = 200
 MAX_AUDIENCE: Final = 50
+MAX_STAGES: Final = 10
+MAX_REMINDERS: Final = 10
+MAX_ATTEMPTS: Final = 1_000
+MAX_RESPONSE_BYTES: Final = 16 * 1024
+MAX_COMMENTS_BYTES: Final = 100 * 1024
+"""Of all comments, questions and answers of one request: a view has to stay below 2 MB."""
+
+MAX_DELEGATIONS: Final = 50
+MAX_SEEN: Final = 200
+"""Events ``viewed`` and ``notified`` that a record keeps."""
+
 MAX_RECORDED_REFUSALS: Final = 1_000
 """Refused attempts kept in the view one by one; further ones are counted. All stay in the history."""
 

@@ -81,3 +81,12 @@ Prose = Annotated[str, StringConstraints(max_length=contract.MAX_PROSE_CHARS)]
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in hexadecimal."""
+
+Key = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+"""Chosen by a sender so that what arrives twice is one: 1 to 64 letters, digits, ``_`` and ``-``."""
+
+Condition = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=contract.MAX_CONDITION_CHARS),
+]
+"""A CEL expression: 1 to 500 characters."""

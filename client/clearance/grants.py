@@ -7,17 +7,10 @@ decision and is kept by the run; nothing on the agent's side can make one.
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from . import contract
-from .fields import Name
-
-Condition = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=contract.MAX_CONDITION_CHARS),
-]
-"""A CEL expression over ``args``, ``tool`` and ``requester``: 1 to 500 characters."""
-
+from .fields import Condition, Name
 
 class GrantTerms(BaseModel):
     """What a reviewer allows in advance."""
@@ -25,7 +18,8 @@ class GrantTerms(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     condition: Condition
-    """Which further calls: ``args.amount <= 100``. ``true`` for any call of the tool."""
+    """Which further calls, over ``args``, ``tool`` and ``requester``: ``args.amount <= 100``. ``true``
+    for any call of the tool."""
 
     max_uses: Annotated[int, Field(ge=1, le=contract.MAX_GRANT_USES)] = 10
     """How many further calls, 1 to 1,000."""

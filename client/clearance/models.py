@@ -5,12 +5,13 @@ view are ignored, unknown fields of a *request* or *decision* are refused, becau
 doesn't know is a condition that it would not enforce.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
+    Field,
     JsonValue,
     StrictBool,
     StringConstraints,
@@ -18,8 +19,10 @@ from pydantic import (
 )
 
 from . import contract
-from .fields import Digest, Name, Prose, check_arguments
+from .fields import Digest, Key, Name, Prose, canonical_json, check_arguments
 from .grants import GrantTerms
+
+T = TypeVar("T", bound=BaseModel)
 
 Status = Literal["pending", "approved", "rejected", "expired", "withdrawn"]
 """``pending`` until one of the others, which are final."""
@@ -54,7 +57,16 @@ class Decision(BaseModel):
     grant: GrantTerms | None = None
     """Approve further calls like this one, too."""
 
-    decision_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+    changes_requested: StrictBool = False
+    """Of a rejection: ``reason`` says what to change, and the agent may try again."""
+
+    response: JsonValue = None
+    """Of an approval: the answer that the request's ``response_schema`` asks for."""
+
+    stage: Annotated[int, Field(ge=1, le=contract.MAX_STAGES)] | None = None
+    """Which stage the reviewer saw, from 1; needed where the request has stages."""
+
+    decision_id: Key
     """Chosen by the sender, a UUID for instance. No default: the wire must carry it."""
 
     decided_at: AwareDatetime
@@ -66,6 +78,12 @@ class Decision(BaseModel):
             check_arguments(self.arguments)
         if not self.approved and (self.arguments is not None or self.grant is not None):
             raise ValueError("a rejection neither changes arguments nor grants further calls")
+        if not self.approved and self.response is not None:
+            raise ValueError("a rejection carries no response")
+        if self.changes_requested and (self.approved or not self.reason.strip()):
+            raise ValueError("changes are requested by a rejection whose reason says which")
+        if (size := len(canonical_json(self.response).encode())) > contract.MAX_RESPONSE_BYTES:
+            raise ValueError(f"the response is {size:,} bytes of JSON, at most 16,384")
         return self
 
 
@@ -82,11 +100,18 @@ class Recorded(BaseModel):
     decision_id: str | None = None
     digest: str
     at: AwareDatetime
+    on_behalf_of: str | None = None
+    """Whose right to decide the reviewer used, where it wasn't their own."""
+    stage: str | None = None
+    """The name of the stage it counted in, where the request has stages."""
+    changes_requested: StrictBool = False
+    response: JsonValue = None
 
     @property
     def by(self) -> str:
         """The reviewer, or the words for a bare signal."""
-        return self.reviewer or "an unnamed signal"
+        who = self.reviewer or "an unnamed signal"
+        return f"{who} for {self.on_behalf_of}" if self.on_behalf_of else who
 
 
 class Change(BaseModel):
@@ -127,6 +152,8 @@ class Outcome(BaseModel):
     """What runs instead of what was asked; None where it runs as asked."""
     grant: GrantTerms | None = None
     """What was allowed beyond this call."""
+    explanation: str = ""
+    """Why nobody decided: who withdrew it, which stage nobody decided in."""
 
     @model_validator(mode="after")
     def _approval_needs_a_decision(self) -> Self:
@@ -143,10 +170,30 @@ class Outcome(BaseModel):
         return self.status == "approved"
 
     @property
+    def changes_requested(self) -> bool:
+        """Whether it was rejected with feedback, to be tried again."""
+        return self.decision is not None and self.decision.changes_requested
+
+    @property
+    def response(self) -> JsonValue:
+        """The answer that came with the approval, where the request asked for one."""
+        return self.decision.response if self.decision is not None else None
+
+    def answer(self, model: type[T]) -> T:
+        """The answer as the pydantic model whose JSON Schema the request asked with.
+
+        Raises:
+            pydantic.ValidationError: nothing was approved, or the answer is none of that model.
+        """
+        return model.model_validate(self.response if self.approved else None)
+
+    @property
     def reason(self) -> str:
         """What the reviewer wrote, or why nobody decided."""
         if self.decision is not None:
             return self.decision.reason
+        if self.explanation:
+            return self.explanation
         return {"expired": "nobody decided in time", "withdrawn": "the request was withdrawn"}[
             self.status
         ]
@@ -167,6 +214,16 @@ class Receipt(BaseModel):
     """How many people have approved so far."""
     quorum: int = 1
     """How many have to."""
+    counted: bool = True
+    """False: the changes are in, but who made them may not approve them; somebody else has to."""
+    rejections: int = 0
+    """How many people have rejected so far."""
+    reject_quorum: int = 1
+    """How many have to."""
+    stage: str | None = None
+    """The stage that the decision counted in."""
+    next_stage: str | None = None
+    """The stage that is asked now, where it is another one."""
 
     @property
     def in_effect(self) -> bool:

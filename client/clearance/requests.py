@@ -3,12 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     StringConstraints,
@@ -19,18 +17,17 @@ from pydantic import (
 from . import contract, mask, template, text
 from .fields import Digest, Name, Prose, canonical_json, check_arguments
 from .grants import GrantUse
+from .stages import Stage, Terms
 
 Risk = Literal["low", "medium", "high", "critical"]
 
 
-class ApprovalRequest(BaseModel):
-    """What a person is asked to allow.
+class ApprovalRequest(Terms):
+    """What a person is asked to allow, and on which terms (``clearance.stages.Terms``).
 
     Only ``action`` is needed. With ``tool``, what is approved is that tool with exactly those
     ``arguments``; without, the words themselves (``action`` and ``details``) are.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     action: Annotated[
         str,
@@ -79,14 +76,22 @@ class ApprovalRequest(BaseModel):
 
     risk: Risk = "medium"
 
-    audience: tuple[Name, ...] = ()
-    """Who may decide. Empty: anyone who can reach the request."""
+    stages: Annotated[tuple[Stage, ...], Field(max_length=contract.MAX_STAGES)] = ()
+    """Asked one after the other, at most 10, each on its own terms; those of the request are then
+    left as they are."""
 
-    quorum: Annotated[int, Field(ge=1, le=contract.MAX_AUDIENCE)] = 1
-    """How many different people have to approve. One rejection ends it."""
+    self_approval: tuple[Literal["requester", "editor"], ...] | None = None
+    """Whose own approval counts: of who asked for the run, of who changed the arguments. Left out:
+    both where anyone may decide, and neither where an audience, a quorum or stages are named."""
 
-    expires_in: timedelta | None = contract.DEFAULT_EXPIRY
-    """From the request's start to its deadline: 7 days unless said otherwise, None for never."""
+    previous: Annotated[str, StringConstraints(max_length=contract.MAX_ID_CHARS)] | None = None
+    """The approval in which changes were requested, of which this is the next attempt."""
+
+    attempt: Annotated[int, Field(ge=1, le=contract.MAX_ATTEMPTS)] = 1
+    """Which attempt this is."""
+
+    response_schema: dict[str, JsonValue] | None = None
+    """JSON Schema of the answer that an approval has to carry: at most 64 KB. One person gives it."""
 
     editable: bool | tuple[Name, ...] = False
     """Whether a reviewer may change arguments while approving: all, or those named."""
@@ -123,32 +128,37 @@ class ApprovalRequest(BaseModel):
                 "shorten them, or link to the document"
             )
         check_arguments(self.arguments)
-        schema = len(json.dumps(self.arguments_schema or {}))
-        if schema > contract.MAX_DETAILS_BYTES:
-            raise ValueError(f"arguments_schema is {schema:,} bytes, at most 65,536: simplify it")
-        if self.expires_in is not None and not (
-            timedelta(0) < self.expires_in <= contract.MAX_EXPIRY
-        ):
-            raise ValueError("expires_in must be longer than nothing and at most 5 years")
+        for field in ("arguments_schema", "response_schema"):
+            size = len(json.dumps(getattr(self, field) or {}))
+            if size > contract.MAX_DETAILS_BYTES:
+                raise ValueError(f"{field} is {size:,} bytes, at most 65,536: simplify it")
         return self
 
     @model_validator(mode="after")
-    def _names_people_that_fit(self) -> Self:
-        if len(self.audience) > contract.MAX_AUDIENCE:
-            raise ValueError(f"audience has {len(self.audience)} names, at most 50")
-        if groups := [name for name in self.audience if name.casefold().startswith("group:")]:
-            raise ValueError(f"{groups[0]} is a group, which nobody can resolve: name people")
-        people = len({name.casefold() for name in self.audience})
-        if people and self.quorum > people:
-            raise ValueError(f"quorum is {self.quorum}, but only {people} may decide")
+    def _stages_fit(self) -> Self:
+        if self.stages:
+            for field in Terms.model_fields:
+                if getattr(self, field) != Terms.model_fields[field].default:
+                    raise ValueError(f"{field} belongs to each stage where there are stages")
+            names = [stage.name.casefold() for stage in self.stages]
+            if len(set(names)) < len(names):
+                raise ValueError("two stages have the same name")
+            if all(stage.when is not None for stage in self.stages):
+                raise ValueError("every stage has a condition: nobody might be asked at all")
+        if self.response_schema is not None and any(one.quorum > 1 for one in self.chain):
+            raise ValueError("response_schema: one person answers, so the quorum is 1")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_index(self) -> Self:
         # Temporal would refuse to start the request; inside a workflow that fails its task, again
         # and again, and nobody sees why.
-        for field in ("tool", "requester", "checkpoint", "audience"):
+        for field in ("tool", "requester", "checkpoint"):
             size = len(json.dumps(getattr(self, field), separators=(",", ":")))
             if size > contract.MAX_INDEXED_BYTES:
                 raise ValueError(
                     f"{field} takes {size:,} bytes of Temporal's index, at most "
-                    f"{contract.MAX_INDEXED_BYTES:,}: name fewer, or more shortly"
+                    f"{contract.MAX_INDEXED_BYTES:,}: name it more shortly"
                 )
         return self
 
@@ -159,6 +169,20 @@ class ApprovalRequest(BaseModel):
         if self.masked:
             mask.reveal(self.arguments, self.arguments, self.masked)
         return self
+
+    @property
+    def chain(self) -> tuple[Stage, ...]:
+        """The stages; of a request without any, its own terms as the only one."""
+        if self.stages:
+            return self.stages
+        terms = {field: getattr(self, field) for field in Terms.model_fields}
+        return (Stage.model_construct(name="decision", **terms),)
+
+    @property
+    def open_to_anyone(self) -> bool:
+        """Whether nothing is said about who decides, so that a bare signal does."""
+        named = self.audience or self.stages or self.quorum > 1 or self.reject_quorum > 1
+        return not named and self.self_approval is None
 
     @property
     def digest(self) -> str:
@@ -230,14 +254,18 @@ class ApprovalRequest(BaseModel):
         return ApprovalRequest.model_validate({**dict(self), **change})
 
     def deadline(self, requested_at: datetime) -> datetime | None:
-        """When it expires if asked at ``requested_at``; None for never."""
-        return None if self.expires_in is None else requested_at + self.expires_in
+        """When it expires, or its first stage does, if asked at ``requested_at``; None for never."""
+        length = self.chain[0].expires_in
+        return None if length is None else requested_at + length
 
     def memo(self) -> dict[str, JsonValue]:
         """What a list shows, as plain JSON: the fields of ``ApprovalSummary`` that don't change."""
-        kept = {"action", "tool", "run_id", "requester", "checkpoint", "risk", "audience", "quorum"}
-        plain: dict[str, JsonValue] = self.model_dump(mode="json", include=kept | {"expires_in"})
-        return {**plain, "digest": self.digest}
+        kept = {"action", "tool", "run_id", "requester", "checkpoint", "risk", "attempt"}
+        plain: dict[str, JsonValue] = self.model_dump(mode="json", include=kept)
+        first = self.chain[0].model_dump(mode="json", include={"audience", "quorum", "expires_in"})
+        if self.stages:
+            plain |= {"stage": 1, "stages": [stage.name for stage in self.stages]}
+        return {**plain, **first, "digest": self.digest}
 
 
 def worded(

@@ -8,11 +8,30 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from .models import Change, Channel, Edit, Recorded, Status
 from .requests import ApprovalRequest, Risk
+from .stages import Terms
 
 EventKind = Literal[
-    "created", "refused", "edited", "approved", "granted", "rejected", "expired", "withdrawn"
+    "created",
+    "notified",
+    "viewed",
+    "commented",
+    "asked",
+    "answered",
+    "edited",
+    "approved",
+    "rejected",
+    "refused",
+    "granted",
+    "delegated",
+    "advanced",
+    "reminded",
+    "escalated",
+    "expired",
+    "withdrawn",
+    "executed",
 ]
-"""``approved`` once for each person; the request's status tells whether that was enough."""
+"""``approved`` and ``rejected`` once for each person; the request's status tells whether that was
+enough. ``advanced``: the next stage is asked. ``executed``: what was approved has run."""
 
 
 class Event(BaseModel):
@@ -26,9 +45,28 @@ class Event(BaseModel):
     who: str | None = None
     channel: Channel
     reason: str = ""
+    """Why; of a comment, a question and an answer its text."""
     digest: str | None = None
+    """Of ``refused`` the one that was named; else of the request as it is from here on."""
+    on_behalf_of: str | None = None
+    """Whose right was used, where it wasn't the person's own."""
+    to: str | None = None
+    """Of ``delegated`` and ``escalated``: who may decide from here on, too."""
+    stage: str | None = None
+    """The stage that was asked then, where the request has stages."""
+    key: str | None = None
+    """The ``decision_id`` or ``act_id`` it came with."""
     changes: tuple[Change, ...] = ()
     """Of ``edited``: what the reviewer changed."""
+
+
+class Vote(BaseModel):
+    """Who has counted so far: what a list shows of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    who: str
+    at: AwareDatetime
 
 
 class ApprovalSummary(BaseModel):
@@ -45,15 +83,82 @@ class ApprovalSummary(BaseModel):
     checkpoint: str | None = None
     risk: Risk = "medium"
     audience: tuple[str, ...] = ()
+    """Who may decide now, in this stage."""
     quorum: int = 1
+    approvals: tuple[Vote, ...] = ()
+    """Who has approved so far, in this stage."""
+    stage: int = 1
+    """The stage that is asked, from 1; its name is in ``stages``."""
+    stages: tuple[str, ...] = ()
+    """The names of all stages; empty where there are none."""
+    attempt: int = 1
     digest: str
     requested_at: AwareDatetime
     expires_in: timedelta | None = None
+    """From the request to its first deadline."""
+    due: AwareDatetime | None = None
+    """The deadline, once it is another one: of a later stage, or after an escalation."""
 
     @property
     def deadline(self) -> datetime | None:
-        """When the request expires, None for never."""
+        """When the request expires, or its stage does; None for never."""
+        if self.due is not None:
+            return self.due
         return None if self.expires_in is None else self.requested_at + self.expires_in
+
+
+class FinishedApproval(ApprovalSummary):
+    """One line of the history."""
+
+    closed_at: AwareDatetime
+    decision: Recorded | None = None
+    """The one that closed it; None where nobody decided."""
+    reason: str = ""
+    """What the reviewer wrote, or why nobody decided."""
+
+
+class Execution(BaseModel):
+    """When the action of an approval ran: what its run says of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    approval_id: str
+    at: AwareDatetime
+    """When it had run."""
+    failed: bool = False
+    """Whether the tool raised an error that ended it."""
+
+
+class StageView(BaseModel):
+    """One stage, and how far it is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    """From 1."""
+    name: str
+    status: Literal["open", "done", "waiting", "skipped"]
+    """``skipped``: its condition didn't hold when its turn came. ``waiting``: its turn may come."""
+    audience: tuple[str, ...] = ()
+    """With those it was escalated to."""
+    quorum: int = 1
+    reject_quorum: int = 1
+    approvals: tuple[Recorded, ...] = ()
+    rejections: tuple[Recorded, ...] = ()
+    deadline: AwareDatetime | None = None
+
+
+class Delegation(BaseModel):
+    """Somebody who may decide instead of somebody else, for this request."""
+
+    model_config = ConfigDict(frozen=True)
+
+    principal: str
+    """Whose right it is."""
+    to: str
+    by: str
+    """Who handed it over: the principal, or somebody who stood in for them."""
+    at: AwareDatetime
 
 
 class ApprovalView(BaseModel):
@@ -70,7 +175,16 @@ class ApprovalView(BaseModel):
     decision: Recorded | None = None
     """The one that closed it."""
     approvals: list[Recorded] = Field(default_factory=list)
-    """The people who have approved what it is now, in order."""
+    """The people who have approved what it is now, in this stage, in order."""
+    rejections: list[Recorded] = Field(default_factory=list)
+    """The people who have rejected it, in this stage, in order."""
+    stage: int = 1
+    """Which of ``stages`` is asked, from 1; what a decision has to name."""
+    stages: list[StageView] = Field(default_factory=list)
+    """All stages in order; one alone where the request names none. Empty when no worker answered."""
+    delegations: list[Delegation] = Field(default_factory=list)
+    explanation: str = ""
+    """Why nobody decided, where it ended so."""
     edit: Edit | None = None
     """What runs instead of what was asked, if a reviewer changed it."""
     events: list[Event] = Field(default_factory=list)
@@ -84,6 +198,11 @@ class ApprovalView(BaseModel):
     def current(self) -> ApprovalRequest:
         """The request as it is now, with a reviewer's changes."""
         return self.request.with_arguments(self.edit.arguments) if self.edit else self.request
+
+    @property
+    def asked(self) -> Terms:
+        """The terms of the stage that is asked now."""
+        return self.request.chain[self.stage - 1]
 
 
 class PendingApproval(BaseModel):

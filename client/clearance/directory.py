@@ -1,0 +1,76 @@
+"""What the directory says of people: their groups, their other names, whom they stand in for.
+
+A request names people and groups; who is in a group, and who stands in for whom, is told by the
+directory at the moment somebody decides. Pydantic models, no engine.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .stages import is_group
+
+
+class Person(BaseModel):
+    """Somebody, as the directory knows them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    """The one name that the directory keeps for them, case-folded; theirs as given, where it knows none."""
+
+    names: frozenset[str] = frozenset()
+    """All their names, case-folded, ``name`` among them."""
+
+    groups: frozenset[str] = frozenset()
+    """The groups they are in, ``group:finance``, case-folded; of those that were asked about."""
+
+    def is_among(self, audience: tuple[str, ...]) -> bool:
+        """Whether an audience names them, or a group that they are in."""
+        listed = {name.casefold() for name in audience}
+        return not listed.isdisjoint(self.names | self.groups)
+
+
+class Standing(Person):
+    """Somebody who does something to a request, at that moment."""
+
+    known: bool = True
+    """Whether the directory lists them; True where there is none."""
+
+    operator: bool = False
+    """Whether they look after requests: may withdraw any of them."""
+
+    stands_in_for: tuple[Person, ...] = ()
+    """For whom they may decide at that moment, by the directory's delegations or by this request's."""
+
+
+class Members(BaseModel):
+    """What the directory says of an audience when a request is made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    directory: bool = False
+    """Whether there is a directory at all."""
+
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The names (``Person.name``) of each group's members, groups inside it included."""
+
+    unknown: tuple[str, ...] = ()
+    """Groups that were asked about and that it doesn't have."""
+
+    aliases: dict[str, str] = Field(default_factory=dict)
+    """From each case-folded name that was asked about to ``Person.name``, where they differ."""
+
+    def people(self, audience: tuple[str, ...]) -> frozenset[str]:
+        """Everybody whom an audience means, each once."""
+        found: set[str] = set()
+        for name in (one.casefold() for one in audience):
+            if is_group(name):
+                found |= set(self.groups.get(name, ()))
+            else:
+                found.add(self.aliases.get(name, name))
+        return frozenset(found)
+
+
+def unlisted(name: str) -> Standing:
+    """Somebody of whom nothing is known but the name."""
+    key = name.casefold()
+    return Standing(name=key, names=frozenset({key}))
