@@ -19,6 +19,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.directory import DirectoryActivities
 from clearance import ClearanceError, attributes, connect
 from clearance.workers import has_worker
 from cli.settings import Settings, temporal_settings
@@ -74,10 +75,13 @@ async def running(
     Raises:
         CannotConnect: Temporal does not answer.
         CannotServe: search attributes are missing and may not be added, ``only="agents"`` without
-            a model, a broken agents module, a broken policy.
+            a model, a broken agents module, a broken policy, a broken file of reviewers.
     """
-    policy = settings.policy_file()
+    policy, reviewers = settings.policy_file(), settings.reviewers_file()
     rules = None if only == "approvals" else _rules(policy)
+    directory = DirectoryActivities(reviewers)
+    if only != "agents" and (reason := directory.problem()):
+        raise CannotServe(reason)
     client = await connect(connection)
     await _prepare(client)
     has_model = model_provider is not None or settings.has_model
@@ -88,18 +92,17 @@ async def running(
         names, queues = None, []
         if only != "approvals" and has_model:
             provider = model_provider or _models(settings)
-            agents, names = await _agents_worker(
-                settings, connection, provider, policy=policy, rules=rules
-            )
+            agents, names = await _agents_worker(settings, connection, provider, policy, rules)
             stack.push_async_callback(provider.aclose)
             await stack.enter_async_context(agents)
             queues.append(settings.agents_queue)
             served.append(f"agents on {settings.agents_queue}: {', '.join(names)}")
             served.append(f"policy {policy}" if policy else "no policy file, so every tool waits")
         if only != "agents":
-            await stack.enter_async_context(_approvals_worker(settings, client))
+            await stack.enter_async_context(_approvals_worker(settings, client, directory))
             queues.append(settings.approvals_queue)
             served.append(f"approvals on {settings.approvals_queue}")
+            served += [f"reviewers {reviewers}"] if reviewers else []
         if only is None and not has_model:
             served.append(f"agents are off, {NO_MODEL}")
         await _polling(client, queues)
@@ -125,13 +128,14 @@ async def _prepare(client: Client) -> None:
         ) from error
 
 
-def _approvals_worker(settings: Settings, client: Client) -> Worker:
+def _approvals_worker(settings: Settings, client: Client, directory: DirectoryActivities) -> Worker:
     from workflows.approval import ApprovalWorkflow
 
     return Worker(
         client,
         task_queue=settings.approvals_queue,
         workflows=[ApprovalWorkflow],
+        activities=directory.activities,
         sticky_queue_schedule_to_start_timeout=_STICKY,
         graceful_shutdown_timeout=_GRACE,
     )
@@ -150,12 +154,7 @@ def _models(settings: Settings) -> Any:
 
 
 async def _agents_worker(
-    settings: Settings,
-    connection: Mapping[str, Any],
-    model_provider: Any,
-    *,
-    policy: Path | None,
-    rules: Any,
+    settings: Settings, connection: Mapping[str, Any], models: Any, policy: Path | None, rules: Any
 ) -> tuple[Worker, list[str]]:
     # Here, not above: the Agents SDK takes a second to import, and approvals don't need it.
     import agents as agents_sdk
@@ -183,7 +182,7 @@ async def _agents_worker(
     shop = ShopActivities(settings.state / "shop.db")
     plugin = OpenAIAgentsPlugin(
         model_params=CALL,
-        model_provider=model_provider,
+        model_provider=models,
         add_temporal_spans=False,
         mcp_servers=brought.mcp_servers,
     )

@@ -14,7 +14,7 @@ from statistics import median
 
 from pydantic import JsonValue
 
-from clearance.requests import described
+from clearance.wording import described
 from policy.match import Rules
 from policy.source import load
 

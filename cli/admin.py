@@ -5,6 +5,7 @@ from temporalio.client import Client
 
 from clearance import CannotConnect, attributes, connect
 from clearance.workers import has_worker
+from policy import reviewers
 from policy.source import BrokenPolicy, load
 
 from . import output, session
@@ -25,7 +26,7 @@ def setup() -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check server, search attributes, workers, policy and model; exit 1 if anything is wrong."""
+    """Check server, search attributes, workers, policy, reviewers and model; exit 1 on a fault."""
     settings = session.load()
     checks = session.run(_examine(settings))
     if as_json:
@@ -59,6 +60,7 @@ async def _examine(settings: Settings) -> list[Check]:
     checks.append(await _worker(client, "approvals", settings.approvals_queue))
     checks.append(await _worker(client, "agents", settings.agents_queue))
     checks.append(_policy(settings))
+    checks.append(_reviewers(settings))
     checks.append(
         ("model", True, f"{settings.model or 'default'} at {settings.openai_base_url or 'OpenAI'}")
         if settings.has_model
@@ -74,10 +76,24 @@ def _policy(settings: Settings) -> Check:
     try:
         pinned = load(path)
     except BrokenPolicy as error:
-        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        return ("policy", False, error.problems[0] + more)
+        return ("policy", False, _first(error))
     count = len(pinned.policy.checkpoint)
     return ("policy", True, f"{path}: {count} checkpoints, default {pinned.policy.default}")
+
+
+def _reviewers(settings: Settings) -> Check:
+    path = settings.reviewers_file()
+    if path is None:
+        return ("reviewers", True, "there is no reviewers.toml here: no groups, no delegations")
+    try:
+        return ("reviewers", True, f"{path}: {reviewers.load(path).summary()}")
+    except BrokenPolicy as error:
+        return ("reviewers", False, _first(error))
+
+
+def _first(error: BrokenPolicy) -> str:
+    more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+    return error.problems[0] + more
 
 
 async def _worker(client: Client, what: str, queue: str) -> Check:

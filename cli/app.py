@@ -14,7 +14,21 @@ from clearance.errors import Ambiguous, InvalidRequest, NotFound
 from clearance.text import one_line
 from policy.source import BrokenPolicy
 
-from . import admin, approvals, deciding, demo, grants, output, policy, runs, serve, session
+from . import (
+    acts,
+    admin,
+    approvals,
+    deciding,
+    demo,
+    grants,
+    history,
+    output,
+    policy,
+    requesting,
+    runs,
+    serve,
+    session,
+)
 
 app = typer.Typer(
     help="A durable approval gate between an AI agent and an action that can't be undone.",
@@ -30,7 +44,13 @@ app.command(rich_help_panel="Approvals")(approvals.pending)
 app.command(rich_help_panel="Approvals")(approvals.show)
 app.command(rich_help_panel="Approvals")(deciding.approve)
 app.command(rich_help_panel="Approvals")(deciding.reject)
-app.command(rich_help_panel="Approvals")(approvals.request)
+app.command(rich_help_panel="Approvals")(acts.comment)
+app.command(rich_help_panel="Approvals")(acts.ask)
+app.command(rich_help_panel="Approvals")(acts.answer)
+app.command(rich_help_panel="Approvals")(acts.delegate)
+app.command(rich_help_panel="Approvals")(acts.withdraw)
+app.command(rich_help_panel="Approvals")(history.history)
+app.command(rich_help_panel="Approvals")(requesting.request)
 app.command(rich_help_panel="Approvals")(grants.grants)
 app.command(rich_help_panel="Approvals")(grants.revoke)
 app.add_typer(policy.app, name="policy", rich_help_panel="Operate")

@@ -1,6 +1,5 @@
 """Deciding a request: approve, as it is or with changes, and reject."""
 
-import asyncio
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from clearance import (
     Receipt,
     Refused,
 )
+from clearance.acts import ActReceipt
 from clearance.errors import explain
 from clearance.models import Change
 from clearance.rules import CHANGED
@@ -24,6 +24,7 @@ from clearance.text import one_line, span
 from clearance.values import brief
 
 from . import output, session
+from .answering import NOTHING_TYPED, line, response_for
 from .approvals import As, Id, Json
 from .editing import Draft, assignment
 
@@ -51,6 +52,14 @@ Grant = Annotated[
 Uses = Annotated[
     int | None, typer.Option(metavar="N", help="With --grant: how many; 10 unless said.")
 ]
+Answer = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="What the request asks to be answered: JSON, or else text; or all of it as JSON. "
+        "Repeat it for several.",
+    ),
+]
 For = Annotated[
     str | None,
     typer.Option("--for", metavar="TIME", help="With --grant: how long, 15m, 2h, 7d; else 1h."),
@@ -69,6 +78,7 @@ def approve(
     editor: Annotated[
         str, typer.Option(metavar="COMMAND", envvar=["VISUAL", "EDITOR"], help="Which editor.")
     ] = "",
+    answer: Answer = None,
     confirm: Annotated[
         str | None, typer.Option(metavar="PHRASE", help="What the request asks you to type.")
     ] = None,
@@ -88,40 +98,56 @@ def approve(
             view = await client.get(id)
             said["digest"] = digest or view.digest
             with Draft(view) as draft:
-                changes = await _prepared(
-                    draft, view, said, wanted, editor=editor if edit else None
-                )
+                changes = await _changed(draft, view, said, wanted, editor=editor if edit else None)
+                await _completed(draft, view, said, answer or [])
                 receipt = await client.approve(view.id, **said)
         if as_json:
             output.print_json(receipt)
         elif receipt.in_effect:
             output.out(_approved(receipt, changes, said["grant"]))
         else:
-            output.out(_recorded("approval", receipt))
+            output.out(recorded("approval of", receipt))
 
     session.run(work())
 
 
 def reject(
-    id: Id, reason: Reason = "", as_: As = None, digest: Digest = None, as_json: Json = False
+    id: Id,
+    reason: Reason = "",
+    ask_changes: Annotated[
+        bool,
+        typer.Option(
+            "--ask-changes", help="The agent may try again: --reason says what to change."
+        ),
+    ] = False,
+    as_: As = None,
+    digest: Digest = None,
+    as_json: Json = False,
 ) -> None:
     """Reject a request: its action will not run, and the agent is told why."""
+    if ask_changes and not reason.strip():
+        raise typer.BadParameter("--ask-changes needs --reason: what should be changed?")
     settings = session.load()
     reviewer = session.reviewer(settings, as_)
 
     async def work() -> Receipt:
         async with session.connected(settings) as client:
             return await client.reject(
-                id, reviewer=reviewer, reason=reason, digest=digest, channel="cli"
+                id,
+                reviewer=reviewer,
+                reason=reason,
+                digest=digest,
+                changes_requested=ask_changes,
+                channel="cli",
             )
 
     receipt = session.run(work())
     if as_json:
         output.print_json(receipt)
     elif receipt.in_effect:
-        output.out(f"{receipt.approval_id} is rejected.")
+        output.out(_rejected(receipt, ask_changes=ask_changes))
     else:
-        output.out(_recorded("rejection", receipt))
+        output.out(recorded("rejection of", receipt))
 
 
 async def phrase_for(request: ApprovalRequest) -> str | None:
@@ -136,24 +162,12 @@ async def phrase_for(request: ApprovalRequest) -> str | None:
     if not sys.stdin.isatty():
         raise InvalidRequest(f"this has to be confirmed: add --confirm {shlex.quote(phrase)}")
     output.ask(f"Type {phrase} to confirm: ")
-    typed = (await _line()).strip()
-    if not typed:
-        raise InvalidRequest("nothing was typed, and nothing was sent")
+    if not (typed := await line()):
+        raise InvalidRequest(NOTHING_TYPED)
     return typed
 
 
-async def _line() -> str:
-    """A line from the terminal, awaited so that Ctrl-C ends the wait."""
-    loop, ready = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(sys.stdin, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(sys.stdin)
-    return sys.stdin.readline()
-
-
-async def _prepared(
+async def _changed(
     draft: Draft,
     view: ApprovalView,
     said: dict[str, Any],
@@ -161,10 +175,7 @@ async def _prepared(
     *,
     editor: str | None,
 ) -> Sequence[Change]:
-    """Complete what is said to a request that waits; return what is changed in it.
-
-    Of one that is closed nothing is asked: the client tells who decided it.
-    """
+    """Say what the arguments of a request that waits become; return what is changed in them."""
     if view.status != "pending":
         return ()
     if (wanted or editor is not None) and said["digest"] != view.digest:
@@ -173,13 +184,27 @@ async def _prepared(
         draft.assign(name, value)
     if editor is not None:
         await draft.edit(editor)
-    request, changes = draft.changed()
+    _, changes = draft.changed()
     if changes:
         output.show_changes(changes)
         said["arguments"] = draft.arguments
-    if said["confirmation"] is None:
-        said["confirmation"] = await phrase_for(request)
     return changes or (view.edit.changes if view.edit else ())
+
+
+async def _completed(
+    draft: Draft, view: ApprovalView, said: dict[str, Any], answer: Sequence[str]
+) -> None:
+    """Complete what is said to a request that waits: the stage, the answer, the phrase.
+
+    Of one that is closed nothing is asked: the client tells who decided it.
+    """
+    if view.status != "pending":
+        return
+    said["stage"] = view.stage if view.request.stages else None
+    said["response"] = await response_for(view, answer)
+    if said["confirmation"] is None:
+        request, _ = draft.changed()
+        said["confirmation"] = await phrase_for(request)
 
 
 def _terms(condition: str | None, uses: int | None, time: str | None) -> GrantTerms | None:
@@ -199,10 +224,14 @@ def _terms(condition: str | None, uses: int | None, time: str | None) -> GrantTe
 
 def _approved(receipt: Receipt, changes: Sequence[Change], terms: GrantTerms | None) -> str:
     with_changes = f"with changes ({brief(changes)})" if changes else ""
+    if not receipt.counted:
+        return (
+            f"Your changes to {receipt.approval_id} are in ({brief(changes)}), but you may not "
+            "approve them yourself: somebody else has to."
+        )
     if receipt.status == "pending":
         count = f"{receipt.approvals} of {receipt.quorum} approvals"
-        said = f"Your approval of {receipt.approval_id} is counted: {count}"
-        return f"{said}, {with_changes}." if changes else f"{said}."
+        return _counted("approval", receipt, count, with_changes)
     said = f"{receipt.approval_id} is approved"
     said += f": {with_changes}." if changes else "."
     if terms:
@@ -213,7 +242,27 @@ def _approved(receipt: Receipt, changes: Sequence[Change], terms: GrantTerms | N
     return said
 
 
-def _recorded(what: str, receipt: Receipt) -> str:
-    return (
-        f"Your {what} of {receipt.approval_id} is recorded; it takes effect when a worker is back."
-    )
+def _rejected(receipt: Receipt, *, ask_changes: bool) -> str:
+    if receipt.status == "pending":
+        count = f"{receipt.rejections} of {receipt.reject_quorum} rejections"
+        return _counted("rejection", receipt, count)
+    again = " Its agent is told what to change, and may ask again." if ask_changes else ""
+    return f"{receipt.approval_id} is rejected.{again}"
+
+
+def _counted(what: str, receipt: Receipt, count: str, more: str = "") -> str:
+    """One of several that are needed, or the last one of a stage."""
+    said = f"Your {what} of {receipt.approval_id} is counted"
+    if receipt.next_stage is not None:
+        done, now = one_line(receipt.stage or ""), one_line(receipt.next_stage)
+        said += f", {more}." if more else "."
+        return f"{said} The stage “{done}” is done; “{now}” is asked now."
+    said += f": {count}"
+    if receipt.stage is not None:
+        said += f" in the stage “{one_line(receipt.stage)}”"
+    return f"{said}, {more}." if more else f"{said}."
+
+
+def recorded(what: str, receipt: Receipt | ActReceipt) -> str:
+    """What is said of what the server has stored: ``Your approval of`` this request, for instance."""
+    return f"Your {what} {receipt.approval_id} is recorded; it takes effect when a worker is back."

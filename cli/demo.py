@@ -1,7 +1,6 @@
 """``clearance demo``: the whole story in one terminal, with a real effect at its end."""
 
 import asyncio
-import contextlib
 import importlib
 import secrets
 import shutil
@@ -18,7 +17,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from clearance import ApprovalClient
-from clearance.errors import AlreadyDecided
+from clearance.errors import AlreadyDecided, Refused
 from clearance.runs import AgentResult, AgentRun, list_runs, start_run
 from clearance.views import ApprovalView
 from policy.source import SAMPLE
@@ -241,7 +240,7 @@ async def _answer_one(
     await asyncio.wait([here, elsewhere], return_when=asyncio.FIRST_COMPLETED)
     if not elsewhere.done():
         approved, reason, phrase = await here
-        with contextlib.suppress(AlreadyDecided):  # elsewhere was faster; told below
+        try:
             await client.decide(
                 view.id,
                 approved=approved,
@@ -251,6 +250,10 @@ async def _answer_one(
                 channel="cli",
                 confirmation=phrase,
             )
+        except AlreadyDecided:
+            pass  # elsewhere was faster; told below
+        except Refused as error:  # by a policy of yours: somebody else decides, or with an answer
+            output.say(f"{error}. Waiting for a decision from elsewhere.")
     here.cancel()
     outcome = await elsewhere
     who = f" by {outcome.decision.by}" if outcome.decision else ""

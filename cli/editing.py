@@ -17,9 +17,9 @@ import typer
 from pydantic import JsonValue, ValidationError
 
 from clearance import ApprovalRequest, ApprovalView, ClearanceError, InvalidRequest, Refused
+from clearance.edits import NOT_EDITABLE, differences
 from clearance.errors import explain
 from clearance.models import Change
-from clearance.rules import NOT_EDITABLE, differences
 from clearance.text import control_characters, one_line
 
 from . import output

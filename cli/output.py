@@ -15,8 +15,10 @@ from rich.text import Text
 
 from clearance import Grant, render, values
 from clearance.models import Change
+from clearance.progress import progress
+from clearance.story import story
 from clearance.text import moment, one_line, span, visible
-from clearance.views import ApprovalSummary, ApprovalView
+from clearance.views import ApprovalSummary, ApprovalView, FinishedApproval
 
 COLOURS = {
     "pending": "yellow",
@@ -102,10 +104,11 @@ def pending_table(waiting: Iterable[ApprovalSummary]) -> Table:
     """What waits, a line each."""
     now = datetime.now(UTC)
     waiting = list(waiting)
-    several = any(one.quorum > 1 for one in waiting)
+    far = {one.id: progress(one, now) for one in waiting}
+    several = any(far.values())
     made = table(
         *("ID", "ACTION", "RISK", "TOOL", "ASKED BY", "AGE", "LEFT"),
-        *(["NEEDS"] if several else []),
+        *(["PROGRESS"] if several else []),
     )
     for one in waiting:
         left = span(one.deadline - now) if one.deadline else "no deadline"
@@ -117,7 +120,24 @@ def pending_table(waiting: Iterable[ApprovalSummary]) -> Table:
             text(one.requester),
             span(now - one.requested_at),
             left,
-            *([f"{one.quorum} people" if one.quorum > 1 else ""] if several else []),
+            *([Text(far[one.id])] if several else []),
+        )
+    return made
+
+
+def history_table(ended: Iterable[FinishedApproval]) -> Table:
+    """What has ended, a line each."""
+    made = table("ID", "ACTION", "STATUS", "BY", "WHEN", "REASON")
+    for one in ended:
+        decision = one.decision
+        again = "changes requested: " if decision and decision.changes_requested else ""
+        made.add_row(
+            text(one.id),
+            text(one.action),
+            coloured(one.status),
+            text(decision.by if decision else None),
+            moment(one.closed_at),
+            text(again + one.reason),
         )
     return made
 
@@ -182,18 +202,17 @@ def _inset(body: str) -> Padding:
 
 
 def _record(view: ApprovalView) -> RenderableType:
+    """Every event on a line of its own; what people wrote to each other below it, set off."""
     if not view.complete:
         return Text("no worker answered; this is what the server itself has stored")
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for event in view.events:
-        rows.add_row(
-            str(event.sequence),
-            moment(event.at),
-            coloured(event.kind),
-            text(event.who),
-            text(event.channel, "dim"),
-            text(event.reason or values.brief(event.changes)),
-        )
+    for _ in range(2):
+        rows.add_column(no_wrap=True)
+    rows.add_column(overflow="fold")
+    for told in story(view):
+        line = Text.assemble(coloured(told.kind), " ", told.line)
+        block = [_inset(told.block)] if told.block else []
+        rows.add_row(str(told.sequence), moment(told.at), Group(line, *block))
     if view.refusals_uncounted:
-        rows.add_row("", "", "refused", f"{view.refusals_uncounted} times more", "", "")
+        rows.add_row("", "", f"refused {view.refusals_uncounted} times more")
     return rows

@@ -5,20 +5,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import JsonValue, ValidationError
-from rich.table import Table
-from rich.text import Text
+from pydantic import JsonValue
 
-from clearance import ApprovalRequest, InvalidRequest, mask
-from clearance.errors import explain as faults
-from clearance.requests import worded
-from clearance.text import one_line, visible
-from policy.match import Rules, Verdict
-from policy.model import Checkpoint, Policy
+from clearance import InvalidRequest, mask
+from clearance.text import one_line
+from policy.match import Rules
+from policy.model import Policy
 from policy.source import BrokenPolicy, load
 
 from . import output, session
 from .approvals import Json
+from .explaining import asked_of, facts
 from .settings import Settings
 
 app = typer.Typer(help="Which tools wait for whom.", no_args_is_help=True)
@@ -82,7 +79,7 @@ def explain(
     verdict = Rules(policy).judge(tool, arguments, agent=agent, requester=requester)
     shown, masked = mask.conceal(arguments, mask.names(policy.secrets))
     why = mask.scrub(verdict.why, arguments, masked)
-    asked = _asked(tool, shown, verdict) if verdict.gated else None
+    asked = asked_of(tool, shown, verdict, requester) if verdict.gated else None
     if as_json:
         about: dict[str, Any] = {
             "tool": tool,
@@ -91,12 +88,12 @@ def explain(
             "why": why,
         }
         about |= {"checkpoint": verdict.checkpoint and verdict.checkpoint.checkpoint_id}
-        output.print_json({**about, "request": asked})
+        output.print_json({**about, "request": asked and asked.keys})
         return
     output.out(f"{one_line(tool)} {'waits for a person' if verdict.gated else 'goes through'}.")
     output.out(f"Why: {one_line(why)}")
     if asked:
-        output.console().print(_facts(asked))
+        output.console().print(facts(asked))
 
 
 def _open(file: Path | None) -> tuple[Settings, Path | None, Policy]:
@@ -181,47 +178,3 @@ def _arguments(given: str) -> dict[str, JsonValue]:
     if not isinstance(value, dict):
         raise InvalidRequest("--args: not an object: write '{\"name\": value}'")
     return value
-
-
-def _asked(tool: str, shown: dict[str, JsonValue], verdict: Verdict) -> dict[str, JsonValue]:
-    """What a person would be asked. Raises InvalidRequest where the request would be refused."""
-    default = Checkpoint(checkpoint_id="default", action_pattern=".*", grants=False)
-    rule = verdict.checkpoint or default
-    words = worded(rule.description_template, tool, shown)
-    try:
-        request = ApprovalRequest(
-            **words, tool=tool, arguments=shown, confirm_phrase=rule.confirm_phrase
-        )
-    except ValidationError as error:
-        raise InvalidRequest(f"no request could be made of it: {faults(error)}") from error
-    keys = {"risk", "impact", "audience", "quorum", "deadline", "on_reject", "on_expiry"}
-    said = rule.model_dump(mode="json", include=keys | {"editable", "grants"})
-    told = {"action": request.action, "details": request.details}
-    return {**told, **said, "confirm_phrase": request.phrase}
-
-
-def _facts(asked: dict[str, Any]) -> Table:
-    """The request as a person reads it, a line for each fact that is there."""
-    after = {"tell": "the agent is told", "stop": "the run is stopped"}
-    editable = {True: "all arguments", False: "nothing"}
-    change = asked["editable"]
-    rows = {
-        "Sentence": asked["action"],
-        "Text": asked["details"],
-        "Risk": asked["risk"],
-        "Impact": asked["impact"],
-        "Audience": ", ".join(asked["audience"]) or "anyone",
-        "Quorum": f"{asked['quorum']} to approve",
-        "Deadline": asked["deadline"] or "the run's own",
-        "Rejected": after[asked["on_reject"]],
-        "Expired": after[asked["on_expiry"]],
-        "Editable": editable[change] if isinstance(change, bool) else ", ".join(change),
-        "To type": asked["confirm_phrase"],
-        "In advance": "further calls can be approved" if asked["grants"] else "",
-    }
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for label, value in rows.items():
-        if value:
-            style = output.COLOURS.get(value, "") if label == "Risk" else ""
-            table.add_row(Text(label, style="dim"), Text(visible(value), style, overflow="fold"))
-    return table

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     policy: Path | None = None
     """The policy file; unless set, ``checkpoints.toml`` where the command is called, if it is there."""
 
+    reviewers: Path | None = None
+    """People, groups, delegations; unless set, ``reviewers.toml`` where the command is called, if it
+    is there."""
+
     reviewer: str | None = None
     """Who decides from this command line; the system's user name unless set."""
 
@@ -70,6 +74,11 @@ class Settings(BaseSettings):
         """The policy to go by; None where there is none, so that every tool waits."""
         here = Path("checkpoints.toml")
         return self.policy or (here if here.exists() else None)
+
+    def reviewers_file(self) -> Path | None:
+        """The directory to ask who somebody is; None where there is none."""
+        here = Path("reviewers.toml")
+        return self.reviewers or (here if here.exists() else None)
 
     @property
     def has_model(self) -> bool:

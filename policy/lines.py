@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _TOKEN = re.compile(
     r'''
@@ -15,60 +15,81 @@ _TOKEN = re.compile(
     ''',
     re.VERBOSE | re.DOTALL,
 )
-_PART = r"""("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)"""
-_KEY = re.compile(rf"\s*{_PART}\s*[=.]")
-_HEADER = re.compile(rf"\s*(\[\[?)\s*{_PART}\s*([\].])(?:\s*{_PART})?")
+_PART = r"""(?:"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'|[A-Za-z0-9_-]++)"""
+_PARTS = re.compile(_PART)
+_NAME = rf"[ \t]*+({_PART}(?:[ \t]*+\.[ \t]*+{_PART})*+)[ \t]*+"
+_KEY = re.compile(rf"{_NAME}=")
+_HEADER = re.compile(rf"[ \t]*+(\[\[?){_NAME}\]")
+
+_DEEPEST = 10
+"""So many names of a dotted key are looked at; what is deeper stands in one of these."""
+
+Place = tuple[int | str, ...]
 
 
 class Lines:
-    """Line numbers of the top-level keys and the ``[[checkpoint]]`` tables of a text."""
+    """Line numbers of the keys and tables of a text, however they are nested."""
 
     def __init__(self, text: str) -> None:
         """Look through ``text``, valid TOML, once."""
-        self._keys: dict[str, int] = {}
-        self._tables: list[dict[str, int]] = []
-        self._headers: list[int] = []
-        keys = self._keys
-        for line, statement in _statements(text):
-            if found := _HEADER.match(statement):
-                keys = self._table(found, line)
-            elif found := _KEY.match(statement):
-                keys.setdefault(_name(found[1]), line)
+        self._known: dict[Place, int] = {}
+        self._counts: dict[Place, int] = {}  # of the tables in each [[array]]
+        table: Place = ()
+        for line, start in _statements(text):
+            if header := _HEADER.match(text, start):
+                table = self._table(header[1] == "[[", _names(header[2]), line)
+            elif key := _KEY.match(text, start):
+                self._note(table, _names(key[1]), line)
 
     def of(self, place: Sequence[int | str]) -> int:
-        """The line of a place like ``("checkpoint", 3, "when")``, or of what it stands in."""
-        name, index, key = (*place, None, None, None)[:3]
-        if name == "checkpoint" and isinstance(index, int) and index < len(self._headers):
-            return self._tables[index].get(str(key), self._headers[index])
-        return self._keys.get(str(name), 1)
+        """The line of a place, or of the innermost of what it stands in; 1 where none is known.
 
-    def _table(self, header: re.Match[str], line: int) -> dict[str, int]:
+        A place is what pydantic calls one: ``("checkpoint", 1, "stage", 0, "when")`` is the key
+        ``when`` of the first ``[[checkpoint.stage]]`` under the second ``[[checkpoint]]``.
+        """
+        whole = tuple(place[: 2 * _DEEPEST])  # each name of a known place may have an index
+        ends = range(len(whole), 0, -1)
+        return next((self._known[whole[:end]] for end in ends if whole[:end] in self._known), 1)
+
+    def _table(self, is_array: bool, names: list[str], line: int) -> Place:
         """Note a table's header; where the keys after it belong."""
-        brackets, name, closed, below = header[1], _name(header[2]), header[3], header[4]
-        if name == "checkpoint" and brackets == "[[" and closed == "]":
-            self._headers.append(line)
-            self._tables.append({})
-            return self._tables[-1]
-        if name == "checkpoint" and closed == "." and self._tables and below:
-            self._tables[-1].setdefault(_name(below), line)  # [checkpoint.x] is about the last one
-        else:
-            self._keys.setdefault(name, line)
-        return {}
+        if not is_array:
+            return self._note((), names, line)
+        array = (*self._note((), names[:-1], line), names[-1])
+        index = self._counts.get(array, 0)
+        self._counts[array] = index + 1
+        self._known.setdefault(array, line)
+        self._known[*array, index] = line
+        return (*array, index)
+
+    def _note(self, table: Place, names: list[str], line: int) -> Place:
+        """Note each part of a dotted name as standing here, unless it stood somewhere before."""
+        place = table
+        for name in names:
+            place = (*place, name)
+            self._known.setdefault(place, line)
+            if place in self._counts:  # [checkpoint.x] is about the last [[checkpoint]]
+                place = (*place, self._counts[place] - 1)
+        return place
 
 
-def _statements(text: str) -> list[tuple[int, str]]:
-    """Each line, with its number, that begins outside of any string, list or inline table."""
-    found, line, depth, start = [], 1, 0, 0
+def _statements(text: str) -> Iterator[tuple[int, int]]:
+    """Number and beginning of each line that begins outside of any string, list or inline table."""
+    line, depth, start = 1, 0, 0
     for token in _TOKEN.finditer(text):
         if token.start() == start and depth == 0:
-            # What follows on the same line: enough to see a key, however long its value is.
-            found.append((line, text[start : start + 1_000].split("\n", 1)[0]))
+            yield line, start
         line += token[0].count("\n")
         depth += bool(token["open"]) - bool(token["close"])
         if token["end"]:
             start = token.end()
-    return found
+
+
+def _names(dotted: str) -> list[str]:
+    return [_name(part) for part in _PARTS.findall(dotted)[:_DEEPEST]]
 
 
 def _name(part: str) -> str:
-    return next(iter(tomllib.loads(f"{part} = 0"))) if part[0] in "\"'" else part
+    if part[0] == '"' and "\\" in part:
+        return next(iter(tomllib.loads(f"{part} = 0")))
+    return part[1:-1] if part[0] in "\"'" else part

@@ -1,88 +1,30 @@
 """What a policy file says, checked as far as that needs no place in the file."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
-    Field,
+    JsonValue,
     StrictBool,
-    StrictInt,
     StringConstraints,
     Tag,
-    ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from clearance import ApprovalRequest, Risk, contract, mask, template
-from clearance.errors import explain
+from clearance import Risk, contract, mask, template
 from clearance.fields import Name
 
 from . import pattern
-from .condition import condition_error
+from .terms import Condition, StageKeys, TermsKeys, check_request, checked
+from .terms import duration as duration
 
 MAX_PHRASE_CHARS = 200
 MAX_IMPACT_CHARS = 1_000
-
-_REMEMBERED = 10_000
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def duration(text: str) -> timedelta | None:
-    """``90s``, ``15m``, ``2h``, ``7d``, ``2w``, or ``never``, which is None.
-
-    Raises:
-        ValueError: it is none of these, nothing at all, or more than 5 years.
-    """
-    if text == "never":
-        return None
-    number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdecimal()) or unit not in _UNITS or len(number) > 9:
-        raise ValueError(f"{text!r} is no duration: write 90s, 15m, 2h, 7d, 2w or never")
-    try:
-        length = timedelta(**{_UNITS[unit]: int(number)})
-    except OverflowError:
-        length = timedelta.max
-    if not timedelta(0) < length <= contract.MAX_EXPIRY:
-        raise ValueError(f"{text!r}: longer than nothing and at most 5 years, or never")
-    return length
-
-
-def _checked(check: Callable[[str], object]) -> AfterValidator:
-    """Keep the text as it is, if ``check`` lets it pass without a ValueError.
-
-    What passed is remembered: every run brings its policy along, mostly the one before it had.
-    """
-
-    @lru_cache(maxsize=_REMEMBERED)
-    def validate(text: str) -> str:
-        check(text)
-        return text
-
-    return AfterValidator(validate)
-
-
-def _check_condition(expression: str) -> None:
-    if error := condition_error(expression):
-        raise ValueError(error)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _check_request(**fields: Any) -> None:
-    """Let the request that a checkpoint will make say what it would refuse."""
-    try:
-        ApprovalRequest(action="-", **fields)
-    except ValidationError as error:
-        raise ValueError(explain(error)) from error
 
 
 def _check_words(text: str) -> None:
@@ -104,8 +46,8 @@ def _check_editable(value: object) -> object:
 Template = Annotated[
     str,
     StringConstraints(max_length=contract.MAX_TEMPLATE_CHARS),
-    _checked(_check_words),
-    _checked(template.check),
+    checked(_check_words),
+    checked(template.check),
 ]
 """A sentence, or a text whose first line is one, with ``{fields}`` for ``clearance.template``."""
 
@@ -117,22 +59,21 @@ Editable = Annotated[
 ]
 
 
-class Checkpoint(BaseModel):
+class Checkpoint(TermsKeys):
     """One rule: which calls it is about, and what a person is asked when one comes.
 
     Runs keep it without the defaults, so that they can carry thousands; a default is therefore part
-    of the format and never changes.
+    of the format and never changes. And they read it again whenever they are replayed: what a
+    checkpoint could say once is refused nowhere but in files (``policy.contradictions``).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     checkpoint_id: Name
     """Its name in requests and records; no other checkpoint of the policy has it."""
 
-    action_pattern: Annotated[str, _checked(pattern.compiled)]
+    action_pattern: Annotated[str, checked(pattern.compiled)]
     """An RE2 expression, searched in the tool's name."""
 
-    when: Annotated[str, _checked(_check_condition)] | None = None
+    when: Condition | None = None
     """A CEL condition over args, tool, agent and requester; left out, every such call is meant."""
 
     allow: StrictBool = False
@@ -146,14 +87,14 @@ class Checkpoint(BaseModel):
     impact: Annotated[str, StringConstraints(max_length=MAX_IMPACT_CHARS)] = ""
     """What follows if the call is made, in the words of whoever wrote the policy."""
 
-    audience: tuple[Name, ...] = ()
-    """Who may decide. Empty: anyone."""
+    stage: tuple[StageKeys, ...] = ()
+    """Asked one after the other, each on its own terms, in place of those of the checkpoint."""
 
-    quorum: Annotated[StrictInt, Field(ge=1, le=contract.MAX_AUDIENCE)] = 1
-    """How many different people have to approve."""
+    self_approval: tuple[Literal["requester", "editor"], ...] | None = None
+    """Whose own approval counts: of who asked for the run, of who changed the arguments."""
 
-    deadline: Annotated[str, _checked(duration)] | None = None
-    """A duration like 2h, or never; left out, the run's own."""
+    response_schema: dict[str, JsonValue] | None = None
+    """JSON Schema of the answer that an approval has to carry; the tool gets it."""
 
     on_reject: Literal["tell", "stop"] = "tell"
     """After a rejection: the model is told, or the run is stopped."""
@@ -164,37 +105,31 @@ class Checkpoint(BaseModel):
     editable: Editable = False
     """Whether a reviewer may change the arguments: all of them, or the named ones."""
 
-    confirm_phrase: Annotated[Template, _checked(_check_phrase)] | None = None
+    confirm_phrase: Annotated[Template, checked(_check_phrase)] | None = None
     """A template of what a reviewer has to type to approve."""
 
     grants: StrictBool = True
     """Whether a reviewer may approve further calls like it in advance."""
 
-    def expires_in(self, default: timedelta | None) -> timedelta | None:
-        """From a request's start to its deadline, ``default`` unless said; None for never."""
-        return default if self.deadline is None else duration(self.deadline)
+    def terms(self, default: timedelta | None) -> dict[str, Any]:
+        """The fields of ``ApprovalRequest`` that say who decides what, and by when.
+
+        Args:
+            default: from the beginning to the deadline, of the request or of each stage, where the
+                checkpoint says nothing; None for never.
+        """
+        asked = {"self_approval": self.self_approval, "response_schema": self.response_schema}
+        if not self.stage:
+            return asked | super().terms(default)
+        stages = [
+            one.model_copy(update={"deadline": one.deadline or self.deadline}) for one in self.stage
+        ]
+        return asked | {"stages": [one.terms(default) for one in stages]}
 
     @field_validator("checkpoint_id")
     @classmethod
     def _id_fits(cls, value: str) -> str:
-        _check_request(checkpoint=value)
-        return value
-
-    @field_validator("audience")
-    @classmethod
-    def _people_that_fit(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _check_request(audience=value)
-        folded = [name.casefold() for name in value]
-        if twice := [name for name in value if folded.count(name.casefold()) > 1]:
-            raise ValueError(f"{twice[0]} is named twice")
-        return value
-
-    @field_validator("quorum")
-    @classmethod
-    def _enough_people(cls, value: int, info: ValidationInfo) -> int:
-        people = len(info.data.get("audience", ()))
-        if 0 < people < value:
-            raise ValueError(f"{value} have to approve, but the audience has {people}")
+        check_request(checkpoint=value)
         return value
 
 

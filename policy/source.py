@@ -1,9 +1,8 @@
 """Reading a policy file: every fault of it at once, each with its line."""
 
+import contextlib
 import difflib
 import hashlib
-import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,30 +10,24 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from clearance import ClearanceError
 from clearance.text import one_line
 
+from .contradictions import contradictions
 from .lines import Lines
 from .model import Checkpoint, Policy
+from .reading import MAX_FILE_BYTES, Document, check_size, document, read
+from .reading import BrokenPolicy as BrokenPolicy
+from .terms import StageKeys
 
-MAX_POLICY_BYTES = 1_500_000
+MAX_POLICY_BYTES = MAX_FILE_BYTES
 """A run carries its policy as one payload, of which Temporal takes 2 MB."""
+
+_WHY = ": no run could carry it"
 
 _SHIPPED = Path(__file__).with_name("checkpoints.toml")
 
 SAMPLE = _SHIPPED if _SHIPPED.is_file() else Path(__file__).parents[1] / "checkpoints.toml"
 """The sample policy: beside this file in an installed package, at the root of the repository."""
-
-_AT = re.compile(r" \(at line (\d+), column (\d+)\)$| \(at end of document\)$")
-
-
-class BrokenPolicy(ClearanceError):
-    """A policy file that can't be used. ``problems`` has a line for each fault: file, line, what."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        """Keep them; the text of the error is all of them."""
-        super().__init__("\n".join(problems))
-        self.problems = list(problems)
 
 
 class Pinned(BaseModel):
@@ -61,13 +54,7 @@ def load(path: Path) -> Pinned:
     Raises:
         BrokenPolicy: it can't be read, is too large, or anything in it is wrong.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_POLICY_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise BrokenPolicy([f"{one_line(str(path))}: can't be read: {reason}"]) from error
-    return _parse(data, str(path))
+    return _parse(read(path, why=_WHY), str(path))
 
 
 def parse(text: str, source: str) -> Pinned:
@@ -76,26 +63,16 @@ def parse(text: str, source: str) -> Pinned:
 
 
 def _parse(data: bytes, source: str) -> Pinned:
-    name = one_line(source)
-    if len(data) > MAX_POLICY_BYTES:
-        limit = f"{MAX_POLICY_BYTES:,}"
-        raise BrokenPolicy([f"{name}: larger than {limit} bytes: no run could carry it"])
+    check_size(data, source, why=_WHY)
+    read_as = document(data, source)
+    name = read_as.name
     try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise BrokenPolicy([f"{name}:{line}: not UTF-8: save the file as UTF-8"]) from error
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BrokenPolicy([_syntax(name, text, str(error))]) from error
-    except RecursionError as error:
-        raise BrokenPolicy([f"{name}: nested too deep"]) from error
-    try:
-        policy = Policy.model_validate(raw)
+        policy = Policy.model_validate(read_as.raw)
     except ValidationError as error:
-        found = [f"{name}:{line}: {what}" for line, what in _problems(raw, error, Lines(text))]
-        raise BrokenPolicy(found) from error
+        told = error.errors(include_url=False, include_input=False)
+        raise BrokenPolicy(_problems(read_as, told)) from error
+    if found := _problems(read_as, []):
+        raise BrokenPolicy(found)
     pinned = Pinned(digest=hashlib.sha256(data).hexdigest(), source=source, policy=policy)
     if (size := len(pinned.model_dump_json(exclude_defaults=True).encode())) > MAX_POLICY_BYTES:
         limit = f"{size:,} bytes as JSON, at most {MAX_POLICY_BYTES:,}"
@@ -103,26 +80,20 @@ def _parse(data: bytes, source: str) -> Pinned:
     return pinned
 
 
-def _syntax(name: str, text: str, said: str) -> str:
-    where = _AT.search(said)
-    what = one_line(_AT.sub("", said), 200)
-    if where and where[1]:
-        return f"{name}:{where[1]}: not TOML: {what} (column {where[2]})"
-    last = text.rstrip("\n").count("\n") + 1
-    return f"{name}:{last}: not TOML: {what} (at the end of the file)"
-
-
-def _problems(
-    raw: dict[str, Any], error: ValidationError, lines: Lines
-) -> Iterator[tuple[int, str]]:
-    """Line and words of everything that is wrong, in the file's order."""
-    found = list(_repeated(raw, lines))
+def _problems(file: Document, told: list[ErrorDetails]) -> list[str]:
+    """Everything that is wrong, each with its line, in the file's order; ``told`` by the models."""
+    found = list(_repeated(file.raw, file.lines))
     found += [
-        (lines.of(fault["loc"]), _words(fault, raw))
-        for fault in error.errors(include_url=False, include_input=False)
+        (file.lines.of(fault["loc"]), _words(fault, file.raw))
+        for fault in told
         if fault["loc"]  # the one of the whole is about repeated ids, told above with lines
     ]
-    yield from sorted(found, key=lambda one: one[0])
+    for index, one in enumerate(_checkpoints(file.raw)):
+        with contextlib.suppress(ValidationError):  # told already
+            for place, what in contradictions(Checkpoint.model_validate(one)):
+                at = ("checkpoint", index, *place)
+                found.append((file.lines.of(at), _said(at, what, file.raw)))
+    return [f"{file.name}:{line}: {what}" for line, what in sorted(found, key=lambda one: one[0])]
 
 
 def _repeated(raw: dict[str, Any], lines: Lines) -> Iterator[tuple[int, str]]:
@@ -138,36 +109,67 @@ def _repeated(raw: dict[str, Any], lines: Lines) -> Iterator[tuple[int, str]]:
 
 
 def _words(fault: ErrorDetails, raw: dict[str, Any]) -> str:
-    """One fault: which checkpoint, which key, what is wrong."""
-    place = list(fault["loc"])
-    prefix, known = "", list(Policy.model_fields)
-    if place[0] == "checkpoint" and len(place) > 1:
-        index = int(place[1])
-        one = _checkpoints(raw)[index]
-        id = one.get("checkpoint_id") if isinstance(one, dict) else None
-        prefix = f'checkpoint "{one_line(id, 80)}": ' if isinstance(id, str) else ""
-        prefix = prefix or f"checkpoint {index + 1}: "
-        place, known = place[2:], list(Checkpoint.model_fields)
+    """One fault that the models told: which checkpoint, which key, what is wrong."""
+    prefix, place, keys = _inside(fault["loc"], raw)
     key = one_line(str(place[0]), 80) if place else ""
     if fault["type"] == "missing":
         return f"{prefix}{key} is missing"
     if fault["type"] == "extra_forbidden":
-        return f'{prefix}unknown key "{key}"{_hint(key, known)}'
-    if place == ["checkpoint"] and isinstance(raw["checkpoint"], dict):
-        return "checkpoint: write [[checkpoint]], in two pairs of brackets"
-    where = "".join(f", number {part + 1}" for part in place[1:] if isinstance(part, int))
-    said = one_line(fault["msg"].removeprefix("Value error, "), 400)
-    return f"{prefix}{key}{where}: {said}" if key else f"{prefix}{said}"
+        return f'{prefix}unknown key "{key}"{_hint(key, keys)}'
+    tables = {"checkpoint": "[[checkpoint]]", "stage": "[[checkpoint.stage]]"}
+    if fault["type"] == "tuple_type" and len(place) == 1 and key in tables:
+        return f"{prefix}{key}: write {tables[key]}, in two pairs of brackets"
+    return _said(fault["loc"], fault["msg"].removeprefix("Value error, "), raw)
 
 
-def _hint(key: str, known: list[str]) -> str:
-    if near := difflib.get_close_matches(key, known, 1):
-        return f': did you mean "{near[0]}"?'
-    if key in Policy.model_fields:
+def _said(place: Sequence[int | str], what: str, raw: dict[str, Any]) -> str:
+    """``what``, after the words for where it is."""
+    prefix, inside, _ = _inside(place, raw)
+    said = one_line(what, 400)
+    if not inside:
+        return f"{prefix}{said}"
+    key = one_line(str(inside[0]), 80)
+    where = "".join(f", number {part + 1}" for part in inside[1:] if isinstance(part, int))
+    begins = said.startswith((f"{key} ", f"{key}:"))
+    return f"{prefix}{said}" if begins else f"{prefix}{key}{where}: {said}"
+
+
+def _inside(
+    place: Sequence[int | str], raw: dict[str, Any]
+) -> tuple[str, list[int | str], type[BaseModel]]:
+    """Which table a place is in: its name, the rest of the place, and the model of such tables."""
+    rest, prefix, of = list(place), "", raw
+    kinds: list[tuple[str, str, type[BaseModel]]] = [
+        ("checkpoint", "checkpoint_id", Checkpoint),
+        ("stage", "name", StageKeys),
+    ]
+    keys: type[BaseModel] = Policy
+    for table, name, model in kinds:
+        if rest[:1] != [table] or len(rest) < 2:
+            break
+        index, keys = int(rest[1]), model
+        found = of[table][index]
+        of = found if isinstance(found, dict) else {}
+        id = of.get(name)
+        prefix += f'{table} "{one_line(id, 80)}": ' if isinstance(id, str) else ""
+        prefix += "" if isinstance(id, str) else f"{table} {index + 1}: "
+        rest = rest[2:]
+    return prefix, rest, keys
+
+
+def _hint(key: str, of: type[BaseModel]) -> str:
+    stage_only = key in StageKeys.model_fields and key not in Checkpoint.model_fields
+    if of is not Policy and key in Policy.model_fields:
         return ": it belongs above the first [[checkpoint]]"
-    if key in Checkpoint.model_fields:
+    if of is StageKeys and key in Checkpoint.model_fields:
+        return ": it belongs above the first [[checkpoint.stage]]"
+    if of is Checkpoint and stage_only:
+        return ": it belongs under a [[checkpoint.stage]]"
+    if of is Policy and key in Checkpoint.model_fields:
         return ": it belongs under a [[checkpoint]]"
-    return f": the keys are {', '.join(known)}"
+    if near := difflib.get_close_matches(key, of.model_fields, 1):
+        return f': did you mean "{near[0]}"?'
+    return f": the keys are {', '.join(sorted(of.model_fields))}"
 
 
 def _checkpoints(raw: dict[str, Any]) -> list[Any]:

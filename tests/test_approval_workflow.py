@@ -99,8 +99,9 @@ async def test_temporals_own_page_lists_what_one_may_send(approvals: ApprovalCli
 
     definition = metadata.definition
     assert definition.type == "ApprovalWorkflow"
-    assert {one.name for one in definition.signal_definitions} == {"approve", "record_decision"}
-    assert {one.name for one in definition.update_definitions} == {"decide"}
+    signals = {one.name for one in definition.signal_definitions}
+    assert signals == {"approve", "record_decision", "record_act"}
+    assert {one.name for one in definition.update_definitions} == {"decide", "act"}
     assert "view" in {one.name for one in definition.query_definitions}
 
 

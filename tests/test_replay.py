@@ -81,20 +81,20 @@ CHANGES = {
     ),
     "tells the lists no end": (
         workflows.approval,
-        "        self._publish()\n",
+        "        self._listing.end()\n",
         "        pass\n",
         {"approval-rejected-by-stored-signal", "approval-withdrawn-by-cancel"},
     ),
     "introduces nobody": (
         workflows.approval,
-        "            self._introduce()\n",
-        "            pass\n",
+        "        self._listing.begin()\n",
+        "        pass\n",
         {"approval-bare-string"},
     ),
     "forgets the deadline": (
         workflows.approval,
-        ", timeout=timeout)",
-        ")",
+        "timeout=None if due is None else due - workflow.now(),",
+        "timeout=None,",
         {"approval-pending", "approval-refused-attempts-pending"},
     ),
     "takes a rest before the agent": (

@@ -11,8 +11,8 @@ import pytest
 from agents import function_tool
 from pydantic import BaseModel
 
+from policy.formats import FORMATS, in_form
 from tools.examine import schema_error
-from tools.formats import FORMATS, in_form
 
 DRAFTS = [
     "http://json-schema.org/draft-04/schema#",

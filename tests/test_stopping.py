@@ -223,7 +223,8 @@ async def test_a_withdrawn_request_stops_nothing(play: Start, approvals: Approva
 async def test_one_rejection_of_two_people_stops_the_run(
     settings: Settings, serve: Serve, approvals: ApprovalClient
 ) -> None:
-    write(settings, POLICY.replace('"^pay$"', '"^pay$"\n    quorum = 2'))
+    terms = 'quorum = 2\n    audience = ["ada@example.com", "bob"]'
+    write(settings, POLICY.replace('"^pay$"', f'"^pay$"\n    {terms}'))
     async with played(settings, serve)([PAY], agent="payer") as (run, _):
         [waiting] = await run.waits_for()
         await decide(approvals, waiting.id)

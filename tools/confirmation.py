@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from clearance import contract
 
-from .asking import answer, ask, request_for, said, settle
+from .asking import Unanswerable, answer, ask, request_for, said, settle
 from .run import current
 
 NAME = "wait_for_confirmation"
@@ -17,6 +17,11 @@ NAME = "wait_for_confirmation"
 
 def tell_model(ctx: RunContextWrapper[Any], error: Exception) -> str:
     """Tell the model what it did wrong; let everything else fail the run, swallowed by nothing."""
+    if isinstance(error, Unanswerable):
+        return (
+            f"Nothing was asked and nothing ran: {error.message}. Calling again doesn't help: somebody "
+            "has to change the policy, or somebody else has to ask."
+        )
     malformed = isinstance(error, ModelBehaviorError)
     refused = isinstance(error, ApplicationError) and error.type == contract.ERROR_INVALID_REQUEST
     if not (malformed or refused):
@@ -50,4 +55,4 @@ async def wait_for_confirmation(ctx: RunContextWrapper[Any], action: str, detail
     )
     outcome = await ask(asked, run)
     settle(run, matched, NAME, outcome)
-    return answer(outcome)
+    return answer(outcome, NAME)

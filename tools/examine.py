@@ -1,4 +1,4 @@
-"""What a reviewer's decision has to stand besides the rules: the tool's schema, a grant's condition."""
+"""What a reviewer's decision has to stand besides the rules: schemas, and a grant's condition."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,9 +9,9 @@ from clearance.models import Decision
 from clearance.requests import ApprovalRequest
 from clearance.text import one_line
 from policy import match
-
-from .keywords import CantBeApplied
-from .schemas import misfit
+from policy.keywords import CantBeApplied
+from policy.schemas import misfit
+from policy.schemas import schema_problem as schema_problem
 
 
 def examine(request: ApprovalRequest, decision: Decision) -> str | None:
@@ -20,9 +20,22 @@ def examine(request: ApprovalRequest, decision: Decision) -> str | None:
         error = schema_error(request.arguments, request.arguments_schema, masked=request.masked)
         if error:
             return f"the changed arguments don't fit {request.tool or 'the tool'}: {error}"
+    if decision.response is not None and (error := answer_error(request, decision.response)):
+        return error
     if decision.grant is not None:
         return _condition_error(request, decision.grant.condition)
     return None
+
+
+def answer_error(request: ApprovalRequest, response: JsonValue) -> str | None:
+    """Why an answer is none to ``request``, in one line that repeats nothing of it; None if it is."""
+    if request.response_schema is None:
+        return "this request asks for no answer: approve or reject it"
+    try:
+        error = misfit(response, request.response_schema)
+    except CantBeApplied as reason:
+        error = one_line(f"the schema can't be applied: {reason}", 300)
+    return f"the answer doesn't fit what was asked: {error}" if error else None
 
 
 def schema_error(

@@ -8,14 +8,15 @@ import copy
 import inspect
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from agents import FunctionTool, ToolOutputText
 from agents.tool import ToolOriginType, get_function_tool_origin, invoke_function_tool
 from agents.tool_context import ToolContext
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
@@ -27,7 +28,7 @@ from policy.model import Checkpoint
 from .arguments import Arguments, parse
 from .asking import answer, ask, in_force, request_for, said, settle, to_run
 from .confirmation import tell_model
-from .examine import schema_error
+from .examine import answer_error, schema_error
 from .run import Run, current
 
 RUNS_IN_A_THREAD = "__agents_sync_function_tool__"
@@ -37,7 +38,17 @@ _GATED = "_clearance_gated"
 
 _TOLD_CHARS = 1_000
 
+_NO_TIMES = {
+    "expires_in": None,
+    **dict.fromkeys(("remind_after", "remind_before", "escalate_to"), ()),
+    "escalate_after": None,
+}
+"""Of a request that is decided as it is made."""
+
 _key: ContextVar[str] = ContextVar("idempotency_key")
+_response: ContextVar[JsonValue] = ContextVar("response")
+
+T = TypeVar("T", bound=BaseModel)
 
 
 def idempotency_key() -> str:
@@ -47,6 +58,25 @@ def idempotency_key() -> str:
     when the activity is retried. Raises LookupError outside a call.
     """
     return _key.get()
+
+
+@overload
+def response() -> JsonValue: ...
+@overload
+def response(model: type[T]) -> T: ...
+def response(model: type[BaseModel] | None = None) -> Any:
+    """What the person answered who allowed the tool call under way, where its checkpoint asks for it.
+
+    Args:
+        model: the pydantic model to make of it; left out, it is plain JSON, and None where nobody
+            was asked for an answer.
+
+    Raises:
+        LookupError: outside a call.
+        pydantic.ValidationError: the answer is none of that model, or there is none.
+    """
+    given = _response.get()
+    return given if model is None else model.model_validate(given)
 
 
 def gated(tool: FunctionTool) -> FunctionTool:
@@ -85,7 +115,8 @@ def gated(tool: FunctionTool) -> FunctionTool:
         if matters and (wrong := schema_error(arguments, tool.params_json_schema)):
             return f"Nothing ran: the arguments of {tool.name} are wrong: {wrong}. Correct them."
         if why is None:
-            return await _with_key(str(workflow.uuid4()), invoke, ctx, arguments)
+            with _call(str(workflow.uuid4())):
+                return await invoke(ctx, arguments)
         try:
             note = why if verdict.unclear or not verdict.gated else ""
             return await _through(run, verdict.checkpoint, note, tool, ctx, arguments, invoke)
@@ -163,12 +194,26 @@ async def _through(
     outcome = await _by_grant(run, asked) or await ask(asked, run)
     settle(run, checkpoint, name, outcome)
     if outcome.approved is not True:
-        return answer(outcome)
+        return answer(outcome, name)
     approved = to_run(asked, outcome, run)
     if error := schema_error(approved, tool.params_json_schema):
         return f"Nothing ran: the arguments that were approved don't fit {name}: {error}"
-    output = await _with_key(outcome.approval_id, invoke, ctx, approved)
+    if asked.response_schema is not None and (error := answer_error(asked, outcome.response)):
+        return f"Nothing ran: {error}"
+    with _call(outcome.approval_id, outcome.response):
+        output = await _recorded(run, outcome, invoke(ctx, approved))
     return output if outcome.edit is None else _with_changes(outcome.edit, output)
+
+
+async def _recorded(run: Run, outcome: Outcome, work: Awaitable[Any]) -> Any:
+    """The output of ``work``; the run remembers that what was approved has run."""
+    try:
+        output = await work
+    except Exception:
+        run.executed(outcome.approval_id, failed=True)
+        raise
+    run.executed(outcome.approval_id, failed=False)
+    return output
 
 
 async def _by_grant(run: Run, asked: ApprovalRequest) -> Outcome | None:
@@ -179,24 +224,21 @@ async def _by_grant(run: Run, asked: ApprovalRequest) -> Outcome | None:
     grant, use = found
     place = len(grant.used_by)
     grant.used_by.append("")  # taken at once: calls in parallel must not share a use
-    outcome = await ask(
-        asked.model_copy(update={"grant": use, "grantable": False, "expires_in": None}), run
-    )
+    at_once = {"grant": use, "grantable": False, **_NO_TIMES}
+    outcome = await ask(asked.model_copy(update=at_once), run)
     grant.used_by[place] = outcome.approval_id
     return outcome if in_force(grant) and outcome.approved is True else None
 
 
-async def _with_key(
-    key: str,
-    invoke: Callable[[ToolContext[Any], Arguments], Awaitable[Any]],
-    ctx: ToolContext[Any],
-    arguments: Arguments,
-) -> Any:
-    token = _key.set(key)
+@contextmanager
+def _call(key: str, answered: JsonValue = None) -> Iterator[None]:
+    """Let the tool that is called inside know its key, and what a person answered."""
+    tokens = _key.set(key), _response.set(answered)
     try:
-        return await invoke(ctx, arguments)
+        yield
     finally:
-        _key.reset(token)
+        _key.reset(tokens[0])
+        _response.reset(tokens[1])
 
 
 def _short(value: JsonValue) -> str:

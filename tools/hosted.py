@@ -51,7 +51,7 @@ def gated_mcp(tool: HostedMCPTool, agent: str) -> HostedMCPTool:
         settle(run, verdict.checkpoint, name, outcome)
         if outcome.approved is True and to_run(asked, outcome, run) == arguments:
             return {"approve": True}
-        return {"approve": False, "reason": answer(outcome)}
+        return {"approve": False, "reason": answer(outcome, name)}
 
     config = {**tool.tool_config, "require_approval": "always"}
     return HostedMCPTool(tool_config=config, on_approval_request=on_approval)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from policy.match import Rules
 
 from . import registry
 from .kinds import reachable, refusal, unusable
+from .questions import asks_itself
 
 
 class ToolSeen(NamedTuple):
@@ -22,6 +23,8 @@ class ToolSeen(NamedTuple):
     """The Agents SDK's class of it."""
     problem: str | None
     """Why the agent could not run with it under the policy; None where it can."""
+    asks: bool = False
+    """Whether it does nothing but ask a person, whatever the policy says."""
 
 
 def tools(rules: Rules | None) -> list[ToolSeen]:
@@ -31,7 +34,8 @@ def tools(rules: Rules | None) -> list[ToolSeen]:
         for agent in reachable(registry.build(name)):
             for tool in agent.tools:
                 called = tool.qualified_name if isinstance(tool, FunctionTool) else tool.name
-                seen.append(ToolSeen(name, called, type(tool).__name__, refusal(tool, rules)))
+                kind, reason = type(tool).__name__, refusal(tool, rules)
+                seen.append(ToolSeen(name, called, kind, reason, asks_itself(tool)))
             seen += [
                 ToolSeen(name, f"[MCP server {server.name}]", "MCPServer", None)
                 for server in agent.mcp_servers

@@ -13,8 +13,12 @@ from temporalio.exceptions import ApplicationError
 from clearance import attributes, contract, mask
 from clearance.grants import Grant, GrantUse
 from clearance.models import Outcome
+from clearance.views import Execution
 from policy import match
 from policy.source import Pinned
+
+_MAX_EXECUTIONS = 1_000
+"""Remembered for whoever reads a record; what was done before them stays in the history."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,9 @@ class Run:
     grants: list[Grant] = field(default_factory=list)
     stopped: ApplicationError | None = None
     """Set by a rejection or an expiry that has to end the run; nothing on the way can swallow it."""
+    executions: dict[str, Execution] = field(default_factory=dict)
+    """By approval id: what was approved and has run, the last of it."""
+    _attempts: dict[str, tuple[str, int]] = field(default_factory=dict)
     _said: dict[str, str] = field(default_factory=dict)
     _last: dict[str, str] = field(default_factory=dict)
 
@@ -153,6 +160,27 @@ class Run:
             )
         )
         self._publish()
+
+    def attempt(self, tool: str) -> tuple[str | None, int]:
+        """Of the next request for a tool: the approval in which changes were requested, if that was
+        the last one of the tool; and which attempt this is."""
+        before, number = self._attempts.get(tool, (None, 0))
+        return before, min(number + 1, contract.MAX_ATTEMPTS)
+
+    def attempted(self, outcome: Outcome, tool: str) -> None:
+        """Remember a request for changes; any other outcome of the tool ends the attempts."""
+        _, number = self.attempt(tool)
+        if outcome.changes_requested:
+            self._attempts[tool] = outcome.approval_id, number
+        else:
+            self._attempts.pop(tool, None)
+
+    def executed(self, approval_id: str, *, failed: bool) -> None:
+        """Remember that what was approved has run just now; ``failed``: the tool raised an error."""
+        done = Execution(approval_id=approval_id, at=workflow.now(), failed=failed)
+        self.executions[approval_id] = done
+        if len(self.executions) > _MAX_EXECUTIONS:
+            del self.executions[next(iter(self.executions))]
 
     def revoke(self, who: str, now: datetime, *, id: str | None = None, tool: str = "") -> bool:
         """End the grant with this id, or those of a tool. Returns whether any was in force."""

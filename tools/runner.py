@@ -17,10 +17,10 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 from temporalio.plugin import SimplePlugin
 
-from .confirmation import wait_for_confirmation
 from .gate import gated, pinned
 from .hosted import gated_mcp
 from .kinds import refusal, smuggled, unusable
+from .questions import asks_itself
 from .run import Run
 
 _MAX_CONVERSATION_BYTES = 1_500_000
@@ -137,8 +137,8 @@ class _Gated:
 
 
 def _gated_tool(tool: Tool, agent: str) -> Tool:
-    if tool is wait_for_confirmation:
-        return tool  # it asks by itself and does nothing else
+    if asks_itself(tool):
+        return tool
     if isinstance(tool, FunctionTool):
         return gated(tool)
     return gated_mcp(tool, agent) if isinstance(tool, HostedMCPTool) else tool

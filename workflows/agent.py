@@ -98,6 +98,18 @@ class AgentWorkflow:
         # uses of a grant are only ever appended to.
         return [grant.model_dump(mode="json") for grant in self._run.grants] if self._run else []
 
+    @workflow.query(name=contract.QUERY_EXECUTION)
+    def execution(self, approval_id: Any = None, *extra: Any) -> dict[str, Any] | None:
+        """When the action of one of the run's approvals ran, as a plain ``Execution``.
+
+        None where it didn't, where that isn't known (the model's provider ran it), or where 1,000
+        others have run since.
+        """
+        if self._run is None or extra:
+            return None
+        found = self._run.executions.get(str(approval_id))
+        return None if found is None else found.model_dump(mode="json")
+
     @workflow.signal(name=contract.SIGNAL_REVOKE)
     def revoke_grant(self, said: Any = None, *extra: Any) -> None:
         """End a standing approval, for the next call already. Malformed ones change nothing.

@@ -1,6 +1,8 @@
-"""``ApprovalWorkflow``: one request, waiting for one decision, for as long as it takes."""
+"""``ApprovalWorkflow``: one request, waiting for its decisions, for as long as it takes."""
 
 import asyncio
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from temporalio import workflow
@@ -9,16 +11,18 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     import pydantic
 
-    from clearance import attributes, contract, render
+    from clearance import contract
+    from clearance.acts import Act, ActReceipt
     from clearance.errors import explain
     from clearance.models import Decision, Outcome, Receipt
     from clearance.record import Record
     from clearance.requests import ApprovalRequest
     from clearance.views import ApprovalView
-    from tools.examine import examine
-
-_DETAILS_CHARS = 20_000
-"""Of what Temporal's own page shows; the record itself is whole."""
+    from tools.conditions import applies
+    from tools.examine import examine, schema_problem
+    from workflows.audience import Audience
+    from workflows.listing import Listing
+    from workflows.patches import AUDIENCES_ARE_RESOLVED
 
 
 @workflow.defn(name=contract.APPROVAL_WORKFLOW)
@@ -38,79 +42,112 @@ class ApprovalWorkflow:
         if extra:
             request = [request, *extra]
         try:
-            plain = {"action": request} if isinstance(request, str) else request
-            parsed = ApprovalRequest.model_validate(plain)
-            _check_grant(parsed)
+            parsed = _parse(request)
         except (pydantic.ValidationError, ValueError) as error:
             known = isinstance(error, pydantic.ValidationError)
             self._invalid = explain(error) if known else str(error)
             parsed = ApprovalRequest(action="(malformed request)")
+        # Where anyone may decide, nobody has to be looked up, and nothing is added to the history.
+        resolves = not parsed.open_to_anyone and workflow.patched(AUDIENCES_ARE_RESOLVED)
+        if not parsed.open_to_anyone and not resolves:
+            parsed = parsed.model_copy(update={"self_approval": ("requester", "editor")})
         info = workflow.info()
         self._record = Record(
             parsed,
             approval_id=info.workflow_id,
             requested_at=info.workflow_start_time,
             examine=examine,
+            applies=applies,
         )
+        self._audience = Audience(self._record, resolves=resolves)
+        self._listing = Listing(self._record, self._audience)
 
     @workflow.run
     async def run(self, request: Any = None, *extra: Any) -> Outcome:
-        """Wait for the decision or the deadline.
+        """Wait for the decisions or the deadline.
 
         Args:
             request: an ``ApprovalRequest``, or a bare string: its action.
             extra: must be empty; one argument too many makes the request malformed.
 
         Raises:
-            ApplicationError: type ``InvalidRequest``, the request is malformed.
+            ApplicationError: type ``InvalidRequest``, the request is malformed, or nobody could
+                ever approve it.
         """
         record = self._record
+        self._invalid = self._invalid or await self._audience.resolve()
         if self._invalid is not None:
+            await workflow.wait_condition(workflow.all_handlers_finished)  # they are told
             raise ApplicationError(
                 self._invalid, type=contract.ERROR_INVALID_REQUEST, non_retryable=True
             )
-        if workflow.info().typed_search_attributes.get(attributes.STATUS) is None:
-            self._introduce()
-        self._describe()
+        self._listing.begin()
         describing = asyncio.create_task(self._keep_described())
         try:
-            timeout = None if record.deadline is None else record.deadline - workflow.now()
-            await workflow.wait_condition(lambda: record.status != "pending", timeout=timeout)
-        except TimeoutError:
-            record.end("expired", "timer", workflow.now())
+            await self._ended()
         except asyncio.CancelledError:
             # The parent was cancelled, or somebody cancelled this request. Raise again: a
             # cancellation that is swallowed would look like an answer. Unless the answer came in
             # the same moment and somebody was told that it counts.
-            record.end("withdrawn", "engine", workflow.now())
+            record.cancel(workflow.now())
             if record.status == "withdrawn":
-                self._publish()
+                self._listing.end()
                 raise
         finally:
             describing.cancel()
-        self._publish()
+        self._listing.end()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return record.outcome()
 
+    async def _ended(self) -> None:
+        """Wait for the end; remind, escalate and expire on the way."""
+        record = self._record
+        while record.status == "pending":
+            due = record.next_time()
+            try:
+                await workflow.wait_condition(
+                    partial(_moved, record, due),
+                    timeout=None if due is None else due - workflow.now(),
+                )
+            except TimeoutError:
+                # After whatever came before this moment and is still being looked up.
+                async with self._audience.turn():
+                    record.tick(workflow.now())
+                    self._changed = True
+
     @workflow.signal(name=contract.SIGNAL_APPROVE)
-    def approve(self, approved: Any = None, *extra: Any) -> None:
+    async def approve(self, approved: Any = None, *extra: Any) -> None:
         """The bare ``approve(bool)``. Counts only where anyone may decide; else kept as refused.
 
         Untyped on purpose: a converter asked for a bool makes one out of ``1`` and ``"true"``.
         Open to any number of arguments, because one too many would fail the workflow task, and so
         hold the gate shut for every decision after it.
         """
-        self._record.signal([approved, *extra] if extra else approved, workflow.now())
-        self._changed = True
+        async with self._audience.turn():
+            self._record.signal([approved, *extra] if extra else approved, workflow.now())
+            self._changed = True
 
     @workflow.signal(name=contract.SIGNAL_DECIDE)
-    def record_decision(self, decision: Any = None, *extra: Any) -> None:
+    async def record_decision(self, decision: Any = None, *extra: Any) -> None:
         """A whole ``Decision`` that the server stored while no worker was there."""
-        self._record.decide_stored([decision, *extra] if extra else decision, workflow.now())
-        self._changed = True
+        arrived = workflow.now()
+        async with self._audience.turn():
+            self._changed = True
+            parsed = self._record.read([decision, *extra] if extra else decision, arrived)
+            if isinstance(parsed, Decision):
+                await self._decide(parsed, made_at=min(parsed.decided_at, arrived))
+
+    @workflow.signal(name=contract.SIGNAL_ACT)
+    async def record_act(self, act: Any = None, *extra: Any) -> None:
+        """A whole ``Act`` that the server stored while no worker was there."""
+        async with self._audience.turn():
+            self._changed = True
+            parsed = self._record.read_act([act, *extra] if extra else act, workflow.now())
+            if isinstance(parsed, Act):
+                await self._act(parsed)
 
     @workflow.update(name=contract.UPDATE_DECIDE)
-    def decide(self, decision: Any = None, *extra: Any) -> Receipt:
+    async def decide(self, decision: Any = None, *extra: Any) -> Receipt:
         """Decide with a ``Decision``; the answer says at once whether it counted.
 
         The same decision id again returns the same receipt. Untyped like the signals: where the
@@ -120,47 +157,74 @@ class ApprovalWorkflow:
             ApplicationError: type ``DecisionRefused``, or ``AlreadyDecided`` with the final status
                 and the counted decision as details. The attempt is kept in the record.
         """
-        record = self._record
+        arrived = workflow.now()
         parsed = Decision.model_validate(decision)
-        self._changed = True
-        if reason := record.decide(parsed, workflow.now()):
-            if record.status == "pending":
-                raise ApplicationError(reason, type=contract.ERROR_REFUSED, non_retryable=True)
-            raise ApplicationError(
-                reason,
-                record.status,
-                record.decided and record.decided.model_dump(mode="json"),
-                type=contract.ERROR_ALREADY_DECIDED,
-                non_retryable=True,
-            )
-        return record.receipt(parsed)
+        async with self._audience.turn():
+            self._changed = True
+            if reason := await self._decide(parsed, made_at=arrived):
+                raise self._refusal(reason)
+            return self._record.receipt(parsed)
 
     @decide.validator
     def _validate_decide(self, decision: Any = None, *extra: Any) -> None:
         """Refuse, without a trace in the history, what could never count whatever the state."""
-        if self._invalid is not None:
-            raise ApplicationError(self._invalid, type=contract.ERROR_INVALID_REQUEST)
-        try:
-            Decision.model_validate([decision, *extra] if extra else decision)
-        except pydantic.ValidationError as error:
-            raise ApplicationError(explain(error), type=contract.ERROR_REFUSED) from error
+        self._validate(Decision, decision, *extra)
+
+    @workflow.update(name=contract.UPDATE_ACT)
+    async def act(self, act: Any = None, *extra: Any) -> ActReceipt:
+        """Comment, ask, answer, hand over or withdraw with an ``Act``.
+
+        Raises:
+            ApplicationError: as ``decide``.
+        """
+        parsed = Act.model_validate(act)
+        async with self._audience.turn():
+            self._changed = True
+            if reason := await self._act(parsed):
+                raise self._refusal(reason)
+            return self._record.act_receipt(parsed)
+
+    @act.validator
+    def _validate_act(self, act: Any = None, *extra: Any) -> None:
+        """As for a decision."""
+        self._validate(Act, act, *extra)
 
     @workflow.query(name=contract.QUERY_VIEW)
     def view(self) -> ApprovalView:
         """The whole record, also after the end while the server keeps the history."""
         return self._record.view()
 
-    def _introduce(self) -> None:
-        """Add attributes and memo that whoever started this, as the bare pattern does, left out."""
-        record = self._record
-        pairs = attributes.of(record.request, status="pending", deadline=record.deadline)
-        workflow.upsert_search_attributes([pair.key.value_set(pair.value) for pair in pairs])
-        workflow.upsert_memo({contract.MEMO_APPROVAL: record.request.memo()})
+    def _validate(self, model: type[pydantic.BaseModel], value: Any, *extra: Any) -> None:
+        if self._invalid is not None:
+            raise ApplicationError(self._invalid, type=contract.ERROR_INVALID_REQUEST)
+        try:
+            model.model_validate([value, *extra] if extra else value)
+        except pydantic.ValidationError as error:
+            raise ApplicationError(explain(error), type=contract.ERROR_REFUSED) from error
 
-    def _publish(self) -> None:
-        """Tell the lists and Temporal's own UI how it ended."""
-        workflow.upsert_search_attributes([attributes.STATUS.value_set(self._record.status)])
-        self._describe()
+    def _refusal(self, reason: str) -> ApplicationError:
+        record = self._record
+        if record.status == "pending":
+            return ApplicationError(reason, type=contract.ERROR_REFUSED, non_retryable=True)
+        return ApplicationError(
+            reason,
+            record.status,
+            record.decided and record.decided.model_dump(mode="json"),
+            type=contract.ERROR_ALREADY_DECIDED,
+            non_retryable=True,
+        )
+
+    async def _decide(self, decision: Decision, *, made_at: datetime) -> str | None:
+        who = await self._audience.standing(decision.reviewer, made_at)
+        return self._invalid or self._record.decide(decision, workflow.now(), who, made_at=made_at)
+
+    async def _act(self, act: Act) -> str | None:
+        now = workflow.now()
+        if act.kind in ("viewed", "notified"):  # anybody's
+            return self._invalid or self._record.act(act, now)
+        who = await self._audience.standing(act.who, now)
+        to = await self._audience.standing(act.to, now) if act.to else None
+        return self._invalid or self._record.act(act, workflow.now(), who, to)
 
     async def _keep_described(self) -> None:
         """Show what has changed, once for all that arrived together.
@@ -172,19 +236,26 @@ class ApprovalWorkflow:
             await workflow.wait_condition(lambda: self._changed)
             self._changed = False
             if self._record.status == "pending":  # else ``run`` shows the end
-                self._describe()
-
-    def _describe(self) -> None:
-        details = render.markdown(self._record.view(), workflow.now(), limit=_DETAILS_CHARS)
-        workflow.set_current_details(details)
+                self._listing.update()
 
 
-def _check_grant(request: ApprovalRequest) -> None:
-    """Raise ValueError where a request calls itself granted without being a call of that run."""
+def _moved(record: Record, due: datetime | None) -> bool:
+    """Whether it has ended, or something else is due next."""
+    return record.status != "pending" or record.next_time() != due
+
+
+def _parse(request: Any) -> ApprovalRequest:
+    """The request; raises ValueError, pydantic's own included, for one that can't be taken."""
+    parsed = ApprovalRequest.model_validate(
+        {"action": request} if isinstance(request, str) else request
+    )
+    if parsed.response_schema and (problem := schema_problem(parsed.response_schema)):
+        raise ValueError(f"response_schema: {problem}")
+    if parsed.grant is None:
+        return parsed
     parent = workflow.info().parent
-    if request.grant is None:
-        return
-    if parent is None or request.grant.grant_id.rpartition(".")[0] != parent.workflow_id:
+    if parent is None or parsed.grant.grant_id.rpartition(".")[0] != parent.workflow_id:
         raise ValueError("grant: only a run makes use of a standing approval that it was given")
-    if request.quorum > 1 or request.confirm_phrase is not None:
+    if parsed.quorum > 1 or parsed.stages or parsed.confirm_phrase is not None:
         raise ValueError("grant: it can't stand for a second person, or for a phrase to be typed")
+    return parsed

@@ -37,3 +37,8 @@ BEFORE_POLICIES = Pinned(
     ),
 )
 """What stopped the sample agents when the gates stood in their tools' code."""
+
+AUDIENCES_ARE_RESOLVED = "audiences-are-resolved"
+"""A request that names who decides asks the directory, lists how far it is, and doesn't count the
+approval of who asked or changed the arguments. Requests from before do none of that. May go when no
+request made before 2026-11-22 is open any more, which at the latest is five years after."""

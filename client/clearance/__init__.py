@@ -3,6 +3,7 @@
 From a service: ``ApprovalClient``. From inside a Temporal workflow: ``request_approval``.
 """
 
+from .acts import Act, ActReceipt
 from .client import ApprovalClient
 from .connect import connect
 from .errors import (
@@ -20,9 +21,21 @@ from .gate import approved_arguments, pending_approvals, request_approval
 from .grants import Grant, GrantTerms, Revocation
 from .models import Decision, Edit, Outcome, Receipt, Recorded, Status
 from .requests import ApprovalRequest, Risk
-from .views import ApprovalSummary, ApprovalView, Event, PendingApproval
+from .stages import Stage, Terms
+from .views import (
+    ApprovalSummary,
+    ApprovalView,
+    Delegation,
+    Event,
+    Execution,
+    FinishedApproval,
+    PendingApproval,
+    StageView,
+)
 
 __all__ = [
+    "Act",
+    "ActReceipt",
     "AlreadyDecided",
     "Ambiguous",
     "ApprovalClient",
@@ -32,8 +45,11 @@ __all__ = [
     "CannotConnect",
     "ClearanceError",
     "Decision",
+    "Delegation",
     "Edit",
     "Event",
+    "Execution",
+    "FinishedApproval",
     "Grant",
     "GrantTerms",
     "InvalidRequest",
@@ -46,7 +62,10 @@ __all__ = [
     "Refused",
     "Revocation",
     "Risk",
+    "Stage",
+    "StageView",
     "Status",
+    "Terms",
     "WaitTimeout",
     "approved_arguments",
     "connect",

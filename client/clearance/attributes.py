@@ -1,5 +1,6 @@
 """The search attributes of an approval: the one source for registering, setting and checking them."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +14,14 @@ from temporalio.common import (
     SearchAttributeIndexedValueType,
     SearchAttributeKey,
     SearchAttributePair,
+    SearchAttributeUpdate,
     TypedSearchAttributes,
 )
 
+from . import contract
 from .models import Status
 from .requests import ApprovalRequest
+from .stages import folded
 
 STATUS = SearchAttributeKey.for_keyword("ApprovalStatus")
 TOOL = SearchAttributeKey.for_keyword("ApprovalTool")
@@ -26,6 +30,8 @@ REQUESTER = SearchAttributeKey.for_keyword("ApprovalRequester")
 RISK = SearchAttributeKey.for_keyword("ApprovalRisk")
 AUDIENCE = SearchAttributeKey.for_keyword_list("ApprovalAudience")
 DEADLINE = SearchAttributeKey.for_datetime("ApprovalDeadline")
+REVIEWER = SearchAttributeKey.for_keyword("ApprovalReviewer")
+"""Of a request that has ended: who closed it, case-folded."""
 GRANTS = SearchAttributeKey.for_int("ApprovalGrants")
 """On an agent run: how many standing approvals it has been given that nobody revoked."""
 KEYS: tuple[SearchAttributeKey[Any], ...] = (
@@ -36,9 +42,13 @@ KEYS: tuple[SearchAttributeKey[Any], ...] = (
     RISK,
     AUDIENCE,
     DEADLINE,
+    REVIEWER,
     GRANTS,
 )
 """All of them. None holds anything of the arguments or the text."""
+
+_MAX_CHARS = 255
+"""Of one value, where Temporal keeps its index in PostgreSQL or MySQL."""
 
 
 def cli_types() -> list[str]:
@@ -94,8 +104,21 @@ def of(
         pairs.append(SearchAttributePair(CHECKPOINT, request.checkpoint))
     if request.requester:
         pairs.append(SearchAttributePair(REQUESTER, request.requester))
-    if request.audience:
-        pairs.append(SearchAttributePair(AUDIENCE, [name.casefold() for name in request.audience]))
+    if audience := folded(request.chain[0].audience):
+        pairs.append(SearchAttributePair(AUDIENCE, list(audience)))
     if deadline:
         pairs.append(SearchAttributePair(DEADLINE, deadline))
     return TypedSearchAttributes(pairs)
+
+
+def closing(status: Status, reviewer: str | None) -> list[SearchAttributeUpdate[Any]]:
+    """What a request's end changes: its status, and who closed it, where somebody did."""
+    updates: list[SearchAttributeUpdate[Any]] = [STATUS.value_set(status)]
+    if reviewer and fits_the_index(name := reviewer.casefold()):
+        updates.append(REVIEWER.value_set(name))
+    return updates
+
+
+def fits_the_index(value: str) -> bool:
+    """Whether Temporal takes a value: one that it refuses would fail the workflow's task for ever."""
+    return len(value) <= _MAX_CHARS and len(json.dumps(value)) <= contract.MAX_INDEXED_BYTES

@@ -3,29 +3,30 @@
 import asyncio
 import sys
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self, Unpack
+from typing import Self, Unpack
 
 import pydantic
-from pydantic import JsonValue
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from . import attributes, contract, granting, reading
+from . import attributes, contract, filters, granting, history, reading, rules
+from .acting import Acting
 from .connect import connect
-from .deciding import changed, current_digest, deliver, made_now
+from .deciding import Deciding
 from .errors import InvalidRequest, WaitTimeout, explain
-from .grants import Grant, GrantTerms, Revocation
-from .ids import resolve
-from .models import Channel, Outcome, Receipt
-from .reading import Filters
+from .filters import Filters
+from .grants import Grant, Revocation
+from .history import Past
+from .models import Outcome
 from .requests import ApprovalRequest
-from .views import ApprovalSummary, ApprovalView
+from .stages import is_group
+from .views import ApprovalSummary, ApprovalView, FinishedApproval
 
 
-class ApprovalClient:
+class ApprovalClient(Deciding, Acting):
     """Ask for approvals, read them and decide them.
 
         async with await ApprovalClient.connect() as client:
@@ -51,9 +52,8 @@ class ApprovalClient:
             answer_timeout: how long a worker may take to answer a decision or a reading, before
                 the decision is stored instead and the reading comes from the server alone.
         """
-        self.temporal = client
+        super().__init__(client, answer_timeout)
         self._queue = task_queue
-        self._answer_timeout = answer_timeout
 
     @classmethod
     async def connect(cls, *, task_queue: str = contract.APPROVALS_QUEUE) -> Self:
@@ -82,8 +82,8 @@ class ApprovalClient:
                 asking again returns it.
 
         Raises:
-            InvalidRequest: the request or the id breaks a rule, or ``id`` was used for another
-                request or for one that has ended. Nothing was asked.
+            InvalidRequest: the request or the id breaks a rule, nobody could ever approve it, or
+                ``id`` was used for another request or for one that has ended. Nothing was asked.
         """
         request = _parsed(request)
         approval_id = f"approval-{uuid.uuid4().hex[:10]}" if id is None else id
@@ -108,15 +108,19 @@ class ApprovalClient:
             )
         except WorkflowAlreadyStartedError as error:
             raise InvalidRequest(f"the id {approval_id} was used before: choose another") from error
+        if _names_groups(request):  # a worker looks them up first, and then answers
+            await reading.record(handle, self._answer_timeout)
         description = await handle.describe()
         if description.workflow_type == contract.APPROVAL_WORKFLOW:
+            if description.status == WorkflowExecutionStatus.FAILED:
+                await reading.ended(self.temporal, description, request.digest)
             summary = await reading.summary_of(self.temporal, description)
             if summary.digest == request.digest:
                 return summary
         raise InvalidRequest(f"the id {approval_id} is used for something else: choose another")
 
     async def pending(
-        self, *, limit: int | None = None, **filters: Unpack[Filters]
+        self, *, limit: int | None = None, **narrowed: Unpack[Filters]
     ) -> AsyncIterator[ApprovalSummary]:
         """What waits for a person, newest first, a page of the listing at a time.
 
@@ -124,21 +128,22 @@ class ApprovalClient:
 
         Args:
             limit: at most this many.
-            filters: ``audience``, ``reviewer``, ``tool``, ``run``, ``risk``, ``requester``,
-                ``checkpoint``; all that are given must fit (``clearance.reading.Filters``).
+            narrowed: ``audience``, ``reviewer`` (and ``also``), ``tool``, ``run``, ``risk``,
+                ``requester``, ``checkpoint``; all that are given must fit
+                (``clearance.filters.Filters``).
         """
         left = sys.maxsize if limit is None else limit
         if left < 1:
             return
         executions = self.temporal.list_workflows(
-            reading.pending_query(queue=self._queue, **filters), page_size=min(left, 1_000)
+            filters.pending_query(queue=self._queue, **narrowed), page_size=min(left, 1_000)
         )
         async for execution in executions:
             try:
                 summary = await reading.summary_of(self.temporal, execution)
             except InvalidRequest:
                 continue  # the workflow itself will refuse it; there is nothing to decide
-            if reading.waits(execution) and reading.fits(summary, **filters):
+            if reading.waits(execution) and filters.fits(summary, **narrowed):
                 yield summary
                 left -= 1
             if not left:
@@ -155,73 +160,26 @@ class ApprovalClient:
         """
         return await reading.view(await self._handle(id), self._answer_timeout)
 
-    async def approve(self, id: str, *, reviewer: str, **how: Any) -> Receipt:
-        """Open the gate. The same as ``decide(id, approved=True, ...)``."""
-        return await self.decide(id, approved=True, reviewer=reviewer, **how)
+    def history(
+        self, *, limit: int | None = None, **narrowed: Unpack[Past]
+    ) -> AsyncIterator[FinishedApproval]:
+        """What has ended, the latest end first: decided, expired, withdrawn.
 
-    async def reject(self, id: str, *, reviewer: str, **how: Any) -> Receipt:
-        """Refuse the action. The same as ``decide(id, approved=False, ...)``."""
-        return await self.decide(id, approved=False, reviewer=reviewer, **how)
-
-    async def decide(
-        self,
-        id: str,
-        *,
-        approved: bool,
-        reviewer: str,
-        reason: str = "",
-        digest: str | None = None,
-        channel: Channel = "client",
-        decision_id: str | None = None,
-        arguments: dict[str, JsonValue] | None = None,
-        changes: Mapping[str, JsonValue] | None = None,
-        confirmation: str | None = None,
-        grant: GrantTerms | None = None,
-    ) -> Receipt:
-        """Decide a request.
-
-        The decision goes as an update, so the receipt says at once that it counted. If no worker
-        answers in time the server stores it as a signal; then ``receipt.in_effect`` is False and
-        it takes effect when a worker is back.
+        Calls that made use of a standing approval are there too (``decision.channel`` is
+        ``grant``). The listing is eventually consistent, and goes back as far as the namespace
+        keeps its workflows.
 
         Args:
-            id: the request.
-            approved: exactly True or False.
-            reviewer: who decides, 1 to 200 characters.
-            reason: for the record and, on a rejection, for the agent; at most 4,000 characters.
-            digest: of what the reviewer saw; left out, that of the request as it is now.
-            channel: how the decision reached this client.
-            decision_id: send the same one again after a failure: it is one decision.
-            arguments: run these instead: all of them, masked values left as they are shown.
-            changes: run it with these changed, and the others as they are.
-            confirmation: what the reviewer typed, where the request asks for its phrase.
-            grant: approve further calls like this one, too.
+            limit: at most this many; each costs one call.
+            narrowed: ``status``, ``reviewer``, ``tool``, ``run``, ``requester``, ``risk``,
+                ``checkpoint``, ``since``, ``until``; all that are given must fit
+                (``clearance.history.Past``).
 
         Raises:
-            AlreadyDecided: the request is closed; says who decided and when.
-            Refused: the decision does not count; says why.
-            InvalidRequest: the decision itself is malformed.
+            InvalidRequest: before the first: a status that no request ends with, or a time
+                without its zone.
         """
-        if arguments is not None and changes is not None:
-            raise InvalidRequest("give either arguments, all of them, or changes")
-        handle = await self._handle(id)
-        if changes is not None:
-            view = await reading.view(handle, self._answer_timeout)
-            digest, arguments = changed(view, digest, changes)
-        elif digest is None:
-            digest = await current_digest(handle, self._answer_timeout)
-        decision = made_now(
-            decision_id,
-            approved=approved,
-            reviewer=reviewer,
-            reason=reason,
-            digest=digest,
-            channel=channel,
-            arguments=arguments,
-            confirmation=confirmation,
-            grant=grant,
-        )
-        return await deliver(handle, decision, self._answer_timeout)
+        return history.listed(self.temporal, self._queue, limit, narrowed)
 
     def grants(self, run: str | None = None) -> AsyncIterator[Grant]:
         """The standing approvals of the agent runs under way, or of one: those that ended, too.
@@ -264,9 +222,6 @@ class ApprovalClient:
         except TimeoutError as error:
             raise WaitTimeout(f"{handle.id} still waits for a decision") from error
 
-    async def _handle(self, id: str) -> WorkflowHandle[Any, Any]:
-        return self.temporal.get_workflow_handle(await resolve(self.temporal, id))
-
 
 def _parsed(request: ApprovalRequest | str) -> ApprovalRequest:
     """A bare string as the request it means; secrets concealed. Raises InvalidRequest."""
@@ -275,6 +230,14 @@ def _parsed(request: ApprovalRequest | str) -> ApprovalRequest:
             request = ApprovalRequest(action=request)
         if request.grant is not None:
             raise InvalidRequest("grant: only a run makes use of a standing approval; leave it out")
+        if reason := rules.refuse_request(request):
+            raise InvalidRequest(reason)
         return request.concealed()
     except pydantic.ValidationError as error:
         raise InvalidRequest(explain(error)) from error
+
+
+def _names_groups(request: ApprovalRequest) -> bool:
+    return any(
+        is_group(one) for stage in request.chain for one in stage.audience + stage.escalate_to
+    )

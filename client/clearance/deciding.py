@@ -1,44 +1,127 @@
-"""Bringing one decision to its request: at once if a worker answers, stored by the server if not."""
+"""Deciding a request: approve, reject, ask for changes."""
 
-import asyncio
 import hashlib
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pydantic
-from pydantic import JsonValue
-from temporalio.client import (
-    WorkflowHandle,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from pydantic import BaseModel, JsonValue
 
 from . import contract, reading, rules
-from .errors import AlreadyDecided, InvalidRequest, Refused, explain
+from .delivery import Delivering, Message, already_decided, refused
+from .errors import InvalidRequest, Refused, explain
 from .fields import canonical_json
-from .models import Decision, Receipt, Recorded
-from .views import ApprovalView
-
-_Handle = WorkflowHandle[Any, Any]
-
-_STORE_INSTEAD = (
-    RPCStatusCode.RESOURCE_EXHAUSTED,  # ten updates are under way
-    RPCStatusCode.DEADLINE_EXCEEDED,
-)
+from .grants import GrantTerms
+from .models import Channel, Decision, Receipt, Recorded
+from .views import ApprovalView, Event
 
 
-def made_now(decision_id: str | None, **said: Any) -> Decision:
-    """A decision made at this moment. Raises InvalidRequest where it is malformed."""
-    try:
-        return Decision(
-            decision_id=decision_id or uuid.uuid4().hex, decided_at=datetime.now(UTC), **said
+class Deciding(Delivering):
+    """The methods of ``ApprovalClient`` that decide."""
+
+    async def approve(self, id: str, *, reviewer: str, **how: Any) -> Receipt:
+        """Open the gate. The same as ``decide(id, approved=True, ...)``."""
+        return await self.decide(id, approved=True, reviewer=reviewer, **how)
+
+    async def reject(self, id: str, *, reviewer: str, **how: Any) -> Receipt:
+        """Refuse the action. The same as ``decide(id, approved=False, ...)``."""
+        return await self.decide(id, approved=False, reviewer=reviewer, **how)
+
+    async def request_changes(
+        self, id: str, *, reviewer: str, feedback: str, **how: Any
+    ) -> Receipt:
+        """Refuse the action as it is, and let the agent try again as ``feedback`` says.
+
+        The same as ``decide(id, approved=False, changes_requested=True, reason=feedback, ...)``.
+        """
+        how |= {"changes_requested": True, "reason": feedback}
+        return await self.decide(id, approved=False, reviewer=reviewer, **how)
+
+    async def decide(
+        self,
+        id: str,
+        *,
+        approved: bool,
+        reviewer: str,
+        reason: str = "",
+        digest: str | None = None,
+        stage: int | None = None,
+        channel: Channel = "client",
+        decision_id: str | None = None,
+        arguments: dict[str, JsonValue] | None = None,
+        changes: Mapping[str, JsonValue] | None = None,
+        confirmation: str | None = None,
+        response: JsonValue = None,
+        changes_requested: bool = False,
+        grant: GrantTerms | None = None,
+    ) -> Receipt:
+        """Decide a request.
+
+        The decision goes as an update, so the receipt says at once that it counted. If no worker
+        answers in time the server stores it as a signal; then ``receipt.in_effect`` is False and
+        it takes effect when a worker is back.
+
+        Args:
+            id: the request.
+            approved: exactly True or False.
+            reviewer: who decides, 1 to 200 characters.
+            reason: for the record and, on a rejection, for the agent; at most 4,000 characters.
+            digest: of what the reviewer saw; left out, that of the request as it is now.
+            stage: which of its stages they saw, from 1; left out, the one that is asked now.
+            channel: how the decision reached this client.
+            decision_id: send the same one again after a failure: it is one decision.
+            arguments: run these instead: all of them, masked values left as they are shown.
+            changes: run it with these changed, and the others as they are.
+            confirmation: what the reviewer typed, where the request asks for its phrase.
+            response: the answer, where the request asks for one: at most 16 KB of JSON.
+            changes_requested: of a rejection: ``reason`` says what to change before it is tried again.
+            grant: approve further calls like this one, too.
+
+        Raises:
+            AlreadyDecided: the request is closed; says who decided and when.
+            Refused: the decision does not count; says why.
+            InvalidRequest: the decision itself is malformed.
+        """
+        if arguments is not None and changes is not None:
+            raise InvalidRequest("give either arguments, all of them, or changes")
+        handle = await self._handle(id)
+        listed = None
+        if changes is not None:
+            view = await reading.record(handle, self._answer_timeout)
+            digest, arguments = changed(view, digest, changes)
+            stage = stage or (view.stage if view.request.stages else None)
+        elif digest is None or stage is None:
+            listed = await reading.summary_of(self.temporal, await handle.describe())
+            stage = stage or (listed.stage if listed.stages else None)
+        decision = _made_now(
+            decision_id,
+            approved=approved,
+            reviewer=reviewer,
+            reason=reason,
+            digest=listed.digest if digest is None and listed else digest,
+            stage=stage,
+            channel=channel,
+            arguments=arguments,
+            confirmation=confirmation,
+            response=response,
+            changes_requested=changes_requested,
+            grant=grant,
         )
-    except pydantic.ValidationError as error:
-        raise InvalidRequest(explain(error)) from error
+        is_new = decision_id is None
+        try:
+            return await self._deliver(handle, _message(handle.id, decision, is_new=is_new))
+        except Refused as error:
+            if digest is not None or arguments is not None or str(error) != rules.CHANGED:
+                raise
+            # Those who change a request show it in the lists, too; but not if they did it before
+            # there was that.
+            view = await reading.record(handle, self._answer_timeout)
+            if view.digest == decision.digest:
+                raise
+            decision = decision.model_copy(update={"digest": view.digest})
+            return await self._deliver(handle, _message(handle.id, decision, is_new=is_new))
 
 
 def changed(
@@ -57,90 +140,94 @@ def changed(
     raise Refused(rules.CHANGED)
 
 
-async def current_digest(handle: _Handle, answer_timeout: timedelta) -> str:
-    """The digest of a request as it is now; where no worker answers, as it was asked."""
-    summary = await reading.summary_of(handle._client, await handle.describe())
-    if summary.quorum == 1:
-        return summary.digest
-    return (await reading.view(handle, answer_timeout)).digest  # an earlier approval may change it
-
-
-async def deliver(handle: _Handle, decision: Decision, answer_timeout: timedelta) -> Receipt:
-    """Send an update; if nobody answers in time, leave the same decision with the server.
-
-    Both may arrive: the decision id makes them one.
-
-    Raises:
-        AlreadyDecided, Refused: it does not count, and why.
-    """
+def _made_now(decision_id: str | None, **said: Any) -> Decision:
+    """A decision made at this moment. Raises InvalidRequest where it is malformed."""
     try:
-        try:
-            async with asyncio.timeout(answer_timeout.total_seconds()):
-                return await _update(handle, decision)
-        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            pass
-        except RPCError as error:
-            if error.status not in _STORE_INSTEAD:
-                raise
-        await handle.signal(contract.SIGNAL_DECIDE, decision)
-    except WorkflowUpdateFailedError as error:
-        raise _refusal(error) from error
-    except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
-            raise
-        return await _of_closed(handle, decision, answer_timeout)
-    return Receipt(approval_id=handle.id, status="pending", decision_id=decision.decision_id)
+        return Decision(
+            decision_id=decision_id or uuid.uuid4().hex, decided_at=datetime.now(UTC), **said
+        )
+    except pydantic.ValidationError as error:
+        raise InvalidRequest(explain(error)) from error
 
 
-async def _update(handle: _Handle, decision: Decision) -> Receipt:
-    while True:
-        try:
-            receipt: Receipt = await handle.execute_update(
-                contract.UPDATE_DECIDE, decision, id=_update_id(decision), result_type=Receipt
-            )
-            return receipt
-        except RPCError as error:
-            # It met another event, a cancellation for instance, in one task, which is done again.
-            if error.status != RPCStatusCode.FAILED_PRECONDITION:
-                raise
-        await asyncio.sleep(0.05)
-
-
-def _update_id(decision: Decision) -> str:
-    """The server answers a known update id with the stored result, unread: so what decides is in it."""
-    said = canonical_json(decision.model_dump(mode="json", exclude={"decided_at", "channel"}))
-    return f"{decision.decision_id}-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
-
-
-async def _of_closed(handle: _Handle, decision: Decision, answer_timeout: timedelta) -> Receipt:
-    """The receipt of a decision on a closed request that had counted before, coming another way.
-
-    Raises:
-        AlreadyDecided: it had not.
-    """
-    view = await reading.view(handle, answer_timeout)
-    counted = [*view.approvals, *([view.decision] if view.decision else [])]
-    same = next((one for one in counted if rules.is_repeat(view.request, one, decision)), None)
-    if same is None:
-        reason = rules.closed(view.status, view.decision)
-        raise AlreadyDecided(f"{handle.id} is {reason}", view.status, view.decision)
-    return Receipt.model_validate(
-        {
-            "approval_id": handle.id,
-            "status": view.status,
-            "decision_id": decision.decision_id,
-            "recorded_at": same.at,
-            "approvals": view.request.quorum if view.status == "approved" else len(view.approvals),
-            "quorum": view.request.quorum,
-        }
+def _message(approval_id: str, decision: Decision, *, is_new: bool) -> Message[Receipt]:
+    return Message(
+        payload=decision,
+        update=contract.UPDATE_DECIDE,
+        update_id=update_id(decision.decision_id, decision, but={"decided_at", "channel"}),
+        signal=contract.SIGNAL_DECIDE,
+        stored=Receipt(approval_id=approval_id, status="pending", decision_id=decision.decision_id),
+        find=lambda view: _found(view, decision),
+        is_new=is_new,
     )
 
 
-def _refusal(error: WorkflowUpdateFailedError) -> Refused:
-    cause = error.cause
-    if not isinstance(cause, ApplicationError):
-        return Refused(str(cause))
-    if cause.type == contract.ERROR_ALREADY_DECIDED:
-        status, decision = cause.details
-        return AlreadyDecided(cause.message, status, decision and Recorded.model_validate(decision))
-    return Refused(cause.message)
+def update_id(key: str, said: BaseModel, *, but: set[str]) -> str:
+    """An id for the update that carries ``said``: the same only for the same content.
+
+    Args:
+        key: chosen by the sender.
+        said: a whole decision or act.
+        but: fields that make no other content.
+    """
+    content = canonical_json(said.model_dump(mode="json", exclude=but))
+    return f"{key}-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
+
+
+def _found(view: ApprovalView, decision: Decision) -> Receipt | None:
+    """The receipt of a decision that the record has taken; None where it doesn't know it.
+
+    Raises:
+        Refused: it was refused.
+    """
+    mine = [event for event in view.events if event.key == decision.decision_id]
+    taken = [(_recorded(one), one.kind != "edited") for one in mine if one.kind in _TAKEN]
+    if view.decision is not None:  # all that is known where no worker answers
+        taken.append((view.decision, True))
+    for one, counted in reversed(taken):  # who changes and approves leaves two events
+        if rules.is_repeat(view.request, one, decision):
+            return _receipt(view, one, counted)
+    if reasons := [event.reason for event in mine if event.kind == "refused"]:
+        raise refused(view, reasons[-1])
+    return None
+
+
+_TAKEN = ("approved", "rejected", "edited")
+
+
+def _recorded(event: Event) -> Recorded:
+    return Recorded(
+        approved=event.kind != "rejected",
+        reviewer=event.who,
+        channel=event.channel,
+        decision_id=event.key,
+        digest=event.digest or "",
+        at=event.at,
+        stage=event.stage,
+    )
+
+
+def _receipt(view: ApprovalView, taken: Recorded, counted: bool) -> Receipt:
+    if view.status in ("expired", "withdrawn"):
+        raise already_decided(view)  # it counted, and wasn't enough
+    stage = next((one for one in view.stages if taken.stage in (None, one.name)), None)
+    asked = view.request.chain[view.stage - 1]
+    terms = stage or asked
+    approvals = stage.approvals if stage else view.approvals
+    rejections = stage.rejections if stage else view.rejections
+    ended = not view.complete  # nobody tells who else has decided, only how it ended
+    return Receipt.model_validate(
+        {
+            "approval_id": view.id,
+            "status": view.status,
+            "decision_id": taken.decision_id,
+            "recorded_at": taken.at,
+            "approvals": terms.quorum if ended and taken.approved else len(approvals),
+            "quorum": terms.quorum,
+            "counted": counted,
+            "rejections": terms.reject_quorum if ended and not taken.approved else len(rejections),
+            "reject_quorum": terms.reject_quorum,
+            "stage": taken.stage,
+            "next_stage": asked.name if stage and stage.number != view.stage else None,
+        }
+    )

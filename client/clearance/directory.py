@@ -4,7 +4,7 @@ A request names people and groups; who is in a group, and who stands in for whom
 directory at the moment somebody decides. Pydantic models, no engine.
 """
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from .stages import is_group
 
@@ -15,7 +15,7 @@ class Person(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    """The one name that the directory keeps for them, case-folded; theirs as given, where it knows none."""
+    """The one name that the directory keeps for them, case-folded; where it knows none, their own."""
 
     names: frozenset[str] = frozenset()
     """All their names, case-folded, ``name`` among them."""
@@ -24,9 +24,13 @@ class Person(BaseModel):
     """The groups they are in, ``group:finance``, case-folded; of those that were asked about."""
 
     def is_among(self, audience: tuple[str, ...]) -> bool:
-        """Whether an audience names them, or a group that they are in."""
+        """Whether an audience names them, or a group that they are in.
+
+        Whoever calls themselves by the name of a group is not in it.
+        """
         listed = {name.casefold() for name in audience}
-        return not listed.isdisjoint(self.names | self.groups)
+        own = {name for name in self.names if not is_group(name)}
+        return not listed.isdisjoint(own | self.groups)
 
 
 class Standing(Person):
@@ -68,6 +72,20 @@ class Members(BaseModel):
             else:
                 found.add(self.aliases.get(name, name))
         return frozenset(found)
+
+
+class StandingQuestion(BaseModel):
+    """What the directory is asked of somebody."""
+
+    model_config = ConfigDict(frozen=True)
+
+    person: str
+    at: AwareDatetime
+    """The moment that their delegations are asked for."""
+    groups: tuple[str, ...] = ()
+    """The groups that matter."""
+    principals: tuple[str, ...] = ()
+    """For whom the request's own delegations let them decide."""
 
 
 def unlisted(name: str) -> Standing:

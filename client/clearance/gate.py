@@ -11,11 +11,14 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, TerminatedError
 from temporalio.exceptions import CancelledError as TemporalCancelledError
 
-from . import attributes, contract, mask
+from . import attributes, contract, mask, rules
 from .errors import explain
 from .models import Outcome
 from .requests import ApprovalRequest
 from .views import PendingApproval
+
+_UNSATISFIABLE = "unsatisfiable-requests-are-refused"
+"""A patch of workflows from before 2026-11-22. May go when none of them is open any more."""
 
 
 @dataclass
@@ -71,7 +74,8 @@ async def request_approval(
 
     Raises:
         temporalio.exceptions.ApplicationError: of type ``InvalidRequest``, the string breaks a
-            rule of ``ApprovalRequest.action``, or masking made a text too long. Nothing was asked.
+            rule of ``ApprovalRequest.action``, masking made a text too long, or nobody could ever
+            approve it. Nothing was asked.
         asyncio.CancelledError, temporalio.exceptions.ChildWorkflowError: this workflow was
             cancelled while it waited. The request is withdrawn.
     """
@@ -82,6 +86,9 @@ async def request_approval(
         raise ApplicationError(
             explain(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True
         ) from error
+    # Runs from before asked for such a thing, too. Only where it matters: others record nothing more.
+    if (reason := rules.refuse_request(request)) and workflow.patched(_UNSATISFIABLE):
+        raise ApplicationError(reason, type=contract.ERROR_INVALID_REQUEST, non_retryable=True)
     info = workflow.info()
     if request.run_id is None:
         request = request.model_copy(update={"run_id": info.workflow_id})

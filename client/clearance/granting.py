@@ -17,10 +17,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from . import attributes, contract
 from .errors import InvalidRequest, NotFound, NoWorker, explain
 from .fields import Name
+from .filters import quoted
 from .grants import Grant, Revocation
 from .ids import pick, resolve, unknown, whole
 from .models import Outcome
-from .reading import quoted
 
 _AT_ONCE = 20
 """Runs asked at the same time."""

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validato
 from . import contract
 from .fields import Condition, Name
 
+
 class GrantTerms(BaseModel):
     """What a reviewer allows in advance."""
 

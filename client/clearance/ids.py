@@ -8,7 +8,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract
 from .errors import Ambiguous, InvalidRequest, NotFound
-from .reading import quoted
+from .filters import quoted
 
 _SHOWN = 10
 

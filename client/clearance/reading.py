@@ -1,111 +1,34 @@
-"""From Temporal's executions to what readers see; and the visibility queries behind every list."""
+"""From Temporal's executions to what readers see."""
 
-from datetime import timedelta
-from typing import Any, TypedDict, TypeGuard, Unpack
+from datetime import datetime, timedelta
+from typing import Any
 
-import temporalio.client
 from temporalio.client import (
     Client,
     WorkflowExecution,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
 )
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
 from . import attributes, contract
 from .errors import InvalidRequest
 from .models import Outcome, Status
 from .requests import ApprovalRequest
-from .views import ApprovalSummary, ApprovalView
-
-PENDING = f"WorkflowType = '{contract.APPROVAL_WORKFLOW}' AND ExecutionStatus = 'Running'"
-"""Everything that waits. The status attribute alone would list requests of ended parents too."""
-
-
-_UNFINDABLE = frozenset("\\'\"")
-"""The server compares these with an escape before them, so that some values with one never match
-(and some fail, in a list of names on SQLite). Such values are left to ``fits``."""
-
+from .text import one_line
+from .views import ApprovalSummary, ApprovalView, Event, EventKind, Execution
 
 _UNREADABLE = (KeyError, RuntimeError, ValueError)
 """What a converter raises on what it doesn't know, and pydantic on what is no such model."""
 
+_SHORT = timedelta(seconds=1)
+"""For a run to say whether the action has run: the record is readable without."""
 
-def quoted(value: str) -> str:
-    """A string literal of the visibility query language."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-class Filters(TypedDict, total=False):
-    """What a list of pending requests can be narrowed to; None and empty leave it as it is."""
-
-    audience: str | None
-    """Only requests that name this person."""
-    reviewer: str | None
-    """Only requests this person may decide: naming them, or naming nobody."""
-    tool: str | None
-    """Only of this tool."""
-    run: str | None
-    """Only of this agent run (its whole id)."""
-    risk: str | None
-    """``low``, ``medium``, ``high`` or ``critical``."""
-    requester: str | None
-    """Only of runs this person started."""
-    checkpoint: str | None
-    """Only stopped by this policy rule."""
-
-
-def pending_query(*, queue: str, **filters: Unpack[Filters]) -> str:
-    """The visibility query for what waits and fits every given filter."""
-    parts = [PENDING, f"TaskQueue = {quoted(queue)}"]
-    audience, reviewer = filters.get("audience"), filters.get("reviewer")
-    run = filters.get("run")
-    equal = (
-        (attributes.AUDIENCE, audience and audience.casefold()),
-        (attributes.TOOL, filters.get("tool")),
-        (attributes.RISK, filters.get("risk")),
-        (attributes.REQUESTER, filters.get("requester")),
-        (attributes.CHECKPOINT, filters.get("checkpoint")),
-    )
-    parts += [f"{key.name} = {quoted(value)}" for key, value in equal if _findable(value)]
-    if _findable(reviewer):
-        name = attributes.AUDIENCE.name
-        parts.append(f"({name} IS NULL OR {name} = {quoted(reviewer.casefold())})")
-    if _findable(run):
-        parts.append(f"WorkflowId STARTS_WITH {quoted(run + '.')}")
-    return " AND ".join(parts)
-
-
-def _findable(value: str | None) -> TypeGuard[str]:
-    return bool(value) and _UNFINDABLE.isdisjoint(value or "")
-
-
-def fits(listed: ApprovalSummary, **filters: Unpack[Filters]) -> bool:
-    """Whether a listed request is what was asked for; the query alone may find more."""
-    names = [name.casefold() for name in listed.audience]
-    audience, reviewer = filters.get("audience"), filters.get("reviewer")
-    run = filters.get("run")
-    equal = (
-        (filters.get("tool"), listed.tool),
-        (filters.get("risk"), listed.risk),
-        (filters.get("requester"), listed.requester),
-        (filters.get("checkpoint"), listed.checkpoint),
-    )
-    return (
-        all(not asked or asked == has for asked, has in equal)
-        and (not audience or audience.casefold() in names)
-        and (not reviewer or not names or reviewer.casefold() in names)
-        and (not run or _is_child(listed.id, run))
-    )
-
-
-def _is_child(id: str, run: str) -> bool:
-    """``run.7`` is; ``run.7.1`` is of the run called ``run.7``."""
-    parent, _, sequence = id.rpartition(".")
-    return parent == run and sequence.isdecimal()
+_EXECUTION: Any = Execution | None
 
 
 def status_of(execution: WorkflowExecution) -> Status:
@@ -165,12 +88,39 @@ async def stored_request(handle: WorkflowHandle[Any, Any]) -> ApprovalRequest:
 
 
 async def view(handle: WorkflowHandle[Any, Any], answer_timeout: timedelta) -> ApprovalView:
-    """The whole record, asked of a worker; as far as the server knows it where none answers in time.
+    """The whole record, with what happened outside the request: that Temporal ended it with its run,
+    that its action has run. As far as the server knows it where no worker answers in time.
 
     Raises:
         InvalidRequest: what has this id was refused as malformed.
     """
     description = await handle.describe()
+    found = await _recorded(handle, description, answer_timeout)
+    if not found.complete:
+        return found
+    if found.status == "withdrawn" and found.events[-1].kind != "withdrawn":
+        at = description.close_time or found.events[-1].at
+        reason = (await ended(handle._client, description, found.digest)).explanation
+        return _with_event(found, "withdrawn", at=at, reason=reason, explanation=reason)
+    ran = None
+    if found.status == "approved" and description.parent_id:
+        ran = await _execution(handle, description.parent_id, min(answer_timeout, _SHORT))
+    if ran is None:
+        return found
+    reason = "it failed" if ran.failed else ""
+    return _with_event(found, "executed", at=ran.at, reason=reason)
+
+
+async def record(handle: WorkflowHandle[Any, Any], answer_timeout: timedelta) -> ApprovalView:
+    """The record as the request itself has it. Raises like ``view``."""
+    return await _recorded(handle, await handle.describe(), answer_timeout)
+
+
+async def _recorded(
+    handle: WorkflowHandle[Any, Any],
+    description: WorkflowExecutionDescription,
+    answer_timeout: timedelta,
+) -> ApprovalView:
     if description.status == WorkflowExecutionStatus.FAILED:  # it was malformed
         return await stored_view(handle, description)
     try:
@@ -184,27 +134,59 @@ async def view(handle: WorkflowHandle[Any, Any], answer_timeout: timedelta) -> A
     return found if found.status != "pending" else found.model_copy(update={"status": status})
 
 
+def _with_event(
+    found: ApprovalView, kind: EventKind, *, at: datetime, reason: str, **update: Any
+) -> ApprovalView:
+    event = Event(
+        sequence=len(found.events) + 1,
+        at=at,
+        kind=kind,
+        channel="engine",
+        reason=reason,
+        digest=found.digest,
+    )
+    return found.model_copy(update={"events": [*found.events, event], **update})
+
+
+async def _execution(
+    handle: WorkflowHandle[Any, Any], run: str, timeout: timedelta
+) -> Execution | None:
+    """What a run says of the action of its approval; None where it, or its worker, says nothing."""
+    parent = handle._client.get_workflow_handle(run)
+    try:
+        ran: Execution | None = await parent.query(
+            contract.QUERY_EXECUTION, handle.id, result_type=_EXECUTION, rpc_timeout=timeout
+        )
+    except (RPCError, WorkflowQueryFailedError, *_UNREADABLE):
+        return None
+    return ran
+
+
 async def stored_view(
-    handle: WorkflowHandle[Any, Any], description: temporalio.client.WorkflowExecutionDescription
+    handle: WorkflowHandle[Any, Any], description: WorkflowExecutionDescription
 ) -> ApprovalView:
     """The record as far as the server knows it without asking a worker.
 
     Of a request that still waits, that is without what earlier approvals changed.
+
+    Raises:
+        InvalidRequest: what has this id was refused as malformed.
     """
     request = await stored_request(handle)
-    decision = edit = None
-    if description.status == WorkflowExecutionStatus.COMPLETED:
-        outcome = Outcome.model_validate(await handle.result())
-        decision, edit = outcome.decision, outcome.edit
+    outcome = None
+    if description.status != WorkflowExecutionStatus.RUNNING:
+        outcome = await ended(handle._client, description, request.digest)
+    edit = outcome and outcome.edit
     return ApprovalView(
         id=description.id,
-        status=status_of(description),
+        status=outcome.status if outcome else "pending",
         request=request,
         digest=edit.digest if edit else request.digest,
         requested_at=description.start_time,
         deadline=request.deadline(description.start_time),
-        decision=decision,
+        decision=outcome and outcome.decision,
         edit=edit,
+        explanation=outcome.explanation if outcome else "",
         complete=False,
     )
 
@@ -215,10 +197,42 @@ async def outcome_of(handle: WorkflowHandle[Any, Any]) -> Outcome:
         try:
             return Outcome.model_validate(await handle.result())
         except WorkflowFailureError as error:
-            if isinstance(error.cause, ApplicationError):
-                raise InvalidRequest(error.cause.message) from error
+            explanation = _explained(error)
             description = await handle.describe()
             if description.status == WorkflowExecutionStatus.RUNNING:
                 continue  # its parent was reset and asked again under the same id
             digest = (await summary_of(handle._client, description)).digest
-            return Outcome(approval_id=handle.id, status="withdrawn", digest=digest)
+            return _withdrawn(handle.id, digest, explanation)
+
+
+async def ended(client: Client, execution: WorkflowExecution, digest: str) -> Outcome:
+    """How a request that does not run any more has ended. Raises like ``outcome_of``."""
+    handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
+    try:
+        return Outcome.model_validate(await handle.result())
+    except WorkflowFailureError as error:
+        return _withdrawn(execution.id, digest, _explained(error))
+
+
+def _withdrawn(approval_id: str, digest: str, explanation: str) -> Outcome:
+    return Outcome(
+        approval_id=approval_id, status="withdrawn", digest=digest, explanation=explanation
+    )
+
+
+def _explained(error: WorkflowFailureError) -> str:
+    """Why Temporal ended a request. Raises InvalidRequest where it was malformed."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        raise InvalidRequest(cause.message) from error
+    said = cause.message if isinstance(cause, TerminatedError) else ""
+    return next((words for part, words in _TERMINATED if part in said), one_line(said, 200))
+
+
+_TERMINATED = (
+    ("by parent close policy", "the run that asked for it has ended"),
+    ("TerminateIfRunning", "it was asked anew"),
+    ("terminated by user", ""),  # no reason was given
+    ("Workflow terminated", ""),
+)
+"""What Temporal says of its own accord, and what it means here."""

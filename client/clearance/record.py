@@ -1,67 +1,54 @@
-"""The life of one request: its status and its numbered events. No clock and no engine of its own."""
+"""The life of one request: its status, its stages and its numbered events. No clock, no engine."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
+from pydantic import JsonValue
 
-from . import contract, rules
+from . import acts, contract, rules
+from .acts import Act, ActReceipt
+from .ballot import recorded
+from .deliberation import Deliberation
+from .directory import Standing, unlisted
 from .errors import explain
-from .models import Channel, Decision, Edit, Outcome, Receipt, Recorded, Status
-from .requests import ApprovalRequest
-from .text import one_line, utc
-from .views import ApprovalView, Event, EventKind
-
-Examine = Callable[[ApprovalRequest, Decision], str | None]
-"""Judges what takes more than this package: changed arguments against their JSON Schema, a
-grant's condition. Gets the request as it would run; returns why the decision is refused, or None."""
+from .models import Decision, Outcome, Receipt
+from .text import one_line, some
+from .views import ApprovalView, Delegation, Vote
 
 
-_MAX_EDITS = 50
-"""Each voids the approvals before it and stays in the record."""
-
-_MAX_CHANGES_BYTES = 100 * 1024
-"""Of all edits in the record, their values as JSON: a view has to stay below 2 MB, or nobody can read
-it. What goes beyond is named without its values; the latest edit is kept whole besides."""
-
-
-class Record:
-    """Pending until enough decisions count, the time is over or the request is withdrawn.
+class Record(Deliberation):
+    """Pending until enough decisions count in every stage, the time is over or it is withdrawn.
 
     Every method takes the time it happens at. None of them raises on bad input: what does not
-    count is kept as refused, and the reason is returned to whoever asked.
+    count is kept as refused, and the reason is returned to whoever asked. Where the directory was
+    asked, what it says of whoever acts comes with the act; else only the name is known.
     """
 
-    def __init__(
-        self,
-        request: ApprovalRequest,
-        *,
-        approval_id: str,
-        requested_at: datetime,
-        examine: Examine = lambda request, decision: None,
-    ) -> None:
-        """A new request, pending, its creation the first event; approved where a grant allows it."""
-        self.request = request
-        self.approval_id = approval_id
-        self.requested_at = requested_at
-        self.deadline = request.deadline(requested_at)
-        self.status: Status = "pending"
-        self.decided: Recorded | None = None
-        self._current = request
-        self._would_run = request
-        self._edit: Edit | None = None
-        self._edits = 0
-        self._changes_bytes = 0
-        self._approvals: list[Recorded] = []
-        self._examine = examine
-        self._granted: Decision | None = None
-        self._events: list[Event] = []
-        self._refusals_uncounted = 0
-        self._log("created", "engine", requested_at, who=request.requester)
-        if use := request.grant:
-            reason = f"standing approval {use.grant_id}, use {use.use} of {use.max_uses}"
-            self._count(True, "grant", requested_at, who=use.granted_by, reason=reason)
+    def __init__(self, *args: Any, **how: Any) -> None:
+        """As ``Deliberation``."""
+        super().__init__(*args, **how)
+        self.delegations: list[Delegation] = []
+        self._explanation = ""
+        self._acts: dict[str, tuple[Act, datetime]] = {}
+        self._handed: list[tuple[frozenset[str], str]] = []
+        """Of each delegation: all names of who may decide, and for whom."""
+
+    def next_time(self) -> datetime | None:
+        """When ``tick`` has something to do; None for never."""
+        return self.ballot.next_time() if self.status == "pending" else None
+
+    def standing(self, name: str) -> Standing:
+        """Somebody of whom the directory says nothing: for whom this request's delegations let them
+        decide."""
+        principals = [unlisted(one) for one in self.delegators(name)]
+        return unlisted(name).model_copy(update={"stands_in_for": tuple(principals)})
+
+    def delegators(self, name: str) -> tuple[str, ...]:
+        """Whose right this request's delegations have handed to somebody."""
+        key = name.casefold()
+        found = [principal for names, principal in self._handed if key in names]
+        return tuple(dict.fromkeys(found))
 
     def signal(self, value: object, now: datetime) -> str | None:
         """The bare ``approve(value)``. Returns why it was refused, None if it counted."""
@@ -74,29 +61,111 @@ class Record:
             self._count(value is True, "signal", now)
         return reason
 
-    def decide(self, decision: Decision, now: datetime) -> str | None:
-        """A decision that arrived as it was made. A repeated one changes nothing and is no refusal."""
-        return self._take(decision, made_at=now, now=now)
+    def decide(
+        self,
+        decision: Decision,
+        now: datetime,
+        who: Standing | None = None,
+        *,
+        made_at: datetime | None = None,
+    ) -> str | None:
+        """A decision by ``who``, made at ``made_at`` or else now. Returns why it was refused.
 
-    def decide_stored(self, decision: object, now: datetime) -> str | None:
-        """A decision, still to be validated, that the server kept while no worker was there.
+        A repeated one changes nothing and is no refusal.
+        """
+        who = who or self.standing(decision.reviewer)
+        return self._decide(decision, who, made_at=made_at or now, now=now)
+
+    def decide_stored(
+        self, decision: object, now: datetime, who: Standing | None = None
+    ) -> str | None:
+        """A decision, perhaps still to be validated, that the server kept while no worker was there.
 
         It counts by the time it was made, so one made before the deadline is not lost because
         the workers came back after it.
         """
+        parsed = self.read(decision, now)
+        if isinstance(parsed, str):
+            return parsed
+        return self.decide(parsed, now, who, made_at=min(parsed.decided_at, now))
+
+    def read(self, decision: object, now: datetime) -> Decision | str:
+        """A stored decision validated; or why it was refused, which is kept."""
         try:
-            parsed = Decision.model_validate(decision)
+            return Decision.model_validate(decision)
         except pydantic.ValidationError as error:
             reason = f"malformed decision: {explain(error)}"
             self._refuse(reason, "signal", now)
             return reason
-        return self._take(parsed, made_at=min(parsed.decided_at, now), now=now)
 
-    def end(self, status: Literal["expired", "withdrawn"], channel: Channel, now: datetime) -> None:
-        """End without a decision. A request that has ended stays as it is."""
+    def read_act(self, act: object, now: datetime) -> Act | str:
+        """A stored act validated; or why it was refused, which is kept."""
+        try:
+            return Act.model_validate(act)
+        except pydantic.ValidationError as error:
+            reason = f"malformed act: {explain(error)}"
+            self._refuse(reason, "signal", now)
+            return reason
+
+    def act(
+        self, act: Act, now: datetime, who: Standing | None = None, to: Standing | None = None
+    ) -> str | None:
+        """A comment, a delegation, a withdrawal ... Returns why it was refused; repeated, it is none."""
+        if act.kind in ("viewed", "notified"):
+            if self.status == "pending" and self._log.first_time(act.kind, act.who, act.channel):
+                # Anybody may send these, so what they say is kept short.
+                self._add(act.kind, act.channel, now, who=act.who, reason=one_line(act.text, 200))
+            return None
+        if act.act_id in self._acts and self._acts[act.act_id][0] == act:
+            return None
+        who = who or self.standing(act.who)
+        reason = self._closed() or acts.refuse_act(self.request, act, who, to)
+        reason = reason or self._no_room(act)
+        if reason:
+            self._refuse(reason, act.channel, now, who=act.who, key=act.act_id)
+            return reason
+        self._acts[act.act_id] = (act, now)
+        said: dict[str, Any] = {"who": act.who, "reason": act.text, "key": act.act_id}
+        if act.kind == "delegated" and act.to is not None:
+            right = acts.handed_over(self.request, who) or who
+            self.delegations.append(Delegation(principal=right.name, to=act.to, by=act.who, at=now))
+            self._handed.append(((to or unlisted(act.to)).names, right.name))
+            said |= {"to": act.to}
+            said |= {} if right.name == who.name else {"on_behalf_of": right.name}
+        self._add(act.kind, act.channel, now, **said)
+        if act.kind == "withdrawn":
+            self.status = "withdrawn"
+            self._explanation = f"withdrawn by {act.who}" + (f": {act.text}" if act.text else "")
+        return None
+
+    def tick(self, now: datetime) -> None:
+        """Do what is due: remind, escalate, expire. Never approve."""
+        ballot = self.ballot
+        if self.status != "pending":
+            return
+        late = ballot.deadline is not None and now >= ballot.deadline
+        widen = ballot.escalates_at is None or now >= ballot.escalates_at
+        if ballot.may_escalate and widen and (late or ballot.escalates_at is not None):
+            added = ballot.escalate(now)
+            self._add("escalated", "timer", now, to=some(added))
+        elif late:
+            self.expire(now)
+        elif ballot.reminded(now):
+            self._add("reminded", "timer", now, to=some(ballot.audience) or None)
+
+    def expire(self, now: datetime) -> None:
+        """The time is over. A request that has ended stays as it is."""
         if self.status == "pending":
-            self.status = status
-            self._log(status, channel, now)
+            self.status = "expired"
+            where = f" in stage {self.ballot.stage.name}" if self.request.stages else ""
+            self._explanation = f"nobody decided in time{where}"
+            self._add("expired", "timer", now)
+
+    def cancel(self, now: datetime) -> None:
+        """Its run has ended, or Temporal was told to. A request that has ended stays as it is."""
+        if self.status == "pending":
+            self.status = "withdrawn"
+            self._add("withdrawn", "engine", now)
 
     def view(self) -> ApprovalView:
         """All of it, for readers."""
@@ -108,24 +177,60 @@ class Record:
             requested_at=self.requested_at,
             deadline=self.deadline,
             decision=self.decided,
-            approvals=list(self._approvals),
+            approvals=recorded(self.ballot.approvals),
+            rejections=recorded(self.ballot.rejections),
+            stage=self.ballot.number,
+            stages=self._course.views(self.status),
+            delegations=list(self.delegations),
             edit=self._edit,
-            events=list(self._events),
-            refusals_uncounted=self._refusals_uncounted,
+            events=list(self._log.events),
+            refusals_uncounted=self._log.refusals_uncounted,
+            explanation=self._explanation,
         )
 
+    def listing(self) -> dict[str, JsonValue]:
+        """What changes in a list while it waits: fields of ``ApprovalSummary``, as plain JSON."""
+        ballot = self.ballot
+        votes = [Vote(who=one.by, at=one.at) for one in recorded(ballot.approvals)]
+        moved = ballot.deadline != self.request.deadline(self.requested_at)
+        return {
+            "action": self._current.action,
+            "digest": self._current.digest,
+            "audience": list(ballot.audience),
+            "quorum": ballot.stage.quorum,
+            "approvals": [vote.model_dump(mode="json") for vote in votes],
+            "delegates": [one.to for one in self.delegations],
+            "stage": ballot.number,
+            "due": ballot.deadline.isoformat() if ballot.deadline and moved else None,
+        }
+
     def receipt(self, decision: Decision) -> Receipt:
-        """The answer to a decision that counted. Only for one that did."""
-        counted = next(one for one in self._counted() if one.decision_id == decision.decision_id)
+        """The answer to a decision that was not refused. Raises ValueError for any other."""
+        taken = self._as_taken(decision)
+        if taken is None:
+            raise ValueError(f"decision {decision.decision_id} was not taken")
+        ballot, asked = taken.ballot, self.ballot
         return Receipt.model_validate(
             {
                 "approval_id": self.approval_id,
                 "status": self.status,
                 "decision_id": decision.decision_id,
-                "recorded_at": counted.at,
-                "approvals": len(self._approvals),
-                "quorum": self.request.quorum,
+                "recorded_at": taken.recorded.at,
+                "approvals": len(ballot.approvals),
+                "quorum": ballot.stage.quorum,
+                "counted": taken.counted,
+                "rejections": len(ballot.rejections),
+                "reject_quorum": ballot.stage.reject_quorum,
+                "stage": taken.recorded.stage,
+                "next_stage": None if asked is ballot else asked.stage.name,
             }
+        )
+
+    def act_receipt(self, act: Act) -> ActReceipt:
+        """The answer to an act that was not refused."""
+        at = self._acts[act.act_id][1] if act.act_id in self._acts else None
+        return ActReceipt(
+            approval_id=self.approval_id, status=self.status, act_id=act.act_id, recorded_at=at
         )
 
     def outcome(self) -> Outcome:
@@ -139,122 +244,17 @@ class Record:
                 "decision": self.decided,
                 "edit": self._edit if approved else None,
                 "grant": self._granted and self._granted.grant if approved else None,
+                "explanation": self._explanation,
             }
         )
 
-    def _counted(self) -> list[Recorded]:
-        rejected = self.decided is not None and not self.decided.approved
-        return [*self._approvals, *([self.decided] if rejected and self.decided else [])]
-
-    def _closed(self) -> str | None:
-        return None if self.status == "pending" else rules.closed(self.status, self.decided)
-
-    def _take(self, decision: Decision, *, made_at: datetime, now: datetime) -> str | None:
-        if any(rules.is_repeat(self.request, one, decision) for one in self._counted()):
-            return None
-        reason = self._closed() or self._judge(decision, made_at)
-        if reason:
-            self._refuse(reason, decision.channel, now, decision)
-            return reason
-        if decision.arguments is not None:
-            self._change(decision, now)
-        if decision.grant:
-            self._granted = decision
-        by: dict[str, Any] = {"who": decision.reviewer, "reason": decision.reason}
-        self._count(decision.approved is True, decision.channel, now, id=decision.decision_id, **by)
+    def _no_room(self, act: Act) -> str | None:
+        """Why an act that is allowed has no place in the record: a view has to stay below 2 MB."""
+        if act.act_id in self._acts:
+            return "another act had this id: choose a new one"
+        if act.kind == "delegated" and len(self.delegations) >= contract.MAX_DELEGATIONS:
+            return f"it has been handed over {contract.MAX_DELEGATIONS} times: decide it"
+        # A withdrawal always has room: it shuts the gate.
+        if act.kind != "withdrawn" and not self._log.room_for(act.who, act.text, act.to or ""):
+            return "there is no room for more comments: decide it, or comment elsewhere"
         return None
-
-    def _judge(self, decision: Decision, made_at: datetime) -> str | None:
-        reason = rules.refuse_decision(
-            self._current,
-            decision,
-            made_at=made_at,
-            deadline=self.deadline,
-            approvals=self._approvals,
-        )
-        would_run = self._would_run = self._current
-        if not reason and decision.arguments is not None:
-            reason = self._too_many_edits() or rules.refuse_edit(self._current, decision.arguments)
-            if not reason:
-                would_run = self._would_run = self.request.with_arguments(decision.arguments)
-        return (
-            reason
-            or rules.refuse_confirmation(would_run, decision)
-            or rules.refuse_grant(would_run, decision)
-            or self._examine(would_run, decision)
-        )
-
-    def _change(self, decision: Decision, now: datetime) -> None:
-        """Other arguments: what others approved before is no longer what runs."""
-        arguments = decision.arguments or {}
-        changes = rules.differences(self._current.arguments, arguments)
-        self._current = self._would_run
-        since_asked = rules.differences(self.request.arguments, arguments)
-        self._edit = None  # where the arguments are again those that were asked
-        if since_asked:
-            digest = self._current.digest
-            self._edit = Edit.model_construct(
-                arguments=arguments, digest=digest, changes=since_asked
-            )
-        self._approvals.clear()
-        self._edits += 1
-        said: dict[str, Any] = {"changes": changes}
-        size = sum(len(change.model_dump_json()) for change in changes)
-        if self._changes_bytes + size > _MAX_CHANGES_BYTES:
-            names = one_line(", ".join(change.name for change in changes), 200)
-            said = {"reason": f"changed {names}; too long to be repeated here"}
-        else:
-            self._changes_bytes += size
-        self._log("edited", decision.channel, now, who=decision.reviewer, **said)
-
-    def _too_many_edits(self) -> str | None:
-        if self._edits < _MAX_EDITS:
-            return None
-        return f"it has been changed {_MAX_EDITS} times: approve it as it is, or reject it"
-
-    def _count(
-        self,
-        approved: bool,
-        channel: Channel,
-        now: datetime,
-        *,
-        who: str | None = None,
-        reason: str = "",
-        id: str | None = None,
-    ) -> None:
-        """The one place that opens the gate."""
-        counted = Recorded(
-            approved=approved,
-            reviewer=who,
-            reason=reason,
-            channel=channel,
-            decision_id=id,
-            digest=self._current.digest,
-            at=now,
-        )
-        if approved:
-            self._approvals.append(counted)
-        self._log("approved" if approved else "rejected", channel, now, who=who, reason=reason)
-        if approved and len(self._approvals) < self.request.quorum:
-            return
-        self.decided = counted
-        self.status = "approved" if approved else "rejected"
-        if approved and self._granted and self._granted.grant:
-            terms = self._granted.grant
-            until = utc(now + terms.expires_in)
-            what = f"up to {terms.max_uses} further calls until {until}, if {terms.condition}"
-            self._log("granted", channel, now, who=self._granted.reviewer, reason=what)
-
-    def _refuse(
-        self, reason: str, channel: Channel, now: datetime, decision: Decision | None = None
-    ) -> None:
-        if len(self._events) > contract.MAX_RECORDED_REFUSALS:
-            self._refusals_uncounted += 1
-            return
-        who, digest = (decision.reviewer, decision.digest) if decision else (None, None)
-        self._log("refused", channel, now, who=who, reason=reason, digest=digest)
-
-    def _log(self, kind: EventKind, channel: Channel, at: datetime, **said: Any) -> None:
-        said = {**said, "digest": said.get("digest") or self._current.digest}
-        sequence = len(self._events) + 1
-        self._events.append(Event(sequence=sequence, at=at, kind=kind, channel=channel, **said))

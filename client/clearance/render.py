@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from textwrap import indent
 
-from . import mask
-from .models import Recorded
+from . import answers, mask
+from .progress import delegations, how_far, who_decides
 from .requests import ApprovalRequest
-from .text import moment, one_line, span, visible
+from .text import moment, one_line, some, span, visible
 from .values import Entry, argument_label, differences, is_block, shown
 from .views import ApprovalView
+
+_QUESTIONS = 20
+"""Of a request's answer, told one by one; a page is made inside a workflow, too."""
 
 
 def fields(view: ApprovalView, now: datetime) -> list[Entry]:
@@ -33,10 +36,12 @@ def fields(view: ApprovalView, now: datetime) -> list[Entry]:
         "Requester": request.requester,
         "Checkpoint": request.checkpoint,
         "Policy": request.policy_digest and request.policy_digest[:12],
-        "Audience": ", ".join(request.audience),
-        "Approvals": _votes(view.approvals, request.quorum, now),
+        "Attempt": _attempt(request),
+        **who_decides(view, now),
+        "Own approval": _own_approval(request),
+        "Standing in": delegations(view),
         "Granted": _granted(request),
-        "Masked": _some(request.masked),
+        "Masked": some(request.masked, 10),
     }
     rows += [(label, one_line(value)) for label, value in known.items() if value]
     if view.status == "pending":
@@ -47,11 +52,15 @@ def fields(view: ApprovalView, now: datetime) -> list[Entry]:
 
 def status_line(view: ApprovalView) -> str:
     """The status with who decided and when; of a pending request, with how far it is."""
+    if view.status == "pending":
+        return f"pending{how_far(view)}"
     if view.decision is None:
-        quorum = view.request.quorum
-        counting = quorum > 1 and view.status == "pending" and view.complete
-        return f"pending ({len(view.approvals)} of {quorum})" if counting else view.status
+        why = one_line(view.explanation)
+        said = why.startswith(view.status) or not why
+        return why or view.status if said else f"{view.status}: {why}"
     word = f"{view.status} with changes" if view.edit else view.status
+    if view.decision.changes_requested:
+        word = f"{view.status} with changes requested"
     line = f"{word} by {one_line(view.decision.by)} at {moment(view.decision.at)}"
     return f"{line}: {one_line(view.decision.reason)}" if view.decision.reason else line
 
@@ -64,6 +73,8 @@ def sections(view: ApprovalView) -> list[tuple[str, list[Entry]]]:
         ("Details", _whole(request.details)),
         ("Arguments", arguments(request)),
         ("Changed by a reviewer", differences(view.edit.changes) if view.edit else []),
+        ("To be answered", _questions(request) if view.status == "pending" else []),
+        ("Answer", _answer(view)),
         ("Why: what the agent was told", _whole(request.user_prompt)),
         ("Why: what the agent said", _whole(request.agent_message)),
     ]
@@ -139,17 +150,18 @@ def _ticks(text: str, least: int) -> str:
     return "`" * max(least, longest + 1)
 
 
-def _votes(approvals: Sequence[Recorded], quorum: int, now: datetime) -> str | None:
-    """``1 of 2: ada@example.com approved 3 min ago``; None where one approval is enough."""
-    if quorum == 1:
+def _attempt(request: ApprovalRequest) -> str | None:
+    if request.previous is None:
+        return None if request.attempt == 1 else str(request.attempt)
+    return f"{request.attempt}; before it: {request.previous}"
+
+
+def _own_approval(request: ApprovalRequest) -> str | None:
+    """What a request says of those whose own matter it is; None where it says nothing."""
+    if request.self_approval is None:
         return None
-    who = ", ".join(f"{one.by} approved {span(now - one.at)} ago" for one in approvals)
-    return f"{len(approvals)} of {quorum}" + (f": {who}" if who else "")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(names[:10]) + more
+    words = {"requester": "of who asked for it", "editor": "of who changes it"}
+    return "counts " + (" and ".join(words[one] for one in request.self_approval) or "of nobody")
 
 
 def _granted(request: ApprovalRequest) -> str | None:
@@ -175,3 +187,29 @@ def _how_to_decide(request: ApprovalRequest) -> list[Entry]:
 
 def _whole(text: str) -> list[Entry]:
     return [("", visible(text))] if text.strip() else []
+
+
+def _questions(request: ApprovalRequest) -> list[Entry]:
+    """What an approval has to answer, a line each."""
+    if request.response_schema is None:
+        return []
+    found = answers.questions(request.response_schema, _QUESTIONS + 1)
+    rows = []
+    for one in found[:_QUESTIONS]:
+        wanted = one.wanted if one.required else f"{one.wanted}, or nothing"
+        if one.default is not None:
+            wanted = f"{one.wanted}; else {one_line(answers.as_words(one.default), 300)}"
+        label = argument_label(one.name) if one.name else "The answer"
+        rows.append((label, one_line(f"{one.words} ({wanted})" if one.words else wanted)))
+    more = [("", "and more: the schema in the request has all")] if len(found) > _QUESTIONS else []
+    return rows + more
+
+
+def _answer(view: ApprovalView) -> list[Entry]:
+    """What the approval answered, value by value."""
+    answer = view.decision.response if view.decision is not None else None
+    if answer is None:
+        return []
+    if type(answer) is dict and answer:
+        return [(argument_label(name), visible(shown(value))) for name, value in answer.items()]
+    return [("", visible(shown(answer)))]

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from . import contract, mask, template, text
+from . import contract, mask, template, text, wording
 from .fields import Digest, Name, Prose, canonical_json, check_arguments
 from .grants import GrantUse
 from .stages import Stage, Terms
@@ -250,7 +250,7 @@ class ApprovalRequest(Terms):
                 {"tool": self.tool, "arguments": dict(arguments), "original": self.sealed_digest}
             )
         if self.description_template is not None:
-            change |= described(self.description_template, arguments)
+            change |= wording.described(self.description_template, arguments)
         return ApprovalRequest.model_validate({**dict(self), **change})
 
     def deadline(self, requested_at: datetime) -> datetime | None:
@@ -266,31 +266,6 @@ class ApprovalRequest(Terms):
         if self.stages:
             plain |= {"stage": 1, "stages": [stage.name for stage in self.stages]}
         return {**plain, **first, "digest": self.digest}
-
-
-def worded(
-    description: str | None, tool: str, arguments: Mapping[str, JsonValue]
-) -> dict[str, str]:
-    """The words of a call: from its template, or where there is none the call itself as the action."""
-    if description:
-        return described(description, arguments)
-    call = json.dumps(dict(arguments), ensure_ascii=False)
-    return {"action": text.one_line(f"{tool} {call}", 200)}
-
-
-def described(description: str, arguments: Mapping[str, JsonValue]) -> dict[str, str]:
-    """``action`` and ``details`` from a description template: its first line, and the rest.
-
-    Each is cut, with a mark, where its limit is; the arguments themselves are shown whole anyway.
-    """
-    first, _, rest = description.strip().partition("\n")
-    limit = contract.MAX_DETAILS_BYTES + 1  # one more than fits, so that a cut is marked
-    action = text.one_line(template.fill(first, arguments, limit=limit), contract.MAX_ACTION_CHARS)
-    details = template.fill(rest.strip("\n"), arguments, limit=limit).encode()
-    if len(details) > contract.MAX_DETAILS_BYTES:
-        cut = details[: contract.MAX_DETAILS_BYTES - 100].decode(errors="ignore")
-        details = f"{cut}\n(cut here: the arguments have the rest)".encode()
-    return {"action": action or "(no description)", "details": details.decode()}
 
 
 def _same(one: JsonValue, other: JsonValue) -> bool:

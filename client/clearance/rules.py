@@ -1,22 +1,85 @@
 """Whether a decision counts. Pure functions of what is known; the workflow only waits around them.
 
-Each returns None when the decision counts, else the reason it is refused, as a sentence for the
-person who decided. Whatever is not clearly allowed here is refused: the gate stays shut.
+Those called ``refuse_...`` return None for what counts, else the reason it is refused, as a sentence
+for the person who sent it. Whatever is not clearly allowed here is refused: the gate stays shut.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import pydantic
-from pydantic import JsonValue
 
-from .fields import canonical_json
-from .models import Change, Decision, Recorded, Status
+from .directory import Members, Person, Standing
+from .models import Decision, Recorded, Status
 from .requests import ApprovalRequest
-from .text import one_line, utc
+from .stages import Stage, check_quorum, is_group
+from .text import one_line, some, utc
 
 CHANGED = "the request changed since you read it: read it again, then decide"
-NOT_EDITABLE = "this request takes no changes: approve or reject it as it is"
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A decision that counted, and whose right to decide it used up."""
+
+    recorded: Recorded
+    people: frozenset[str]
+    """``Person.name`` of the reviewer, and of whom they stood in for."""
+
+
+def refuse_request(request: ApprovalRequest, members: Members | None = None) -> str | None:
+    """Judge the terms of a new request: whether anybody could ever approve it.
+
+    Args:
+        request: as it is asked.
+        members: who its audience is; None where only the request itself is known, so that nothing
+            can be said of its groups.
+    """
+    if members and members.unknown:
+        if not members.directory:
+            return (
+                f"{members.unknown[0]}: there are no groups without a reviewers.toml: name people"
+            )
+        return f"{some(members.unknown)}: reviewers.toml has no such group"
+    for stage in request.chain:
+        if reason := _never(request, stage, members):
+            return f"stage {stage.name}: {reason}" if request.stages else reason
+    return None
+
+
+def _never(request: ApprovalRequest, stage: Stage, members: Members | None) -> str | None:
+    names = stage.audience + stage.escalate_to
+    if not names:
+        if max(stage.quorum, stage.reject_quorum) > 1:
+            needed = max(stage.quorum, stage.reject_quorum)
+            return f"a quorum of {needed} needs an audience: name who may decide"
+        return None
+    if members is None and any(map(is_group, names)):
+        return None
+    people = (members or Members()).people(names)
+    if not people:
+        return f"there is nobody in {some(names)}"
+    try:
+        check_quorum(stage, len(people))
+    except ValueError as error:
+        return str(error)
+    able = people - _asked_by(request, members or Members())
+    if len(able) < stage.quorum:
+        return (
+            f"{request.requester} asked for it and may not approve it: without them, "
+            f"{len(able)} may decide, and {stage.quorum} have to approve"
+        )
+    return None
+
+
+def may(request: ApprovalRequest, who: Literal["requester", "editor"]) -> bool:
+    """Whether an approval counts by who asked for the run, or by who changed the arguments."""
+    if request.self_approval is None:
+        return request.open_to_anyone
+    return who in request.self_approval
 
 
 def closed(status: Status, decided: Recorded | None) -> str:
@@ -28,83 +91,142 @@ def closed(status: Status, decided: Recorded | None) -> str:
 
 
 def is_repeat(request: ApprovalRequest, decided: Recorded | None, decision: Decision) -> bool:
-    """Whether ``decision`` is the counted one again: same id, verdict, person, reading and changes."""
+    """Whether ``decision`` is the counted one again: same id, verdict, person, stage and changes."""
     return (
         decided is not None
         and decided.decision_id == decision.decision_id
         and decided.approved is decision.approved
         and decided.reviewer == decision.reviewer
+        and decided.stage == _stage_of(request, decision)
         and decided.digest == _digest_of(request, decision)
     )
 
 
-def refuse_decision(
+def refuse_reading(
     request: ApprovalRequest,
     decision: Decision,
     *,
     made_at: datetime,
     deadline: datetime | None,
-    approvals: Sequence[Recorded] = (),
+    stage: int = 1,
 ) -> str | None:
-    """Judge who decides a pending request, when, and having read what.
+    """Judge what a decision is about: this stage, before its deadline, as the request is now.
 
     Args:
         request: as it is now, with the changes of earlier approvals.
         decision: any whole decision.
         made_at: when it was made.
-        deadline: of the request.
-        approvals: those that have counted so far.
+        deadline: of the stage.
+        stage: which is asked now, from 1.
     """
+    now = f"it is stage {stage} now, {one_line(request.chain[stage - 1].name)}"
+    if request.stages and decision.stage is None:
+        return f"this request has stages, so a decision says which: {now}"
+    if (decision.stage or 1) != (stage if request.stages else 1):
+        return f"stage {decision.stage} is not asked: {now}" if request.stages else "no stages here"
     if deadline is not None and made_at >= deadline:
         return f"too late: the deadline was {utc(deadline)}"
     if decision.digest != request.digest:
         return CHANGED
-    person = decision.reviewer.casefold()
-    if request.audience and person not in map(str.casefold, request.audience):
-        return f"{decision.reviewer} is not in the audience ({_some(request.audience)})"
-    if decision.approved and person in [(one.reviewer or "").casefold() for one in approvals]:
-        return f"{decision.reviewer} has approved already: {len(approvals)} of {request.quorum}"
     return None
 
 
-def refuse_edit(request: ApprovalRequest, arguments: Mapping[str, JsonValue]) -> str | None:
-    """Judge a reviewer's changes to a request as it is now. Their schema is somebody else's matter."""
-    if request.editable is False:
-        return NOT_EDITABLE
-    changed = [change.name for change in differences(request.arguments, arguments)]
-    if request.editable is not True:
-        fixed = [name for name in changed if name not in request.editable]
-        if fixed:
-            return f"{one_line(fixed[0], 80)} can't be changed here, only {_some(request.editable)}"
-    if not changed:
-        return "the changed arguments are those of the request: approve it as it is"
-    try:
-        request.with_arguments(arguments)
-    except pydantic.ValidationError as error:
-        message = str(error.errors(include_url=False)[0]["msg"])
-        return f"these changes can't be taken: {message.removeprefix('Value error, ')}"
+def principals(audience: tuple[str, ...], who: Standing) -> tuple[Person, ...]:
+    """In whose right ``who`` may decide: their own first, then that of those they stand in for."""
+    if not audience:
+        return (who,)
+    return tuple(one for one in (who, *who.stands_in_for) if one.is_among(audience))
+
+
+def choose(
+    request: ApprovalRequest,
+    audience: tuple[str, ...],
+    who: Standing,
+    *,
+    called: str,
+    approved: bool,
+    votes: Sequence[Vote] = (),
+    editors: AbstractSet[str] = frozenset(),
+) -> Person | str:
+    """In whose right a decision counts; or, as a sentence, why it doesn't.
+
+    Each person counts once, for themselves or for somebody else; and an approval neither by nor for
+    who asked for the run or changed the arguments, unless the request says so.
+
+    Args:
+        request: any state of it.
+        audience: who may decide now; empty for anyone.
+        who: decides.
+        called: their name as they gave it.
+        approved: whether they approve.
+        votes: what has counted so far, in this stage.
+        editors: ``Person.name`` of whoever made the arguments what they are.
+    """
+    rights = principals(audience, who)
+    if not rights:
+        return f"{called} is not in the audience ({some(audience)})"
+
+    def against(person: Person) -> str | None:
+        name = called if person.name == who.name else person.name
+        partial = _partial(request, person, name, editors) if approved else None
+        return partial or _voted(person, name, votes)
+
+    if reason := against(who):
+        return reason
+    for right in rights:
+        if (reason := against(right)) is None:
+            return right
+    return reason or f"{called} may not decide this"
+
+
+def is_requester(request: ApprovalRequest, who: Person) -> bool:
+    """Whether ``who`` asked for the run."""
+    return request.requester is not None and request.requester.casefold() in who.names
+
+
+def _partial(
+    request: ApprovalRequest, person: Person, name: str, editors: AbstractSet[str]
+) -> str | None:
+    """Why an approval by or for somebody can't count: it is their own matter."""
+    if not may(request, "requester") and is_requester(request, person):
+        return f"{name} asked for this: somebody else has to approve it"
+    if not may(request, "editor") and person.name in editors:
+        return f"{name} changed the arguments: somebody else has to approve them"
     return None
 
 
-def refuse_confirmation(request: ApprovalRequest, decision: Decision) -> str | None:
-    """Judge what was typed to confirm an approval of ``request``, changes included."""
-    phrase = request.phrase
-    if phrase is None or not decision.approved:
-        return None
-    if decision.confirmation is None or one_line(decision.confirmation) != phrase:
-        return f"type {phrase!r} to confirm"
+def _voted(person: Person, name: str, votes: Iterable[Vote]) -> str | None:
+    """Why a decision by or for somebody can't count: one has."""
+    for vote in votes:
+        if person.name in vote.people:
+            verdict = "approved" if vote.recorded.approved else "rejected"
+            by = "" if vote.recorded.reviewer == name else f", through {vote.recorded.by}"
+            return f"{name} has {verdict} already{by}"
     return None
 
 
-def refuse_grant(request: ApprovalRequest, decision: Decision) -> str | None:
-    """Judge whether further calls may be approved in advance."""
-    if decision.grant is None:
-        return None
-    if not request.grantable:
-        return "this request can be approved for itself only, not for further calls"
-    if request.quorum > 1 or request.confirm_phrase is not None:
-        return "a standing approval can't stand for a second person, or for a phrase to be typed"
-    return None
+def still_possible(
+    request: ApprovalRequest, stage: Stage, editors: AbstractSet[str], members: Members
+) -> bool:
+    """Whether enough people are left in a stage to approve what ``editors`` made of the arguments.
+
+    Args:
+        request: any state of it.
+        stage: one that is asked, or will be.
+        editors: ``Person.name`` of each of them.
+        members: whom the audience means.
+    """
+    if not stage.audience or may(request, "editor"):
+        return True
+    people = members.people(stage.audience + stage.escalate_to)
+    return len(people - editors - _asked_by(request, members)) >= stage.quorum
+
+
+def _asked_by(request: ApprovalRequest, members: Members) -> frozenset[str]:
+    """Who can't approve because they asked for it."""
+    if may(request, "requester") or request.requester is None:
+        return frozenset()
+    return members.people((request.requester,))
 
 
 def refuse_bare_signal(
@@ -115,36 +237,25 @@ def refuse_bare_signal(
         return f"approve takes true or false, not {_kind(value)}"
     if deadline is not None and now >= deadline:
         return f"too late: the deadline was {utc(deadline)}"
+    if request.stages:
+        return "stages are named, and a bare signal says nothing about who sent it"
     if request.audience:
         return "an audience is named, and a bare signal says nothing about who sent it"
     if request.quorum > 1:
         return f"{request.quorum} people have to approve, and a bare signal says nothing about who"
+    if not request.open_to_anyone:
+        return "not everybody may decide this, and a bare signal says nothing about who sent it"
     if value is True and request.confirm_phrase is not None:
         return "a phrase has to be typed to approve, and a bare signal carries none"
+    if value is True and request.response_schema is not None:
+        return "an answer has to be given to approve, and a bare signal carries none"
     return None
 
 
-def differences(
-    before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]
-) -> tuple[Change, ...]:
-    """What is not the same, argument by argument; ``1`` and ``1.0`` and ``true`` are not the same.
-
-    The values were validated with what they come from, and aren't here again: 100,000 of them take
-    a workflow task too long.
-    """
-    changes = []
-    for name in [*before, *(name for name in after if name not in before)]:
-        if name not in after:
-            changes.append(Change.model_construct(name=name, kind="removed", before=before[name]))
-        elif name not in before:
-            changes.append(Change.model_construct(name=name, kind="added", after=after[name]))
-        elif canonical_json(before[name]) != canonical_json(after[name]):
-            changes.append(
-                Change.model_construct(
-                    name=name, kind="changed", before=before[name], after=after[name]
-                )
-            )
-    return tuple(changes)
+def _stage_of(request: ApprovalRequest, decision: Decision) -> str | None:
+    """The name of the stage that a decision is about."""
+    number = decision.stage or 1
+    return request.stages[number - 1].name if number <= len(request.stages) else None
 
 
 def _digest_of(request: ApprovalRequest, decision: Decision) -> str | None:
@@ -155,11 +266,6 @@ def _digest_of(request: ApprovalRequest, decision: Decision) -> str | None:
         return request.with_arguments(decision.arguments).digest
     except pydantic.ValidationError:
         return None
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first five: a record may keep a thousand refusals, each with this text."""
-    return ", ".join(names[:5]) + (f" and {more} more" if (more := len(names) - 5) > 0 else "")
 
 
 def _kind(value: object) -> str:

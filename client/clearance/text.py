@@ -5,6 +5,7 @@ direction is shown as its code instead of being obeyed.
 """
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters by name, with nothing to see
@@ -79,3 +80,9 @@ def moment(at: datetime) -> str:
 def utc(at: datetime) -> str:
     """A time as it is stored for readers anywhere."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of them: a record may keep a thousand refusals, each with this text."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

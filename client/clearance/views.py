@@ -87,6 +87,8 @@ class ApprovalSummary(BaseModel):
     quorum: int = 1
     approvals: tuple[Vote, ...] = ()
     """Who has approved so far, in this stage."""
+    delegates: tuple[str, ...] = ()
+    """To whom somebody in the audience has handed it."""
     stage: int = 1
     """The stage that is asked, from 1; its name is in ``stages``."""
     stages: tuple[str, ...] = ()
@@ -137,14 +139,15 @@ class StageView(BaseModel):
     number: int
     """From 1."""
     name: str
-    status: Literal["open", "done", "waiting", "skipped"]
-    """``skipped``: its condition didn't hold when its turn came. ``waiting``: its turn may come."""
+    status: Literal["open", "done", "ended", "waiting", "skipped"]
+    """``open``: asked now. ``ended``: the request ended in it without an approval. ``skipped``: its
+    condition didn't hold when its turn came. ``waiting``: its turn may come."""
     audience: tuple[str, ...] = ()
     """With those it was escalated to."""
     quorum: int = 1
     reject_quorum: int = 1
-    approvals: tuple[Recorded, ...] = ()
-    rejections: tuple[Recorded, ...] = ()
+    approvals: tuple[Vote, ...] = ()
+    rejections: tuple[Vote, ...] = ()
     deadline: AwareDatetime | None = None
 
 

@@ -26,10 +26,15 @@ def _commands(group: Any, *path: str) -> Iterator[tuple[str, Any]]:
 _COMMANDS = dict(_commands(_APP))
 
 TESTED_IN = {
+    "answer": "test_acts.py",
     "approve": "test_deciding.py",
+    "ask": "test_acts.py",
+    "comment": "test_acts.py",
+    "delegate": "test_acts.py",
     "demo": "test_demo.py",
     "doctor": "test_setup.py",
     "grants": "test_grants.py",
+    "history": "test_history.py",
     "pending": "test_pending.py",
     "policy check": "test_policy.py",
     "policy explain": "test_policy.py",
@@ -41,6 +46,7 @@ TESTED_IN = {
     "setup": "test_setup.py",
     "show": "test_show.py",
     "up": "test_up.py",
+    "withdraw": "test_acts.py",
     "worker": "test_worker.py",
 }
 """Where each command's process is run. A new command needs a line here, and the test."""

@@ -8,7 +8,10 @@ from tests.support import eventually, unique
 
 from .conftest import Shell, only_line
 
-_RECEIPT = {"approval_id", "status", "decision_id", "recorded_at", "approvals", "quorum"}
+_RECEIPT = {
+    *("approval_id", "status", "decision_id", "recorded_at", "approvals", "quorum", "counted"),
+    *("rejections", "reject_quorum", "stage", "next_stage"),
+}
 _VERDICTS: dict[str, Status] = {"approve": "approved", "reject": "rejected"}
 
 both = pytest.mark.parametrize("command", ["approve", "reject"])

@@ -165,7 +165,9 @@ async def test_explain_shows_what_a_person_would_see(shell: Shell) -> None:
 
 
 async def test_explain_gives_programs_the_same_as_json(shell: Shell) -> None:
-    explained = await shell("policy", "explain", "pay", "--args", json.dumps(CALL), "--json")
+    explained = await shell(
+        *("policy", "explain", "pay", "--args", json.dumps(CALL), "--as", "grace", "--json")
+    )
     assert explained.code == 0
     assert explained.json == {
         "tool": "pay",
@@ -181,14 +183,46 @@ async def test_explain_gives_programs_the_same_as_json(shell: Shell) -> None:
             "impact": "The money is gone.",
             "audience": ["ada@example.com", "bob@example.com"],
             "quorum": 2,
+            "reject_quorum": 1,
             "deadline": "2h",
+            "remind_after": [],
+            "remind_before": [],
+            "escalate_to": [],
+            "escalate_after": None,
+            "stage": [],
+            "self_approval": None,
+            "response_schema": None,
             "on_reject": "stop",
             "on_expiry": "tell",
             "editable": ["amount", "memo"],
             "confirm_phrase": "pay 5000",
             "grants": True,
+            "impossible": None,
         },
     }
+
+
+async def test_explain_tells_of_stages_reminders_and_what_nobody_could_approve(
+    alone: Shell,
+) -> None:
+    (alone.folder / "checkpoints.toml").write_text(
+        '[[checkpoint]]\ncheckpoint_id = "pay"\naction_pattern = "pay"\ndeadline = "3d"\n'
+        'self_approval = ["editor"]\nresponse_schema = {type = "boolean"}\n'
+        '[[checkpoint.stage]]\nname = "manager"\naudience = ["mia"]\nescalate_to = ["bob"]\n'
+        '[[checkpoint.stage]]\nname = "board"\naudience = ["group:board"]\n'
+        'when = "args.amount > 10"\nreject_quorum = 2\n'
+        '[[checkpoint]]\ncheckpoint_id = "own"\naction_pattern = "mail"\naudience = ["grace"]\n'
+        'remind_after = ["1d"]\nremind_before = ["2h"]\ndeadline = "2d"\n'
+    )
+    staged = (await alone("policy", "explain", "pay")).out
+    own = (await alone("policy", "explain", "mail", "--as", "grace")).out
+    assert "Stage 1       manager; asks mia; at the deadline bob, too; within 3 d" in staged
+    assert "Stage 2       board; asks group:board; within 3 d; if args.amount > 10" in staged
+    assert "Own approval  counts of editor" in staged
+    assert "To answer     what its response_schema asks for" in staged
+    assert "Quorum" not in staged
+    assert "Reminders   after 1d, 2h before the deadline" in own
+    assert "Impossible  grace asked for it and may not approve it" in own
 
 
 @pytest.mark.parametrize(

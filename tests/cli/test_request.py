@@ -12,7 +12,7 @@ from tests.support import eventually, unique
 from .conftest import NOWHERE, Shell, only_line
 from .test_pending import SUMMARY
 
-_OUTCOME = {"approval_id", "status", "digest", "decision", "edit", "grant"}
+_OUTCOME = {"approval_id", "status", "digest", "decision", "edit", "grant", "explanation"}
 
 # What a deployment script looks like: one step, the gate, the step that needs it.
 _SCRIPT = """

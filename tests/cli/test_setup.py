@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from temporalio.client import Client
 
 from clearance import attributes
@@ -35,17 +36,26 @@ async def test_a_good_installation_passes(cli: Shell, serve: Serve) -> None:
         passed = await shell("doctor")
     assert (passed.code, passed.err) == (0, "")
     lines = passed.out.splitlines()
-    assert [line[:3] for line in lines] == ["ok "] * 6
+    assert [line[:3] for line in lines] == ["ok "] * 7
     assert cli.env["TEMPORAL_ADDRESS"] in lines[0]
     assert "every tool waits" in lines[4]
-    assert "some-model" in lines[5]
+    assert "there is no reviewers.toml here" in lines[5]
+    assert "some-model" in lines[6]
     assert "sk-any" not in passed.out
 
 
 async def test_each_thing_that_is_missing_says_what_to_do(bare: Shell, untouched: Client) -> None:
     failed = await bare("doctor")
     assert (failed.code, failed.err) == (1, "")
-    assert [line[:2] for line in failed.out.splitlines()] == ["ok", "!!", "!!", "!!", "ok", "!!"]
+    assert [line[:2] for line in failed.out.splitlines()] == [
+        "ok",
+        "!!",
+        "!!",
+        "!!",
+        "ok",
+        "ok",
+        "!!",
+    ]
     assert all(name in failed.out for name in _NAMES)
     assert "clearance setup" in failed.out
     assert failed.out.count("clearance worker") == 2
@@ -62,6 +72,7 @@ async def test_json_carries_the_checks(cli: Shell, worker_running: object) -> No
         "approvals worker": True,
         "agents worker": False,
         "policy": True,
+        "reviewers": True,
         "model": False,
     }
 
@@ -81,6 +92,30 @@ async def test_the_policy_is_checked_with_the_line_of_its_fault(
     assert broken["policy"]["ok"] is False
     assert broken["policy"]["finding"].startswith(f"{policy}:1: ")
     assert "more)" in broken["policy"]["finding"]
+
+
+@pytest.mark.parametrize("configured", [True, False])
+async def test_the_reviewers_are_counted_or_the_first_fault_is_told(
+    cli: Shell, worker_running: object, configured: bool
+) -> None:
+    reviewers = cli.folder / ("mine.toml" if configured else "reviewers.toml")
+    shell = cli.having(CLEARANCE_REVIEWERS=reviewers.name) if configured else cli
+    reviewers.write_text('[groups]\nfinance = ["ada", "grace"]\n')
+    good = {check["check"]: check for check in (await shell("doctor", "--json")).json}
+    assert good["reviewers"] == {
+        "check": "reviewers",
+        "ok": True,
+        "finding": f"{reviewers.name}: 2 people, 1 group, 0 delegations",
+    }
+    reviewers.write_text('[groups]\nfinance = ["group:lead"]\nleads = 1\n')
+    failed = await shell("doctor", "--json")
+    broken = {check["check"]: check for check in failed.json}
+    assert failed.code == 1
+    assert (broken["reviewers"]["ok"], broken["reviewers"]["finding"]) == (
+        False,
+        f"{reviewers.name}:2: groups.finance, number 1: there is no group:lead: did you mean "
+        '"group:leads"? (and 1 more)',
+    )
 
 
 async def test_an_unreachable_temporal_is_a_finding(alone: Shell) -> None:

@@ -43,6 +43,14 @@ def decision_on(record: Record, **fields: Any) -> Decision:
     return Decision.model_validate(whole | fields)
 
 
+def ended(record: Record, status: Literal["expired", "withdrawn"], now: datetime) -> None:
+    """Without a decision, by the timer or by the engine."""
+    if status == "expired":
+        record.expire(now)
+    else:
+        record.cancel(now)
+
+
 class Life(RuleBasedStateMachine):
     """Random signals, decisions and ends; ``allowed`` holds what had every right to open the gate."""
 
@@ -102,7 +110,7 @@ class Life(RuleBasedStateMachine):
     @rule(status=st.sampled_from(["expired", "withdrawn"]))
     def end(self, status: Literal["expired", "withdrawn"]) -> None:
         was = self.record.status
-        self.record.end(status, "engine", self.now)
+        ended(self.record, status, self.now)
         assert self.record.status == (status if was == "pending" else was)
 
     def deliver(self, decision: Decision, stored: bool) -> None:
@@ -205,7 +213,7 @@ def test_a_request_that_ended_without_a_decision_says_how(
     status: Literal["expired", "withdrawn"],
 ) -> None:
     record = record_of()
-    record.end(status, "engine", START)
+    ended(record, status, START)
 
     said = f"already {status}: nobody can decide it any more"
     assert record.signal(True, START) == said

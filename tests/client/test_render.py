@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from clearance import ApprovalRequest, ApprovalView, Decision, rules
+from clearance import ApprovalRequest, ApprovalView, Decision
+from clearance.edits import differences as changes_between
 from clearance.fields import depth
 from clearance.record import Record
 from clearance.render import (
@@ -291,7 +292,7 @@ def test_a_text_that_spells_its_own_json_is_no_equal_of_it() -> None:
 def test_a_difference_never_looks_like_another_line(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    changes = rules.differences(before, after)
+    changes = changes_between(before, after)
 
     lines = as_text(differences(changes)).split("\n") if changes else []
 
@@ -323,7 +324,7 @@ def test_what_a_reviewer_has_to_know_to_decide_is_there_while_it_waits() -> None
 
 
 def test_who_has_approved_so_far_is_named_with_when() -> None:
-    view = edited({"amount": 100}, {"amount": 80}, quorum=2)
+    view = edited({"amount": 100}, {"amount": 80}, quorum=2, self_approval=("editor",))
 
     rows = dict(fields(view, START + timedelta(minutes=3)))
 

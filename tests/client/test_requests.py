@@ -11,7 +11,7 @@ from clearance.errors import explain
 from clearance.fields import depth
 from clearance.mask import MASK
 from clearance.models import Change, Edit, Recorded
-from clearance.requests import described
+from clearance.wording import described
 
 ASKED: dict[str, Any] = {
     "action": "Pay 100 to Ada",
@@ -185,8 +185,8 @@ def test_a_forged_mask_is_refused(fields: dict[str, Any], said: str) -> None:
         ({"quorum": 51}, "quorum: "),
         ({"quorum": 2, "audience": ("ada",)}, "quorum is 2, but only 1 may decide"),
         ({"quorum": 2, "audience": ("ada", "ADA")}, "quorum is 2, but only 1 may decide"),
-        ({"audience": ("group:admins",)}, "is a group, which nobody can resolve: name people"),
-        ({"audience": ("GROUP:admins",)}, "is a group"),
+        ({"audience": ("group:",)}, "audience: 'group:' names no group: write group:finance"),
+        ({"audience": ("ada",), "escalate_to": ("GROUP:",)}, "escalate_to: 'GROUP:' names no"),
         ({"policy_digest": "short"}, "policy_digest: "),
         ({"description_template": "x" * 10_001}, "description_template: "),
         ({"arguments_schema": {"x": "y" * 65_536}}, "arguments_schema is 65,545 bytes, at most"),

@@ -8,6 +8,7 @@ import pytest
 from policy.match import Rules, rules_of
 from policy.model import Checkpoint, Policy
 from policy.source import SAMPLE, load, parse
+from policy.terms import StageKeys
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,9 @@ def test_its_examples_work_once_the_hashes_are_gone() -> None:
     examples = SAMPLE.read_text().split("# Further examples")[1]
     lines = [line[2:] for line in examples.splitlines() if re.match(r"# (\[\[|[a-z_]+ = )", line)]
     policy = parse("\n".join(lines), "examples").policy
-    assert [one.checkpoint_id for one in policy.checkpoint] == ["trades", "petty-cash", "deploys"]
+    ids = [one.checkpoint_id for one in policy.checkpoint]
+    assert ids == ["trades", "petty-cash", "deploys", "contracts", "purchases", "seats"]
+    assert [one.name for one in policy.checkpoint[4].stage] == ["manager", "cfo"]
     rules = Rules(policy)
     assert not rules.judge("pay_invoice", {"amount": 20, "currency": "EUR"}).gated
     assert rules.judge("pay_invoice", {"amount": 20, "currency": "USD"}).gated
@@ -49,5 +52,5 @@ def test_its_examples_work_once_the_hashes_are_gone() -> None:
 
 def test_it_shows_every_key_there_is() -> None:
     text = SAMPLE.read_text()
-    for key in [*Checkpoint.model_fields, *Policy.model_fields]:
-        assert re.search(rf"^(# )?(\[\[)?{key}\b", text, re.MULTILINE), key
+    for key in [*Checkpoint.model_fields, *StageKeys.model_fields, *Policy.model_fields]:
+        assert re.search(rf"^(# )?(\[\[)?(checkpoint\.)?{key}\b", text, re.MULTILINE), key

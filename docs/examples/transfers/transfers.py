@@ -23,6 +23,7 @@ class Transfer:
             risk="high",
             audience=("cfo@example.com",),
             editable=("amount",),
+            self_approval=("editor",),  # who changes the amount may approve it
         )
         outcome = await request_approval(request)
         if not outcome.approved:

@@ -1,11 +1,13 @@
-"""Whether arguments fit a tool's JSON Schema: in bounded time, and never telling a value.
+"""Whether a value fits a JSON Schema: in bounded time, and never telling the value.
 
 It runs inside workflows, on schemas and values that anybody may have made. So patterns are RE2's, and
 steps are counted instead of seconds: a replay has to come to the same answer.
 """
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -15,26 +17,88 @@ from pydantic import JsonValue
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from clearance.text import one_line
+
 from .keywords import OURS, CantBeApplied, Hidden, counted, limited, spend
 from .misfit import told
 
+_PROBES: tuple[JsonValue, ...] = (None, 0, "", [""], {"": ""})
+"""Values that together make every keyword say whether it can be applied."""
+
+_SINGLE = (
+    "additionalProperties",
+    "contains",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+)
+_LISTED = ("allOf", "anyOf", "items", "oneOf", "prefixItems")
+_NAMED = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
+"""Keywords whose values are schemas, lists of schemas, or schemas by name."""
+
 
 def misfit(
-    arguments: Mapping[str, JsonValue], schema: Mapping[str, Any], masked: Iterable[str] = ()
+    value: JsonValue | Mapping[str, JsonValue],
+    schema: Mapping[str, Any],
+    masked: Iterable[str] = (),
 ) -> str | None:
-    """The first thing wrong with ``arguments``, without any of their values; None where they fit.
+    """The first thing wrong with ``value``, without any part of it; None where it fits.
 
     Args:
-        arguments: of a tool call.
-        schema: the tool's JSON Schema, of any draft. Other documents are not fetched.
+        value: the arguments of a tool call, or a reviewer's answer.
+        schema: a JSON Schema, of any draft. Other documents are not fetched.
         masked: JSON pointers of values that fit whatever they are.
 
     Raises:
         CantBeApplied: the schema is broken, refers to something that is not there, has a pattern
             that RE2 doesn't know, or there is too much to check.
     """
+    with _told():
+        draft = _draft(schema)
+        with limited():
+            # With a registry of its own, an empty one: by default a reference would be fetched.
+            validator = draft(schema, registry=Registry())
+            error = next(validator.iter_errors(_hiding(value, masked)), None)
+            return None if error is None else told(error)
+
+
+def schema_problem(schema: Mapping[str, Any]) -> str | None:
+    """Why nothing could be checked against ``schema``, in one line; None where every value can.
+
+    Whoever asks for an answer by it learns so at once, instead of having every answer refused. What
+    takes too long to check is a problem, too.
+    """
     try:
-        return _misfit(arguments, schema, masked)
+        return _problem(json.dumps(schema))
+    except RecursionError:
+        return "it is nested too deep"
+
+
+@lru_cache(maxsize=1_000)
+def _problem(text: str) -> str | None:
+    """By the text: every run brings its policy along, mostly the one before it had."""
+    schema = json.loads(text)
+    try:
+        with _told():
+            draft = _draft(schema)
+            with limited():
+                validator = draft(schema, registry=Registry())
+                for part in _parts(schema):
+                    for probe in _PROBES:
+                        next(validator.evolve(schema=part).iter_errors(probe), None)
+    except CantBeApplied as error:
+        return one_line(str(error), 300)
+    return None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Whatever goes wrong with a schema becomes CantBeApplied, and repeats no value."""
+    try:
+        yield
     except CantBeApplied:
         raise
     except RecursionError as error:
@@ -47,19 +111,29 @@ def misfit(
         raise CantBeApplied(f"it is no JSON Schema ({type(error).__name__})") from error
 
 
-def _misfit(
-    arguments: Mapping[str, JsonValue], schema: Mapping[str, Any], masked: Iterable[str]
-) -> str | None:
-    known = _keys(schema)
-    if {"patternProperties", "unevaluatedProperties"} <= known:
+def _draft(schema: Mapping[str, Any]) -> Any:
+    """The validator that a schema asks for."""
+    if {"patternProperties", "unevaluatedProperties"} <= _keys(schema):
         # The library looks for those patterns by itself, with expressions that may never end.
         raise CantBeApplied("patternProperties and unevaluatedProperties don't go together")
-    draft = _bounded(validator_for(schema, Draft202012Validator))
-    with limited():
-        # With a registry of its own, an empty one: by default a reference would be fetched.
-        validator = draft(schema, registry=Registry())
-        error = next(validator.iter_errors(_hiding(arguments, masked)), None)
-        return None if error is None else told(error)
+    return _bounded(validator_for(schema, Draft202012Validator))
+
+
+def _parts(schema: Any) -> Iterator[Any]:
+    """A schema, and all schemas inside it."""
+    rest = [schema]
+    while rest:
+        one = rest.pop()
+        yield one
+        if not isinstance(one, Mapping):
+            continue
+        for keyword, value in one.items():
+            if keyword in _NAMED and isinstance(value, Mapping):
+                rest += value.values()
+            elif keyword in _LISTED and isinstance(value, list):
+                rest += value
+            elif keyword in _SINGLE:
+                rest.append(value)
 
 
 @cache

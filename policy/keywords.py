@@ -10,9 +10,9 @@ from typing import Any
 from jsonschema import ValidationError
 
 from clearance.text import one_line
-from policy.pattern import compiled
 
 from .formats import in_form
+from .pattern import compiled
 
 MAX_STEPS = 20_000
 """Of one check: a schema applied to a value is one step. They take some 0.5 s."""

@@ -1,0 +1,116 @@
+"""Asking the directory who somebody is, at the moment they do something to a request."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from clearance import contract
+from clearance.directory import Members, Standing, StandingQuestion
+from clearance.text import one_line
+from policy.reading import BrokenPolicy
+from policy.reviewers import NOBODY, Directory, load
+
+_MAX_NAMES_BYTES = 1_000_000
+"""Of the members in one answer. A history takes 2 MB an event; a request needs 50 people at most."""
+
+_MAX_ANSWER_BYTES = 1_500_000
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class DirectoryActivities:
+    """Answers from one file, which is read again when it has changed."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Read this file; None where there is none."""
+        self._path = path
+        self._directory = NOBODY
+        self._seen: tuple[int, ...] | None = None
+        self._turn = asyncio.Lock()
+
+    def problem(self) -> str | None:
+        """What is wrong with the file as it is now, a line for each fault; None where nothing is."""
+        try:
+            if self._path is not None:
+                load(self._path)
+        except BrokenPolicy as error:
+            return str(error)
+        return None
+
+    @property
+    def activities(self) -> Sequence[Callable[..., Any]]:
+        """What a worker registers; workflows call them as local activities."""
+        return [self.members, self.standing]
+
+    @activity.defn(name=contract.ACTIVITY_MEMBERS)
+    async def members(self, names: list[str]) -> Members:
+        """Whom the names of an audience mean.
+
+        Of groups too large for one answer only so many are told: they serve to see whether enough
+        people could decide. Whether somebody is in one, ``standing`` says.
+
+        Raises:
+            ApplicationError: type ``BrokenDirectory``, retried: once the file is mended, the request
+                goes on.
+        """
+        found = (await self._current()).members(names)
+        room = _MAX_NAMES_BYTES // max(1, len(found.groups))
+        groups = {name: _some(people, room) for name, people in found.groups.items()}
+        return _carried(found.model_copy(update={"groups": groups}))
+
+    @activity.defn(name=contract.ACTIVITY_STANDING)
+    async def standing(self, question: StandingQuestion) -> Standing:
+        """Who somebody is at a moment, and for whom they may decide.
+
+        Raises:
+            ApplicationError: type ``BrokenDirectory``, retried: decisions wait until it is mended.
+        """
+        directory = await self._current()
+        found = directory.standing(
+            question.person, question.at, question.groups, question.principals
+        )
+        return _carried(found)
+
+    async def _current(self) -> Directory:
+        """The file as it is now."""
+        if self._path is None:
+            return NOBODY
+        async with self._turn:
+            try:
+                # Before the file is read: what changes in between is seen the next time.
+                file = self._path.stat()
+                seen = (file.st_mtime_ns, file.st_size, file.st_ino)
+                if seen != self._seen:
+                    # In a thread: 10,000 people take a second, and decisions don't wait for it.
+                    self._directory = await asyncio.to_thread(load, self._path)
+                    self._seen = seen
+            except (OSError, ValueError) as error:
+                raise _broken(f"{one_line(str(self._path))}: can't be read: {error}") from None
+            except BrokenPolicy as error:
+                raise _broken(str(error)) from None
+            return self._directory
+
+
+def _some(people: tuple[str, ...], room: int) -> tuple[str, ...]:
+    """The first of them, as many as that many bytes hold."""
+    sizes = accumulate(len(json.dumps(name)) + 1 for name in people)
+    return tuple(name for name, size in zip(people, sizes, strict=True) if size <= room)
+
+
+def _carried(answer: Answer) -> Answer:
+    """The answer, if a history can carry it: one that can't be recorded would be no error at all."""
+    if (size := len(answer.model_dump_json())) > _MAX_ANSWER_BYTES:
+        raise _broken(f"an answer of {size:,} characters: name fewer delegations and groups")
+    return answer
+
+
+def _broken(reason: str) -> ApplicationError:
+    # Without the cause: readers of a failure go to the innermost one, and this says it best.
+    return ApplicationError(reason, type="BrokenDirectory")

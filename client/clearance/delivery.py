@@ -1,0 +1,254 @@
+"""Bringing something to its request: at once if a worker answers, stored by the server if not."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
+
+from pydantic import BaseModel
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from . import contract, reading, rules
+from .errors import AlreadyDecided, Refused
+from .ids import resolve
+from .models import Recorded
+from .views import ApprovalView
+
+R = TypeVar("R", bound=BaseModel)
+
+_AT_ONCE = 3
+"""Updates that one client has under way for one request. The server takes ten in all; one more, and
+it gives up the task that the others are in, too, and all have to be tried again."""
+
+_AGAIN = (
+    RPCStatusCode.RESOURCE_EXHAUSTED,  # ten updates are under way
+    RPCStatusCode.UNAVAILABLE,  # the task it was in was given up
+    RPCStatusCode.FAILED_PRECONDITION,  # it met another event, a cancellation for instance, in one task
+)
+
+_USED_UP = "total number of distinct updates"
+"""In the server's words: a workflow takes 2,000 of them, then none any more."""
+
+_COMPLETED_MEANWHILE = "AcceptedUpdateCompletedWorkflow"
+"""``ApplicationError.type`` by which the server answers an update that its workflow's end cut off."""
+
+
+@dataclass(frozen=True)
+class Message(Generic[R]):
+    """A decision or an act on its way."""
+
+    payload: BaseModel
+    update: str
+    update_id: str
+    """The server answers one that it knows with the stored result, unread: so it tells all of it."""
+    signal: str
+    stored: R
+    """The answer as long as it is only stored."""
+    find: Callable[[ApprovalView], R | None]
+    """The answer that the record has; None where it has none. Raises Refused for a refused one."""
+    is_new: bool
+    """Whether it was never sent before: a request that has ended can't have it then."""
+
+
+class _Lane:
+    """What messages for one request share that are under way at the same time."""
+
+    def __init__(self) -> None:
+        self.slots = asyncio.Semaphore(_AT_ONCE)
+        self.ended: ApprovalView | None = None
+        """The record, which stays as it is from the request's end on."""
+
+
+class Delivering:
+    """What the methods that bring something to a request have in common."""
+
+    def __init__(self, client: Client, answer_timeout: timedelta) -> None:
+        """With a connected client, and how long a worker may take to answer."""
+        self.temporal = client
+        self._answer_timeout = answer_timeout
+        self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
+
+    async def _handle(self, id: str) -> WorkflowHandle[Any, Any]:
+        return self.temporal.get_workflow_handle(await resolve(self.temporal, id))
+
+    def _lane(self, id: str) -> _Lane:
+        return self._lanes.setdefault(id, _Lane())
+
+    async def _deliver(self, handle: WorkflowHandle[Any, Any], message: Message[R]) -> R:
+        """Send an update; if nobody answers in time, leave the same message with the server, and look
+        for a moment whether it was taken.
+
+        Both may arrive: the id of the decision or the act makes them one.
+
+        Raises:
+            AlreadyDecided, Refused: it does not count, and why.
+        """
+        lane = self._lane(handle.id)  # kept until all is known: others may be under way, too
+        try:
+            async with asyncio.timeout(self._answer_timeout.total_seconds()), lane.slots:
+                return await _update(handle, message)
+        except WorkflowUpdateFailedError as error:
+            if _is_cut_off(error):
+                return await self._of_closed(handle, message, is_new=False)
+            raise _refusal(error) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise asyncio.CancelledError from None  # by the caller, not by the time
+        except TimeoutError:
+            pass
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return await self._of_closed(handle, message, is_new=message.is_new)
+            if error.status != RPCStatusCode.DEADLINE_EXCEEDED and _USED_UP not in error.message:
+                raise
+        receipt = await self._leave(handle, message)
+        if receipt is message.stored:
+            return await self._find(handle, message) or receipt
+        return receipt
+
+    async def _leave(self, handle: WorkflowHandle[Any, Any], message: Message[R]) -> R:
+        """Leave a message with the server, which stores it for the next worker.
+
+        Raises:
+            AlreadyDecided, Refused: the request takes nothing any more.
+        """
+        try:
+            await handle.signal(message.signal, message.payload)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return await self._of_closed(handle, message, is_new=False)
+            if error.status == RPCStatusCode.INVALID_ARGUMENT:  # 10,000 signals: none any more
+                raise Refused(f"{handle.id} takes nothing more: {error.message}") from error
+            raise
+        return message.stored
+
+    async def _find(self, handle: WorkflowHandle[Any, Any], message: Message[R]) -> R | None:
+        """What became of a stored message. None: nobody knows yet.
+
+        Readings wait for what the server has stored before them: the first that is answered
+        usually knows.
+        """
+        try:
+            async with asyncio.timeout(self._answer_timeout.total_seconds()):
+                while True:
+                    async with self._lane(handle.id).slots:
+                        view = await _read(handle, self._answer_timeout / 4)
+                    if view is not None and (found := message.find(view)):
+                        return found
+                    await _a_moment()
+        except (TimeoutError, _NobodyAnswers):
+            return None
+
+    async def _of_closed(
+        self,
+        handle: WorkflowHandle[Any, Any],
+        message: Message[R],
+        *,
+        is_new: bool,
+    ) -> R:
+        """The answer to what a closed request had taken before, coming another way.
+
+        Raises:
+            AlreadyDecided: it had not.
+        """
+        if is_new:  # a worker would only read the whole history again, to say the same
+            view = await reading.stored_view(handle, await handle.describe())
+        else:
+            view = await self._ended(handle)
+        if view.status == "pending":
+            raise Refused(rules.CHANGED)  # its parent was reset, and asks anew under the same id
+        if found := message.find(view):
+            return found
+        raise already_decided(view)
+
+    async def _ended(self, handle: WorkflowHandle[Any, Any]) -> ApprovalView:
+        """The record of a closed request, read once for all who ask for it together."""
+        lane = self._lane(handle.id)
+        async with lane.slots:
+            view = lane.ended or await reading.record(handle, self._answer_timeout)
+        if view.complete and view.status != "pending":
+            lane.ended = view
+        return view
+
+
+class _NobodyAnswers(Exception):
+    """No worker answers a reading."""
+
+
+async def _update(handle: WorkflowHandle[Any, Any], message: Message[R]) -> R:
+    """Send it as often as the server has no room for it."""
+    while True:
+        try:
+            receipt: R = await handle.execute_update(
+                message.update,
+                message.payload,
+                id=message.update_id,
+                result_type=type(message.stored),
+            )
+            return receipt
+        except RPCError as error:
+            if error.status not in _AGAIN or _USED_UP in error.message:
+                raise
+        await _a_moment()
+
+
+async def _read(handle: WorkflowHandle[Any, Any], timeout: timedelta) -> ApprovalView | None:
+    """The record as a worker tells it; None where too many ask at once.
+
+    Raises:
+        _NobodyAnswers: no worker does, in that time.
+    """
+    try:
+        found: ApprovalView = await handle.query(
+            contract.QUERY_VIEW, result_type=ApprovalView, rpc_timeout=timeout
+        )
+    except RPCError as error:
+        if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:
+            return None
+        raise _NobodyAnswers from error
+    except WorkflowQueryFailedError as error:
+        raise _NobodyAnswers from error
+    return found
+
+
+async def _a_moment() -> None:
+    """So that those who were refused together don't come back together."""
+    await asyncio.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - hides nothing
+
+
+def already_decided(view: ApprovalView) -> AlreadyDecided:
+    """The error that says how a request ended."""
+    reason = rules.closed(view.status, view.decision)
+    return AlreadyDecided(f"{view.id} is {reason}", view.status, view.decision)
+
+
+def refused(view: ApprovalView, reason: str) -> Refused:
+    """The error for what the record has as refused."""
+    if view.status != "pending" and reason == rules.closed(view.status, view.decision):
+        return already_decided(view)
+    return Refused(reason)
+
+
+def _is_cut_off(error: WorkflowUpdateFailedError) -> bool:
+    return isinstance(error.cause, ApplicationError) and error.cause.type == _COMPLETED_MEANWHILE
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> Refused:
+    cause = error.cause
+    if not isinstance(cause, ApplicationError):
+        return Refused(str(cause))
+    if cause.type == contract.ERROR_ALREADY_DECIDED:
+        status, decision = cause.details
+        return AlreadyDecided(cause.message, status, decision and Recorded.model_validate(decision))
+    return Refused(cause.message)

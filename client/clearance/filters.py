@@ -1,0 +1,116 @@
+"""The visibility queries behind every list, and what a query alone can't tell."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, TypeGuard, Unpack
+
+from . import attributes, contract
+from .stages import folded
+from .views import ApprovalSummary
+
+PENDING = f"WorkflowType = '{contract.APPROVAL_WORKFLOW}' AND ExecutionStatus = 'Running'"
+"""Everything that waits. The status attribute alone would list requests of ended parents too."""
+
+
+_UNFINDABLE = frozenset("\\'\"")
+"""The server compares these with an escape before them, so that some values with one never match
+(and some fail, in a list of names on SQLite). Such values are left to ``fits``."""
+
+
+_MANY = 100
+"""Names in one query; more are left to ``fits``, too."""
+
+
+def quoted(value: str) -> str:
+    """A string literal of the visibility query language."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+class Filters(TypedDict, total=False):
+    """What a list of pending requests can be narrowed to; None and empty leave it as it is."""
+
+    audience: str | None
+    """Only requests that name this person."""
+    reviewer: str | None
+    """Only requests this person may decide: naming them, or naming nobody."""
+    also: Sequence[str] | None
+    """What else ``reviewer`` decides as: their groups and other names, and those of whom they stand
+    in for. It fits what names any of them, too."""
+    tool: str | None
+    """Only of this tool."""
+    run: str | None
+    """Only of this agent run (its whole id)."""
+    risk: str | None
+    """``low``, ``medium``, ``high`` or ``critical``."""
+    requester: str | None
+    """Only of runs this person started."""
+    checkpoint: str | None
+    """Only stopped by this policy rule."""
+
+
+def pending_query(*, queue: str, **filters: Unpack[Filters]) -> str:
+    """The visibility query for what waits and fits every given filter."""
+    parts = [PENDING, f"TaskQueue = {quoted(queue)}", *conditions(filters)]
+    audience, names = filters.get("audience"), _decides_as(filters)
+    name = attributes.AUDIENCE.name
+    if findable(audience):
+        parts.append(f"{name} = {quoted(audience.casefold())}")
+    if names and len(names) <= _MANY and all(map(findable, names)):
+        listed = [f"{name} = {quoted(one)}" for one in names]
+        parts.append(f"({' OR '.join([f'{name} IS NULL', *listed])})")
+    return " AND ".join(parts)
+
+
+def conditions(filters: Mapping[str, Any]) -> list[str]:
+    """What narrows a list of any requests to those of a tool, a run, a requester and so on."""
+    equal = (
+        (attributes.TOOL, filters.get("tool")),
+        (attributes.RISK, filters.get("risk")),
+        (attributes.REQUESTER, filters.get("requester")),
+        (attributes.CHECKPOINT, filters.get("checkpoint")),
+    )
+    parts = [f"{key.name} = {quoted(value)}" for key, value in equal if findable(value)]
+    if findable(run := filters.get("run")):
+        parts.append(f"WorkflowId STARTS_WITH {quoted(run + '.')}")
+    return parts
+
+
+def _decides_as(filters: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names, case-folded, of which a request has to have one; empty for all requests."""
+    reviewer = filters.get("reviewer")
+    return folded([*([reviewer] if reviewer else []), *(filters.get("also") or ())])
+
+
+def findable(value: str | None) -> TypeGuard[str]:
+    """Whether a value can be left to the query."""
+    return bool(value) and _UNFINDABLE.isdisjoint(value or "")
+
+
+def fits(listed: ApprovalSummary, **filters: Unpack[Filters]) -> bool:
+    """Whether a pending request is what was asked for; the query alone may find more."""
+    names = folded(listed.audience and listed.audience + listed.delegates)
+    asked = _decides_as(filters)
+    audience = filters.get("audience")
+    return (
+        is_of(listed, filters)
+        and (not audience or audience.casefold() in names)
+        and (not asked or not names or any(one in names for one in asked))
+    )
+
+
+def is_of(listed: ApprovalSummary, filters: Mapping[str, Any]) -> bool:
+    """Whether any request is of the tool, the run, the requester and so on that were asked for."""
+    run = filters.get("run")
+    equal = (
+        (filters.get("tool"), listed.tool),
+        (filters.get("risk"), listed.risk),
+        (filters.get("requester"), listed.requester),
+        (filters.get("checkpoint"), listed.checkpoint),
+    )
+    same = all(not asked or asked == has for asked, has in equal)
+    return same and (not run or _is_child(listed.id, run))
+
+
+def _is_child(id: str, run: str) -> bool:
+    """``run.7`` is; ``run.7.1`` is of the run called ``run.7``."""
+    parent, _, sequence = id.rpartition(".")
+    return parent == run and sequence.isdecimal()

@@ -1,0 +1,149 @@
+"""Requests that have ended: listing and filtering them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypedDict, get_args
+
+from temporalio.client import Client, WorkflowExecution
+from temporalio.service import RPCError, RPCStatusCode
+
+from . import attributes, contract, filters, reading
+from .errors import InvalidRequest
+from .filters import quoted
+from .models import Status
+from .views import FinishedApproval
+
+_AT_ONCE = 10
+"""Requests whose outcome is read at the same time."""
+
+
+class Past(TypedDict, total=False):
+    """What the history can be narrowed to; None and empty leave it as it is."""
+
+    status: Status | None
+    """``approved``, ``rejected``, ``expired`` or ``withdrawn``."""
+    reviewer: str | None
+    """Only what this person closed; capitals don't matter."""
+    tool: str | None
+    """Only of this tool."""
+    run: str | None
+    """Only of this agent run (its whole id)."""
+    requester: str | None
+    """Only of runs this person started."""
+    risk: str | None
+    """``low``, ``medium``, ``high`` or ``critical``."""
+    checkpoint: str | None
+    """Only stopped by this policy rule."""
+    since: datetime | None
+    """Only what ended then or later; with a time zone."""
+    until: datetime | None
+    """Only what ended before; with a time zone."""
+
+
+async def listed(
+    client: Client, queue: str, limit: int | None, asked: Past
+) -> AsyncIterator[FinishedApproval]:
+    """``ApprovalClient.history``."""
+    query = past_query(queue, asked)
+    if limit is not None and limit < 1:
+        return
+    left = limit
+    executions = client.list_workflows(query, page_size=1_000 if left is None else min(left, 1_000))
+    more = True
+    while more:
+        batch: list[WorkflowExecution] = []
+        size = _AT_ONCE if left is None else min(left, _AT_ONCE)
+        async for execution in executions:
+            batch.append(execution)
+            if len(batch) == size:
+                break
+        more = len(batch) == size
+        found = await asyncio.gather(*(_line(client, one) for one in batch))
+        fitting = (line for line in found if line is not None and _fits(line, asked))
+        for line in islice(fitting, left):
+            yield line
+            left = None if left is None else left - 1
+        more = more and left != 0
+
+
+def past_query(queue: str, asked: Past) -> str:
+    """The visibility query for what has ended and fits every given filter.
+
+    What was refused as malformed has failed, and is left out.
+
+    Raises:
+        InvalidRequest: a status that no request ends with, or a time without its zone.
+    """
+    parts = [
+        f"WorkflowType = {quoted(contract.APPROVAL_WORKFLOW)} AND TaskQueue = {quoted(queue)}",
+        "ExecutionStatus IN ('Completed', 'Terminated', 'Canceled', 'TimedOut')",
+        *filters.conditions(asked),
+    ]
+    if status := asked.get("status"):
+        parts.append(_ended_as(status))
+    reviewer = (asked.get("reviewer") or "").casefold()
+    if filters.findable(reviewer) and attributes.fits_the_index(reviewer):
+        name = attributes.REVIEWER.name
+        # Those of before there was the attribute, and those whose reviewer doesn't fit it, are read.
+        decided = f"{attributes.STATUS.name} IN ('approved', 'rejected')"
+        parts.append(f"({name} = {quoted(reviewer)} OR ({name} IS NULL AND {decided}))")
+    parts += [
+        f"CloseTime {sign} {quoted(_instant(name, at))}"
+        for name, sign, at in (
+            ("since", ">=", asked.get("since")),
+            ("until", "<", asked.get("until")),
+        )
+        if at is not None
+    ]
+    return " AND ".join(parts)
+
+
+def _ended_as(status: str) -> str:
+    ends = [one for one in get_args(Status) if one != "pending"]
+    if status not in ends:
+        raise InvalidRequest(f"status: a request ends {', '.join(ends[:-1])} or {ends[-1]}")
+    completed = f"ExecutionStatus = 'Completed' AND {attributes.STATUS.name} = {quoted(status)}"
+    return (
+        f"(ExecutionStatus != 'Completed' OR {completed})" if status == "withdrawn" else completed
+    )
+
+
+def _instant(name: str, at: datetime) -> str:
+    if at.tzinfo is None:
+        raise InvalidRequest(f"{name}: say the time zone")
+    return at.astimezone(UTC).isoformat()
+
+
+async def _line(client: Client, execution: WorkflowExecution) -> FinishedApproval | None:
+    """One line; None where nothing can be told of it."""
+    try:
+        summary = await reading.summary_of(client, execution)
+        outcome = await reading.ended(client, execution, summary.digest)
+    except InvalidRequest:
+        return None
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return None  # its retention is over
+    return FinishedApproval.model_validate(
+        {
+            **dict(summary),
+            "status": outcome.status,
+            "closed_at": execution.close_time,
+            "decision": outcome.decision,
+            "reason": outcome.reason,
+        }
+    )
+
+
+def _fits(line: FinishedApproval, asked: Mapping[str, Any]) -> bool:
+    """Whether a line is what was asked for; the query alone may find more."""
+    status, reviewer = asked.get("status"), asked.get("reviewer")
+    by = line.decision.reviewer if line.decision else None
+    return (
+        filters.is_of(line, asked)
+        and (not status or line.status == status)
+        and (not reviewer or (by or "").casefold() == reviewer.casefold())
+    )

@@ -1,0 +1,66 @@
+"""A request's record as a reader follows it: what happened, event by event. Pure functions."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from .text import one_line, visible
+from .values import brief
+from .views import ApprovalView, Event, EventKind
+
+_TEXTS = ("commented", "asked", "answered")
+"""What people wrote to each other: in full, in a block of its own."""
+
+_TO_WHOM = ("notified", "refused", "reminded")
+"""Done to somebody; all others are done by somebody."""
+
+
+class Told(NamedTuple):
+    """One event, in words."""
+
+    sequence: int
+    at: datetime
+    kind: EventKind
+    line: str
+    """What stands behind the kind, on one line: by whom, for whom, in which stage, how, and why."""
+    block: str = ""
+    """A comment, a question or an answer, as it was written, control characters made visible."""
+
+
+def story(view: ApprovalView) -> list[Told]:
+    """Every event of a request, in order."""
+    return [_told(event, view.request.stages) for event in view.events]
+
+
+def _told(event: Event, stages: Sequence[object]) -> Told:
+    block = visible(event.reason) if event.kind in _TEXTS else ""
+    why = "" if block else one_line(event.reason) or brief(event.changes)
+    line = " ".join(part for part in (*_who(event), _stage(event, stages), _how(event)) if part)
+    if why or block:
+        line += f": {why}".rstrip()
+    return Told(event.sequence, event.at, event.kind, line, block)
+
+
+def _who(event: Event) -> tuple[str, ...]:
+    parts = []
+    if event.who:
+        who = one_line(event.who)
+        parts.append(who if event.kind in _TO_WHOM else f"by {who}")
+    if event.on_behalf_of:
+        parts.append(f"for {one_line(event.on_behalf_of)}")
+    if event.to:
+        to = one_line(event.to)
+        parts.append(to if event.kind in _TO_WHOM else f"to {to}")
+    return tuple(parts)
+
+
+def _stage(event: Event, stages: Sequence[object]) -> str:
+    """The stage that was asked then; only where there are several to tell apart."""
+    if not (event.stage and stages):
+        return ""
+    name = one_line(event.stage)
+    return f"to stage {name}" if event.kind == "advanced" else f"in stage {name}"
+
+
+def _how(event: Event) -> str:
+    return f"({event.channel})"

@@ -1,0 +1,216 @@
+"""Who is in which group, and who stands in for whom: what a file of reviewers says, ready to be asked.
+
+Everything here is pure: no file, no clock. Capitals never matter in a name.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from graphlib import CycleError, TopologicalSorter
+
+from clearance.directory import Members, Person, Standing
+from clearance.stages import folded, is_group
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """Somebody may decide for somebody else for a time: a standing delegation."""
+
+    principal: str
+    """For whom."""
+
+    to: str
+    """Who."""
+
+    since: datetime
+    until: datetime
+    """From the first moment to the first one after it, both with their zone."""
+
+    def holds(self, at: datetime) -> bool:
+        """Whether it does at that moment."""
+        return self.since <= at < self.until
+
+
+class Directory:
+    """People, groups and delegations, indexed once: asking doesn't slow down with their number."""
+
+    def __init__(
+        self,
+        people: Mapping[str, Sequence[str]] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        stand_ins: Sequence[StandIn] = (),
+        operators: Sequence[str] = (),
+        *,
+        exists: bool = True,
+    ) -> None:
+        """Take names as ``load`` gives them: case-folded, each person by one name, no circles.
+
+        Args:
+            people: each person's names, their own first; empty where the file lists nobody, which
+                makes everybody known.
+            groups: what stands in each group, ``group:finance``: people and other groups.
+            stand_ins: the delegations, in the file's order.
+            operators: people and groups who may withdraw any request.
+            exists: False where there is no file at all.
+        """
+        self._exists = exists
+        self._names = {name: frozenset(names) for name, names in (people or {}).items()}
+        self._owners = {name: own for own, names in self._names.items() for name in names}
+        self._groups = {name: tuple(members) for name, members in (groups or {}).items()}
+        self._operators = frozenset(operators)
+        self._stand_ins = tuple(stand_ins)
+        self._above: dict[str, list[str]] = {}
+        for group, members in self._groups.items():
+            for member in members:
+                self._above.setdefault(member, []).append(group)
+        self._for: dict[str, list[StandIn]] = {}
+        for one in self._stand_ins:
+            self._for.setdefault(one.to, []).append(one)
+
+    def members(self, names: Sequence[str]) -> Members:
+        """Whom the names of an audience mean; groups are told down to their people."""
+        asked = {name.casefold(): name for name in reversed(names)}  # the first spelling is told
+        groups = [name for name in folded(names) if is_group(name)]
+        return Members(
+            directory=self._exists,
+            groups={name: self._people(name) for name in groups if name in self._groups},
+            unknown=tuple(asked[name] for name in groups if name not in self._groups),
+            aliases={name: own for name in asked if (own := self._own(name)) != name},
+        )
+
+    def standing(
+        self, person: str, at: datetime, groups: Sequence[str] = (), principals: Sequence[str] = ()
+    ) -> Standing:
+        """Who somebody is, and for whom they may decide.
+
+        Args:
+            person: any of their names.
+            at: when, with its zone.
+            groups: those they and the others are looked for in.
+            principals: who handed the matter over to them besides the file's delegations; these
+                come first in ``stands_in_for``.
+        """
+        own = self._own(person)
+        if is_group(own):  # whoever calls themselves so is nobody: not in it, and not all of it
+            return Standing(name=own, known=False)
+        asked = frozenset(folded(groups))
+        given = [one for one in map(self._own, principals) if one != own and not is_group(one)]
+        others = dict.fromkeys([*given, *self._principals(own, at)])
+        return Standing(
+            **self._person(own, asked).model_dump(),
+            known=not self._names or own in self._names,
+            operator=not self._operators.isdisjoint((own, *self._reach(own, self._above))),
+            stands_in_for=tuple(self._person(one, asked) for one in others),
+        )
+
+    def names_of(self, person: str, at: datetime) -> tuple[str, ...]:
+        """Every name by which an audience may mean somebody at that moment, each once.
+
+        Their own names come first, then their groups, then the same of each one they stand in for.
+        """
+        own = self._own(person)
+        found: list[str] = []
+        for one in (own, *self._principals(own, at)):
+            found += [one, *sorted(self._names.get(one, ())), *self._reach(one, self._above)]
+        return tuple(dict.fromkeys(found))
+
+    def summary(self) -> str:
+        """How much there is of everything: ``3 people, 2 groups, 1 delegation``."""
+        named = {one for members in self._groups.values() for one in members}
+        named |= {one.principal for one in self._stand_ins} | {one.to for one in self._stand_ins}
+        people = {one for one in {*self._names, *named, *self._operators} if not is_group(one)}
+        counts = (
+            (len(people), "person", "people"),
+            (len(self._groups), "group", "groups"),
+            (len(self._stand_ins), "delegation", "delegations"),
+        )
+        return ", ".join(f"{count:,} {one if count == 1 else more}" for count, one, more in counts)
+
+    def _own(self, name: str) -> str:
+        key = name.strip().casefold()
+        return self._owners.get(key, key)
+
+    def _person(self, own: str, groups: frozenset[str]) -> Person:
+        return Person(
+            name=own,
+            names=self._names.get(own, frozenset({own})),
+            groups=groups & frozenset(self._reach(own, self._above)),
+        )
+
+    def _people(self, group: str) -> tuple[str, ...]:
+        reached = self._reach(group, self._groups)
+        return tuple(one for one in reached if not is_group(one))
+
+    def _principals(self, own: str, at: datetime) -> Iterator[str]:
+        held = {
+            to: [one.principal for one in stand_ins if one.holds(at)]
+            for to, stand_ins in self._for.items()
+        }
+        yield from (one for one in self._reach(own, held) if one != own)
+
+    @staticmethod
+    def _reach(start: str, steps: Mapping[str, Iterable[str]]) -> list[str]:
+        """All that can be reached, nearest first, without the start; a list, and each once."""
+        found = {start: None}
+        level: Iterable[str] = (start,)
+        while level:
+            nearest = [one for name in level for one in steps.get(name, ())]
+            level = [one for one in dict.fromkeys(nearest) if one not in found]
+            found.update(dict.fromkeys(level))
+        return list(found)[1:]
+
+
+NOBODY = Directory(exists=False)
+"""Where there is no file: no groups, no delegations, and nothing known of anybody but the name."""
+
+
+def circles_of_groups(groups: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Groups that contain themselves, each circle from its first group in the file to that again.
+
+    Where circles share a group, not all of them are told.
+    """
+    order = {name: number for number, name in enumerate(groups)}
+    inside = {name: [one for one in groups[name] if one in order] for name in groups}
+    found = []
+    while True:
+        try:
+            TopologicalSorter(inside).prepare()
+        except CycleError as error:
+            circle: list[str] = error.args[1][:0:-1]  # said from the inside out, and one twice
+            first = circle.index(min(circle, key=order.__getitem__))
+            found.append([*circle[first:], *circle[: first + 1]])
+            inside |= {name: [] for name in circle}
+        else:
+            return found
+
+
+def circles_of_stand_ins(stand_ins: Sequence[StandIn]) -> list[list[int]]:
+    """Delegations that at some moment lead back to whom they come from.
+
+    Each as their numbers, from 0, in the circle's order; the last is the one with which, in time,
+    the circle closes. One for each such delegation, and none twice.
+    """
+    by_principal: dict[str, list[int]] = {}
+    for number, one in enumerate(stand_ins):
+        by_principal.setdefault(one.principal, []).append(number)
+    found: dict[frozenset[int], list[int]] = {}
+    # From behind: of those that begin at the same time, the last one in the file closes it.
+    for number, closing in reversed(list(enumerate(stand_ins))):
+        # A circle holds from the latest of its beginnings on, if it ever does.
+        came: dict[str, int] = {closing.to: number}
+        level = [closing.to]
+        while level and closing.principal not in came:
+            reached: list[str] = []
+            for name in level:
+                for step in by_principal.get(name, ()):
+                    one = stand_ins[step]
+                    if one.to not in came and one.holds(closing.since):
+                        came[one.to] = step
+                        reached.append(one.to)
+            level = reached
+        if closing.principal in came:
+            path = [came[closing.principal]]
+            while path[-1] != number:
+                path.append(came[stand_ins[path[-1]].principal])
+            found.setdefault(frozenset(path), [*path[::-1][1:], number])
+    return list(reversed(found.values()))

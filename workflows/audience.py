@@ -1,0 +1,94 @@
+"""Who somebody is to a request: asked of the directory, one after the other, at the moment they act."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from clearance import contract, rules
+    from clearance.directory import Members, Standing, StandingQuestion
+    from clearance.record import Record
+    from clearance.stages import folded, is_group
+
+_LOOK_UP: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    # Without end: while the directory can't be read, decisions wait, and nothing is lost. Rarely in
+    # the end, because each attempt leaves events behind, and a history takes 50,000.
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(minutes=5)
+    ),
+    "local_retry_threshold": timedelta(seconds=1),
+}
+"""By local activities: one event in the history each."""
+
+
+class Audience:
+    """The directory as one request needs it. Decisions take turns, in the order of their arrival."""
+
+    def __init__(self, record: Record, *, resolves: bool) -> None:
+        """For the people of ``record``; nobody is looked up where it doesn't resolve."""
+        self._record = record
+        self._turn = asyncio.Lock()
+        self._ready = not resolves
+        self.resolves = resolves
+        chain = record.request.chain
+        self._names = folded(name for one in chain for name in one.audience + one.escalate_to)
+
+    async def resolve(self) -> str | None:
+        """Look up whom the request means. Returns why nobody could ever approve it, if so."""
+        if not self.resolves:
+            return None
+        request = self._record.request
+        asked = [*self._names, *folded([request.requester] if request.requester else [])]
+        members: Members = await workflow.execute_local_activity(
+            contract.ACTIVITY_MEMBERS, asked, result_type=Members, **_LOOK_UP
+        )
+        self._record.members = members
+        self._ready = True
+        return rules.refuse_request(request, members)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One at a time: what arrives while somebody is looked up waits for its turn."""
+        if not self._ready:
+            await workflow.wait_condition(lambda: self._ready)
+        async with self._turn:
+            yield
+
+    async def standing(self, name: str, at: datetime) -> Standing:
+        """What somebody may do at that moment, by the directory and by this request's delegations."""
+        if not self._record.members.directory:
+            return self._record.standing(name)
+        question = StandingQuestion(
+            person=name,
+            at=at,
+            groups=tuple(filter(is_group, self._names)),
+            principals=self._record.delegators(name),
+        )
+        found: Standing = await workflow.execute_local_activity(
+            contract.ACTIVITY_STANDING, question, result_type=Standing, **_LOOK_UP
+        )
+        return found
+
+    def listed(self) -> list[str]:
+        """By whom lists find the request: who may decide now, and whom it was handed to.
+
+        As many as Temporal's index takes.
+        """
+        if not self._record.ballot.audience:
+            return []
+        names = folded(
+            [*self._record.ballot.audience, *(one.to for one in self._record.delegations)]
+        )
+        room = contract.MAX_INDEXED_BYTES - 2
+        kept = []
+        for name in names:
+            room -= len(ascii(name)) + 1
+            if room >= 0:
+                kept.append(name)
+        return kept
