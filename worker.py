@@ -80,7 +80,7 @@ async def running(
     policy, reviewers = settings.policy_file(), settings.reviewers_file()
     rules = None if only == "approvals" else _rules(policy)
     directory = DirectoryActivities(reviewers)
-    if only != "agents" and (reason := directory.problem()):
+    if only != "agents" and (reason := directory.problem(rules and rules.policy)):
         raise CannotServe(reason)
     client = await connect(connection)
     await _prepare(client)

@@ -14,8 +14,10 @@ from temporalio.exceptions import ApplicationError
 from clearance import contract
 from clearance.directory import Members, Standing, StandingQuestion
 from clearance.text import one_line
+from policy.model import Policy
 from policy.reading import BrokenPolicy
 from policy.reviewers import NOBODY, Directory, load
+from policy.together import mismatches
 
 _MAX_NAMES_BYTES = 1_000_000
 """Of the members in one answer. A history takes 2 MB an event; a request needs 50 people at most."""
@@ -35,14 +37,16 @@ class DirectoryActivities:
         self._seen: tuple[int, ...] | None = None
         self._turn = asyncio.Lock()
 
-    def problem(self) -> str | None:
-        """What is wrong with the file as it is now, a line for each fault; None where nothing is."""
+    def problem(self, policy: Policy | None = None) -> str | None:
+        """What is wrong with the file as it is now, or with ``policy`` beside it; None where nothing is.
+
+        A line for each fault.
+        """
         try:
-            if self._path is not None:
-                load(self._path)
+            directory = NOBODY if self._path is None else load(self._path)
         except BrokenPolicy as error:
             return str(error)
-        return None
+        return "\n".join(mismatches(policy, directory) if policy else ()) or None
 
     @property
     def activities(self) -> Sequence[Callable[..., Any]]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from clearance import ApprovalRequest, InvalidRequest, Outcome, text
 from clearance.errors import explain
 from clearance.workers import has_worker
+from policy.schemas import schema_problem
 
 from . import output, session
 from .answering import answered
@@ -195,8 +196,14 @@ def _object(given: str, what: str, example: str) -> dict[str, Any]:
 
 
 def _schema(given: str | None) -> dict[str, Any] | None:
+    """A JSON Schema. Raises InvalidRequest: it is none, or none that the gate can go by."""
+    if given is None:
+        return None
     what = "--response-schema"
-    return None if given is None else _object(words(given, what), what, '{"type": "string"}')
+    schema = _object(words(given, what), what, '{"type": "string"}')
+    if problem := schema_problem(schema):
+        raise InvalidRequest(f"{what}: {problem}")
+    return schema
 
 
 def _lengths(given: list[str] | None) -> list[timedelta]:

@@ -14,6 +14,7 @@ from cel_expr_python import cel  # type: ignore[import-untyped]
 from pydantic import JsonValue
 
 from clearance import contract
+from clearance.fields import PLAIN
 from clearance.text import one_line
 
 MAX_CONDITION_CHARS = 4_000
@@ -118,7 +119,7 @@ def _unfit(value: Any) -> str | None:
     left = [(value, 0)]
     while left:
         one, deep = left.pop()
-        if not isinstance(one, Mapping | list):
+        if type(one) in PLAIN or not isinstance(one, Mapping | list):
             if why := _unfit_leaf(one):
                 return why
         elif deep > contract.MAX_ARGUMENTS_DEPTH:

@@ -8,6 +8,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.directory import DirectoryActivities
 from clearance import ApprovalClient, ApprovalRequest, Outcome, attributes
 from cli import embedded
 from workflows.approval import ApprovalWorkflow
@@ -36,7 +37,12 @@ async def calendar() -> AsyncIterator[WorkflowEnvironment]:
 async def approvals(calendar: WorkflowEnvironment) -> AsyncIterator[ApprovalClient]:
     """A client on a queue of this test's own, which a worker serves."""
     queue = unique("approvals")
-    async with Worker(calendar.client, task_queue=queue, workflows=[ApprovalWorkflow]):
+    async with Worker(
+        calendar.client,
+        task_queue=queue,
+        workflows=[ApprovalWorkflow],
+        activities=DirectoryActivities(None).activities,
+    ):
         yield ApprovalClient(calendar.client, task_queue=queue)
 
 

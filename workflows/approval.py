@@ -1,6 +1,8 @@
 """``ApprovalWorkflow``: one request, waiting for its decisions, for as long as it takes."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -111,9 +113,8 @@ class ApprovalWorkflow:
                 )
             except TimeoutError:
                 # After whatever came before this moment and is still being looked up.
-                async with self._audience.turn():
+                async with self._turn():
                     record.tick(workflow.now())
-                    self._changed = True
 
     @workflow.signal(name=contract.SIGNAL_APPROVE)
     async def approve(self, approved: Any = None, *extra: Any) -> None:
@@ -123,16 +124,14 @@ class ApprovalWorkflow:
         Open to any number of arguments, because one too many would fail the workflow task, and so
         hold the gate shut for every decision after it.
         """
-        async with self._audience.turn():
+        async with self._turn():
             self._record.signal([approved, *extra] if extra else approved, workflow.now())
-            self._changed = True
 
     @workflow.signal(name=contract.SIGNAL_DECIDE)
     async def record_decision(self, decision: Any = None, *extra: Any) -> None:
         """A whole ``Decision`` that the server stored while no worker was there."""
         arrived = workflow.now()
-        async with self._audience.turn():
-            self._changed = True
+        async with self._turn():
             parsed = self._record.read([decision, *extra] if extra else decision, arrived)
             if isinstance(parsed, Decision):
                 await self._decide(parsed, made_at=min(parsed.decided_at, arrived))
@@ -140,8 +139,7 @@ class ApprovalWorkflow:
     @workflow.signal(name=contract.SIGNAL_ACT)
     async def record_act(self, act: Any = None, *extra: Any) -> None:
         """A whole ``Act`` that the server stored while no worker was there."""
-        async with self._audience.turn():
-            self._changed = True
+        async with self._turn():
             parsed = self._record.read_act([act, *extra] if extra else act, workflow.now())
             if isinstance(parsed, Act):
                 await self._act(parsed)
@@ -159,8 +157,7 @@ class ApprovalWorkflow:
         """
         arrived = workflow.now()
         parsed = Decision.model_validate(decision)
-        async with self._audience.turn():
-            self._changed = True
+        async with self._turn():
             if reason := await self._decide(parsed, made_at=arrived):
                 raise self._refusal(reason)
             return self._record.receipt(parsed)
@@ -178,8 +175,7 @@ class ApprovalWorkflow:
             ApplicationError: as ``decide``.
         """
         parsed = Act.model_validate(act)
-        async with self._audience.turn():
-            self._changed = True
+        async with self._turn():
             if reason := await self._act(parsed):
                 raise self._refusal(reason)
             return self._record.act_receipt(parsed)
@@ -213,6 +209,15 @@ class ApprovalWorkflow:
             type=contract.ERROR_ALREADY_DECIDED,
             non_retryable=True,
         )
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One after the other; what they changed is shown when they are done."""
+        async with self._audience.turn():
+            try:
+                yield
+            finally:
+                self._changed = True
 
     async def _decide(self, decision: Decision, *, made_at: datetime) -> str | None:
         who = await self._audience.standing(decision.reviewer, made_at)

@@ -55,9 +55,10 @@ class Audience:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """One at a time: what arrives while somebody is looked up waits for its turn."""
-        if not self._ready:
-            await workflow.wait_condition(lambda: self._ready)
         async with self._turn:
+            # Inside: whoever waits for the first answer is before a deadline that passed meanwhile.
+            if not self._ready:
+                await workflow.wait_condition(lambda: self._ready)
             yield
 
     async def standing(self, name: str, at: datetime) -> Standing:

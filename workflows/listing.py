@@ -1,7 +1,5 @@
 """What the lists and Temporal's own page show of a request while it waits, and when it has ended."""
 
-from typing import Any
-
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -50,11 +48,10 @@ class Listing:
 
     def end(self) -> None:
         """Show how it ended, and who decided it."""
-        said: list[Any] = [attributes.STATUS.value_set(self._record.status)]
         decided = self._record.decided
-        if decided is not None and decided.reviewer is not None:
-            said.append(attributes.REVIEWER.value_set(decided.reviewer))
-        workflow.upsert_search_attributes(said)
+        workflow.upsert_search_attributes(
+            attributes.closing(self._record.status, decided.reviewer if decided else None)
+        )
         self._describe()
 
     def _describe(self) -> None:

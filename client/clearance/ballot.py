@@ -62,11 +62,15 @@ class Ballot:
         return min((time for time in times if time is not None), default=None)
 
     def escalate(self, now: datetime) -> tuple[str, ...]:
-        """Let more people decide; returns who they are. A deadline that has passed begins anew."""
+        """Let more people decide; returns who they are. A deadline that has passed begins anew.
+
+        It stands for the reminders that are due by then.
+        """
         self.audience = self.stage.audience + self.stage.escalate_to
         self.escalates_at = None
         if self.deadline is not None and now >= self.deadline:
             self._begin(now)
+        self.reminded(now)
         before = folded(self.stage.audience)
         return tuple(name for name in self.stage.escalate_to if name.casefold() not in before)
 

@@ -91,10 +91,10 @@ class Deciding(Delivering):
         if changes is not None:
             view = await reading.record(handle, self._answer_timeout)
             digest, arguments = changed(view, digest, changes)
-            stage = stage or (view.stage if view.request.stages else None)
+            stage = view.stage if stage is None and view.request.stages else stage
         elif digest is None or stage is None:
             listed = await reading.summary_of(self.temporal, await handle.describe())
-            stage = stage or (listed.stage if listed.stages else None)
+            stage = listed.stage if stage is None and listed.stages else stage
         decision = _made_now(
             decision_id,
             approved=approved,

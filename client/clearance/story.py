@@ -1,5 +1,6 @@
 """A request's record as a reader follows it: what happened, event by event. Pure functions."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -13,6 +14,8 @@ _TEXTS = ("commented", "asked", "answered")
 
 _TO_WHOM = ("notified", "refused", "reminded")
 """Done to somebody; all others are done by somebody."""
+
+_WORD = re.compile(r"[^\s()\"]+")
 
 
 class Told(NamedTuple):
@@ -44,19 +47,25 @@ def _told(event: Event, stages: Sequence[object]) -> Told:
 def _who(event: Event) -> tuple[str, ...]:
     parts = []
     if event.who:
-        who = one_line(event.who)
+        who = _name(event.who)
         parts.append(who if event.kind in _TO_WHOM else f"by {who}")
     if event.on_behalf_of:
-        parts.append(f"for {one_line(event.on_behalf_of)}")
+        parts.append(f"for {_name(event.on_behalf_of)}")
     if event.to:
-        to = one_line(event.to)
+        to = _name(event.to) if event.kind == "delegated" else one_line(event.to)
         parts.append(to if event.kind in _TO_WHOM else f"to {to}")
     return tuple(parts)
 
 
+def _name(name: str) -> str:
+    """In quotation marks unless it is one plain word: ``bob for ada (cli)`` could be somebody's name."""
+    line = one_line(name).translate({ord(mark): '"' for mark in "“”"})
+    return line if _WORD.fullmatch(line) else f"“{line}”"
+
+
 def _stage(event: Event, stages: Sequence[object]) -> str:
     """The stage that was asked then; only where there are several to tell apart."""
-    if not (event.stage and stages):
+    if not (event.stage and stages) or event.kind == "created":
         return ""
     name = one_line(event.stage)
     return f"to stage {name}" if event.kind == "advanced" else f"in stage {name}"

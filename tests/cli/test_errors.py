@@ -91,7 +91,7 @@ _BAD_USAGE = [
     (("request", "Go", "--expires-in", "0s"), "longer than nothing"),
     (("request", "Go", "--expires-in", "999999999w"), "too long"),
     (("request", "Go", "--risk", "huge"), "risk"),
-    (("request", "Go", "--audience", "group:finance"), "name people"),
+    (("request", "Go", "--audience", "group:"), "names no group"),
     (("request", "Go", "--as", ""), "requester"),
     (("request", "Go", "--id", "i" * 201), "1 to 200 printable characters"),
     (("request", "Go", "--id", "one\ntwo"), "1 to 200 printable characters"),

@@ -80,6 +80,7 @@ async def test_json_carries_the_whole_line(cli: Shell, four: dict[str, str]) -> 
         (["--since", "1h", "--risk", "high"], ["approved"]),
         (["--until", "1h"], []),
         (["--since", "2020-01-01", "--until", "2020-12-31"], []),
+        (["--since", "0001-01-02", "--until", "9999-12-30", "--limit", "1"], ["withdrawn"]),
         (["--limit", "2"], ["withdrawn", "changes"]),
     ],
     ids=" ".join,

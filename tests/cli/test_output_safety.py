@@ -42,7 +42,7 @@ async def evil(approvals: ApprovalClient, worker_running: object) -> ApprovalSum
             tool=_MARKUP,
             requester=_MARKUP,
             checkpoint=_MARKUP,
-            audience=(_MARKUP,),
+            audience=(_MARKUP, "bob"),
             arguments={_EVIL: [_EVIL], "text": _EVIL},
         )
     )

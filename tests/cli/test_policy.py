@@ -202,29 +202,6 @@ async def test_explain_gives_programs_the_same_as_json(shell: Shell) -> None:
     }
 
 
-async def test_explain_tells_of_stages_reminders_and_what_nobody_could_approve(
-    alone: Shell,
-) -> None:
-    (alone.folder / "checkpoints.toml").write_text(
-        '[[checkpoint]]\ncheckpoint_id = "pay"\naction_pattern = "pay"\ndeadline = "3d"\n'
-        'self_approval = ["editor"]\nresponse_schema = {type = "boolean"}\n'
-        '[[checkpoint.stage]]\nname = "manager"\naudience = ["mia"]\nescalate_to = ["bob"]\n'
-        '[[checkpoint.stage]]\nname = "board"\naudience = ["group:board"]\n'
-        'when = "args.amount > 10"\nreject_quorum = 2\n'
-        '[[checkpoint]]\ncheckpoint_id = "own"\naction_pattern = "mail"\naudience = ["grace"]\n'
-        'remind_after = ["1d"]\nremind_before = ["2h"]\ndeadline = "2d"\n'
-    )
-    staged = (await alone("policy", "explain", "pay")).out
-    own = (await alone("policy", "explain", "mail", "--as", "grace")).out
-    assert "Stage 1       manager; asks mia; at the deadline bob, too; within 3 d" in staged
-    assert "Stage 2       board; asks group:board; within 3 d; if args.amount > 10" in staged
-    assert "Own approval  counts of editor" in staged
-    assert "To answer     what its response_schema asks for" in staged
-    assert "Quorum" not in staged
-    assert "Reminders   after 1d, 2h before the deadline" in own
-    assert "Impossible  grace asked for it and may not approve it" in own
-
-
 @pytest.mark.parametrize(
     ("options", "by", "gated"),
     [

@@ -63,6 +63,27 @@ async def test_who_changes_the_arguments_is_told_that_somebody_else_has_to_appro
     assert (await approvals.get(asked.id)).approvals == []
 
 
+async def test_where_their_own_changes_count_it_says_so_with_the_changes(
+    cli: Shell, approvals: ApprovalClient, worker_running: object
+) -> None:
+    asked = await approvals.request(_TWO.model_copy(update={"self_approval": ("editor",)}))
+
+    first = await cli("approve", asked.id, "--as", "ada", "--set", "amount=80")
+    shown = await cli("show", asked.id)
+    again = only_line(await cli("approve", asked.id, "--as", "ADA"), 1)
+    second = await cli("approve", asked.id, "--as", "bob")
+
+    assert first.out == (
+        f"Your approval of {asked.id} is counted: 1 of 2 approvals, "
+        "with changes (amount: 100 -> 80).\n"
+    )
+    assert "pending (1 of 2)" in shown.out
+    assert "1 of 2: ada approved" in shown.out
+    assert "Changed by a reviewer" in shown.out
+    assert "ADA has approved already" in again
+    assert second.out == f"{asked.id} is approved: with changes (amount: 100 -> 80).\n"
+
+
 async def test_the_end_of_a_stage_says_which_one_is_asked_now(
     cli: Shell, approvals: ApprovalClient, worker_running: object
 ) -> None:
@@ -190,7 +211,7 @@ async def test_a_request_of_several_stages_gives_its_other_terms_to_each(
         (["--response-schema", "{"], "--response-schema is not JSON"),
         (["--response-schema", "[]"], "--response-schema must be a JSON object"),
         (["--response-schema", "@nowhere"], "--response-schema: @nowhere can't be read"),
-        (["--response-schema", '{"type": "strange"}'], "response_schema"),
+        (["--response-schema", '{"type": "strange"}'], "there is no type 'strange'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -229,3 +250,26 @@ async def test_mine_goes_by_the_groups_and_delegations_of_the_directory(
     said = await cli("pending", "--mine")
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith("clearance: reviewers.toml:")
+
+
+async def test_explain_tells_of_stages_reminders_and_what_nobody_could_approve(
+    alone: Shell,
+) -> None:
+    (alone.folder / "checkpoints.toml").write_text(
+        '[[checkpoint]]\ncheckpoint_id = "pay"\naction_pattern = "pay"\ndeadline = "3d"\n'
+        'self_approval = ["editor"]\nresponse_schema = {type = "boolean"}\n'
+        '[[checkpoint.stage]]\nname = "manager"\naudience = ["mia"]\nescalate_to = ["bob"]\n'
+        '[[checkpoint.stage]]\nname = "board"\naudience = ["group:board"]\n'
+        'when = "args.amount > 10"\nreject_quorum = 2\n'
+        '[[checkpoint]]\ncheckpoint_id = "own"\naction_pattern = "mail"\naudience = ["grace"]\n'
+        'remind_after = ["1d"]\nremind_before = ["2h"]\ndeadline = "2d"\n'
+    )
+    staged = (await alone("policy", "explain", "pay")).out
+    own = (await alone("policy", "explain", "mail", "--as", "grace")).out
+    assert "Stage 1       manager; asks mia; at the deadline bob, too; within 3 d" in staged
+    assert "Stage 2       board; asks group:board; within 3 d; if args.amount > 10" in staged
+    assert "Own approval  counts of editor" in staged
+    assert "To answer     what its response_schema asks for" in staged
+    assert "Quorum" not in staged
+    assert "Reminders   after 1d, 2h before the deadline" in own
+    assert "Impossible  grace asked for it and may not approve it" in own

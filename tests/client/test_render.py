@@ -1,7 +1,6 @@
 """A request as Markdown: whatever a model wrote in it stays inside its code blocks."""
 
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,9 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from clearance import ApprovalRequest, ApprovalView, Decision
-from clearance.edits import differences as changes_between
-from clearance.fields import depth
+from clearance import ApprovalRequest
 from clearance.record import Record
 from clearance.render import (
     arguments,
@@ -24,37 +21,9 @@ from clearance.render import (
     sections,
     status_line,
 )
-from clearance.text import control_characters, one_line, visible
-from clearance.values import brief, differences
+from clearance.text import one_line, visible
 
-START = datetime(2026, 11, 21, 10, tzinfo=UTC)
-FRAGMENTS = [
-    *("```", "````", "~~~", "`", "\n", "\n\n", "\r", "\r\n", "\t", "    ", " ", "\\"),
-    *("# ", "- ", "> ", "1. ", "---", "===", "**", "_", "[x](http://x)", "![](x)", "<b>", "<!--"),
-    *("Risk: `low`", "- Status: ` approved `", "|", "&amp;", "\x1b[2J", "\u2028", "\u202e", "\0"),
-]
-HOSTILE = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=5), max_size=12).map("".join)
-WORDS = HOSTILE.filter(lambda text: 0 < len(text.strip()) <= 200)
-NAMES = WORDS.map(
-    lambda text: "".join(c for c in text if not control_characters(c)).strip()
-).filter(bool)
-
-
-def view_of(*, reason: str | None = None, reviewer: str = "Ada", **asked: Any) -> ApprovalView:
-    record = Record(
-        ApprovalRequest(**{"action": "Deploy", **asked}), approval_id="a.1", requested_at=START
-    )
-    if reason is not None:
-        decision = Decision(
-            approved=True,
-            reviewer=reviewer,
-            digest=record.request.digest,
-            reason=reason,
-            decision_id="one",
-            decided_at=START,
-        )
-        record.decide(decision, START)
-    return record.view()
+from .rendering import HOSTILE, NAMES, START, WORDS, edited, view_of
 
 
 def blocks(tokens: list[Token]) -> list[str]:
@@ -94,6 +63,13 @@ def test_inline_code_is_ended_by_nothing_inside(text: str) -> None:
             "agent_message": HOSTILE,
             "editable": st.just(True),
             "confirm_phrase": HOSTILE,
+            "previous": WORDS,
+            "stages": st.builds(
+                lambda name, who: [{"name": name, "audience": [who]}], NAMES, NAMES
+            ),
+            "response_schema": st.dictionaries(
+                HOSTILE, st.fixed_dictionaries({"description": HOSTILE, "enum": st.lists(HOSTILE)})
+            ).map(lambda properties: {"properties": properties}),
         },
     ),
     reviewer=NAMES,
@@ -120,47 +96,6 @@ def test_nothing_that_somebody_wrote_breaks_out_of_its_code(
     assert [[(child.type, child.content) for child in item] for item in items] == [
         [("text", f"{label}: "), ("code_inline", value)] for label, value in rows
     ]
-
-
-@settings(deadline=None)
-@given(st.dictionaries(HOSTILE, HOSTILE | st.lists(HOSTILE) | st.integers(), min_size=1))
-def test_an_argument_cannot_look_like_another_one(written: dict[str, Any]) -> None:
-    """Only the names of arguments begin a line; every further line of a value is indented."""
-    request = ApprovalRequest(action="x", arguments=written)
-
-    lines = as_text(arguments(request)).split("\n")
-
-    begun = [line for line in lines if line and not line.startswith("    ")]
-    assert len(begun) == len(written)
-    for line, (name, _) in zip(begun, arguments(request), strict=True):
-        assert line.startswith(f"{name}:")
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (1, "n: 1"),
-        ("1", 'n: "1"'),
-        (1.0, "n: 1.0"),
-        (None, "n: null"),
-        (True, "n: true"),
-        ("ü😀", 'n: "ü😀"'),
-        ("\u202e", r'n: "\u202e"'),
-        ("\x1b[2J", r'n: "\u001b[2J"'),
-        ([1, {"b": 2}], 'n: [1, {"b": 2}]'),
-        ("two\nlines", "n:\n    two\n    lines"),
-        ("1" * 70, f'n: "{"1" * 70}"'),
-        ("1" * 72, f'n:\n    "{"1" * 72}"'),
-        ("1" * 73, f"n:\n    {'1' * 73}"),
-        (list(range(40)), "n:\n    [\n" + ",\n".join(f"      {n}" for n in range(40)) + "\n    ]"),
-    ],
-)
-def test_an_argument_is_shown_exactly_as_it_will_run(value: Any, shown: str) -> None:
-    assert as_text(arguments(ApprovalRequest(action="x", arguments={"n": value}))) == shown
-
-
-def test_a_request_without_arguments_shows_none() -> None:
-    assert as_text(arguments(ApprovalRequest(action="x"))) == ""
 
 
 def test_the_rows_of_a_pending_request_say_all_that_is_known() -> None:
@@ -206,24 +141,6 @@ def test_the_status_line_names_who_decided_and_why() -> None:
     assert one_line(line) == line
 
 
-def edited(
-    arguments: dict[str, Any], changed: dict[str, Any], *, quorum: int = 1, **asked: Any
-) -> ApprovalView:
-    """A request that one reviewer has changed."""
-    asked = {"tool": "pay", "arguments": arguments, "editable": True, "quorum": quorum, **asked}
-    record = Record(ApprovalRequest(action="Pay", **asked), approval_id="a.1", requested_at=START)
-    decision = Decision(
-        approved=True,
-        reviewer="cfo@example.com",
-        digest=record.request.digest,
-        arguments=changed,
-        decision_id="one",
-        decided_at=START,
-    )
-    assert record.decide(decision, START) is None
-    return record.view()
-
-
 def test_an_edit_is_shown_as_what_runs_now_and_as_the_difference() -> None:
     view = edited({"amount": 100, "to": "Ada"}, {"amount": 80, "to": "Ada"})
 
@@ -238,67 +155,6 @@ def test_the_sentence_of_an_edited_request_is_that_of_what_runs_now() -> None:
     view = edited({"amount": 100}, {"amount": 80}, description_template="Pay {amount} euros")
 
     assert markdown(view, START).startswith("```\nPay 80 euros\n```")
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "shown"),
-    [
-        ({"n": 1}, {"n": "1"}, 'n: 1 -> "1"'),
-        ({"n": 1}, {"n": 1.0}, "n: 1 -> 1.0"),
-        ({"n": None}, {}, "n: null -> (none)"),
-        ({}, {"n": "(none)"}, 'n: (none) -> "(none)"'),
-        (
-            {"n": "a\nb\nc"},
-            {"n": "a\nB\nc"},
-            "n:\n    @@ -1,3 +1,3 @@\n     a\n    -b\n    +B\n     c",
-        ),
-        ({"n": "a\nb"}, {"n": "a\nb\n"}, "n:\n    @@ -1,2 +1,3 @@\n     a\n     b\n    +"),
-        ({"n": "a\nb"}, {"n": "a\r\nb"}, "n:\n    @@ -1,2 +1,2 @@\n    -a\n    +a\\x0d\n     b"),
-        ({"n": "-- \nb"}, {"n": "b\n"}, "n:\n    @@ -1,2 +1,2 @@\n    --- \n     b\n    +"),
-        ({"n": "x" * 73}, {"n": "y"}, f"n:\n    @@ -1 +1 @@\n    -{'x' * 73}\n    +y"),
-        ({"n": [1] * 40}, {"n": [1] * 39}, None),
-    ],
-)
-def test_a_difference_shows_exactly_what_is_not_the_same(
-    before: dict[str, Any], after: dict[str, Any], shown: str | None
-) -> None:
-    changes = edited(before, after).edit
-    assert changes is not None
-    text = as_text(differences(changes.changes))
-
-    if shown is None:
-        lines = text.split("\n")
-        assert lines[0] == "n:"
-        assert [line for line in lines if line.startswith("    -")] == ["    -  1,"]
-    else:
-        assert text == shown
-
-
-def test_a_text_that_spells_its_own_json_is_no_equal_of_it() -> None:
-    value = [1] * 40
-    edit = edited({"n": json.dumps(value, indent=2)}, {"n": value}).edit
-    assert edit is not None
-
-    text = as_text(differences(edit.changes))
-
-    assert text.split("\n")[2].startswith('    -"[\\n  1,')
-
-
-@settings(deadline=None)
-@given(
-    st.dictionaries(st.sampled_from("abc"), HOSTILE | st.integers() | st.none(), min_size=1),
-    st.dictionaries(st.sampled_from("abcd"), HOSTILE | st.integers() | st.none(), min_size=1),
-)
-def test_a_difference_never_looks_like_another_line(
-    before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    changes = changes_between(before, after)
-
-    lines = as_text(differences(changes)).split("\n") if changes else []
-
-    begun = [line for line in lines if not line.startswith("    ")]
-    assert [line[0] for line in begun] == [change.name for change in changes]
-    assert one_line(brief(changes)) == " ".join(brief(changes).split())
 
 
 def test_what_a_reviewer_has_to_know_to_decide_is_there_while_it_waits() -> None:
@@ -396,35 +252,6 @@ def test_the_why_is_quoted_as_what_somebody_else_said() -> None:
     )
 
 
-ROWS = [f"row {n},{'kept' if n % 2 else 'old'}" for n in range(8_000)]
-
-
-def test_texts_too_long_to_be_compared_say_how_long_they_were_and_are() -> None:
-    before = "\n".join(ROWS)
-    edit = edited({"body": before, "n": 1}, {"body": before.replace("old", "new!"), "n": 2}).edit
-    assert edit is not None
-
-    assert differences(edit.changes) == [
-        (
-            "body",
-            "too long to be compared here: before 8,000 lines, 106,889 characters; "
-            "now 8,000 lines, 110,889 characters",
-        ),
-        ("n", "1 -> 2"),
-    ]
-    assert brief(edit.changes) == "body: changed; n: 1 -> 2"
-
-
-def test_only_so_much_is_compared_of_all_changes_together() -> None:
-    before = {f"n{n}": "a\nb\n" for n in range(100)}
-    edit = edited(before, dict.fromkeys(before, "b\na\n")).edit
-    assert edit is not None
-
-    texts = [text for _, text in differences(edit.changes)]
-
-    assert [text.startswith("@@") for text in texts] == [True] * 66 + [False] * 34
-
-
 @pytest.mark.parametrize("value", [[[0]] * 20_000, {"n": list(range(40_000))}, "x\u202e" * 30_000])
 def test_a_page_with_a_limit_says_where_the_rest_is(value: Any) -> None:
     view = view_of(
@@ -465,33 +292,3 @@ def test_what_is_cut_does_not_break_out_either(text: str, limit: int) -> None:
 
     assert set(blocks(tokens)) <= {"fence", "bullet_list_open", "paragraph_open"}
     assert len(blocks(tokens)) <= 2 + 2 * 3
-
-
-@pytest.mark.parametrize(("levels", "lines"), [(9, True), (40, False)])
-def test_json_that_is_nested_deep_stands_on_one_line(levels: int, lines: bool) -> None:
-    value: Any = list(range(50))
-    for _ in range(levels):
-        value = [value]
-
-    [(_, text)] = arguments(ApprovalRequest(action="x", arguments={"a": value}))
-
-    assert ("\n" in text) is lines
-    assert json.loads(text) == value
-
-
-@settings(deadline=None)
-@given(
-    st.recursive(
-        HOSTILE | st.integers() | st.none() | st.sampled_from(["[", '"', "\\", ", ", '\\"', "{}"]),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(HOSTILE, inner, max_size=4),
-        max_leaves=15,
-    )
-)
-def test_json_on_several_lines_is_what_python_writes(value: Any) -> None:
-    value = ["x" * 80, value]
-    if depth(value) > 10:
-        return
-
-    [(_, text)] = arguments(ApprovalRequest(action="x", arguments={"a": value}))
-
-    assert text == visible(json.dumps(value, ensure_ascii=False, indent=2))

@@ -60,7 +60,7 @@ def test_the_people_of_one_stage_decide_before_those_of_the_next_are_asked() -> 
     decided = record.outcome().decision
     assert decided is not None
     assert (decided.by, decided.stage) == ("eve", "cfo")
-    assert [one.approvals[0].by for one in record.view().stages] == ["ada", "bob", "eve"]
+    assert [one.approvals[0].who for one in record.view().stages] == ["ada", "bob", "eve"]
 
 
 def test_a_stage_whose_condition_does_not_hold_is_passed_over() -> None:
@@ -196,7 +196,7 @@ def test_an_edit_leaves_what_earlier_stages_decided() -> None:
     assert vote(record, "eve", **edit(amount=80)) is None
 
     view = record.view()
-    assert [one.by for one in view.stages[0].approvals] == ["ada"]
+    assert [one.who for one in view.stages[0].approvals] == ["ada"]
     assert states(record) == {"manager": "done", "director": "skipped", "cfo": "open"}
     assert vote(record, "eli") is None
     assert record.status == "approved"

@@ -87,6 +87,13 @@ def test_the_stage_is_named_where_there_are_stages() -> None:
     assert line("approved", who="ada") == "by ada (cli)"
 
 
+def test_a_name_that_reads_like_a_sentence_is_told_apart() -> None:
+    forged = "bob for ada (cli): “fine”"
+
+    assert told(kind="approved", who=forged).line == 'by “bob for ada (cli): "fine"” (cli)'
+    assert told(kind="delegated", who="ada", to="Bob B.").line == "by ada to “Bob B.” (cli)"
+
+
 @pytest.mark.parametrize("kind", ["commented", "asked", "answered"])
 def test_what_people_write_to_each_other_is_told_in_full(kind: str) -> None:
     text = "Why so much?\n\n" + "Because.\x1b[2J " * 300

@@ -1,0 +1,110 @@
+"""How much a record takes: whatever is sent, a view stays below 2 MB, or nobody could read it."""
+
+import pytest
+
+from clearance import contract
+from clearance.record import Record
+
+from .records import START, act, kinds, record_of, request_of, stand_in, vote
+
+MEGABYTE = 1_000_000
+
+
+def size(record: Record) -> int:
+    return len(record.view().model_dump_json())
+
+
+def test_comments_end_where_their_room_does_and_a_withdrawal_always_fits() -> None:
+    record = record_of(requester="zoe")
+    refused = [
+        record.act(act("commented", "zoe", text="é" * 4_000, act_id=str(n)), START)
+        for n in range(14)
+    ]
+
+    full = "there is no room for more comments: decide it, or comment elsewhere"
+    assert refused == [None] * 12 + [full] * 2
+    assert record.act(act("asked", "zoe", text="short"), START) is None
+    assert record.act(act("withdrawn", "zoe", text="é" * 4_000), START) is None
+    assert record.status == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("words", "fits"),
+    [(contract.MAX_COMMENTS_BYTES - 203, True), (contract.MAX_COMMENTS_BYTES - 202, False)],
+)
+def test_comments_have_100_kilobytes_to_the_byte(words: int, fits: bool) -> None:
+    record = record_of()
+    whole, rest = divmod(words, 4_000 + 203)
+    for n in range(whole):
+        assert record.act(act("asked", "ada", text="x" * 4_000, act_id=str(n)), START) is None
+
+    said = record.act(act("asked", "ada", text="x" * rest), START)
+
+    assert (said is None) is fits
+
+
+def test_it_is_handed_over_fifty_times_at_most() -> None:
+    record = record_of(audience=("ada",))
+    refused = [
+        record.act(act("delegated", "ada", to=f"to {n}", act_id=str(n)), START) for n in range(51)
+    ]
+
+    assert refused == [*[None] * 50, "it has been handed over 50 times: decide it"]
+    assert len(record.view().delegations) == contract.MAX_DELEGATIONS
+
+
+def test_who_has_seen_it_is_kept_once_each_and_200_at_most() -> None:
+    record = record_of()
+    for n in range(250):
+        for who in (f"p{n}", f"P{n}"):
+            sent = act("viewed", who, text="é" * 4_000, act_id=f"{who}-{n}")
+            assert record.act(sent, START) is None
+    assert record.act(act("viewed", "p1", channel="cli"), START) is None
+
+    events = record.view().events[1:]
+    assert len(events) == contract.MAX_SEEN
+    assert {event.kind for event in events} == {"viewed"}
+    assert [event.who for event in events] == [f"p{n}" for n in range(200)]
+    assert len(events[0].reason) == 200
+
+
+def test_being_told_and_having_read_it_are_two_things_through_each_channel() -> None:
+    record = record_of()
+    for kind in ("notified", "viewed"):
+        for channel in ("cli", "inbox"):
+            for n in range(2):
+                sent = act(kind, "ada", channel=channel, act_id=f"{kind}{channel}{n}")
+                assert record.act(sent, START) is None
+
+    assert kinds(record) == ["created", *["notified"] * 2, *["viewed"] * 2]
+
+
+def test_the_largest_record_of_a_large_request_can_still_be_read() -> None:
+    people = tuple(f"{n:x<200}" for n in range(9))
+    request = request_of(
+        arguments={"text": "a" * 262_000},
+        details="d" * 65_536,
+        arguments_schema={"x": "y" * 65_000},
+        audience=people,
+        quorum=5,
+        self_approval=("editor",),
+    )
+    record = Record(request, approval_id="large", requested_at=START)
+
+    changed = {"arguments": {"text": "b" * 262_000}, "reason": "r" * 4_000}
+    assert vote(record, people[0], decision_id="first", **changed) is None
+    for n in range(3):
+        assert vote(record, people[n + 1], reason="r" * 4_000, decision_id=str(n)) is None
+    for n in range(contract.MAX_RECORDED_REFUSALS):
+        assert vote(record, stand_in(f"{n:y<200}"), decision_id=str(n)) is not None
+    for n in range(600):
+        record.act(act("commented", people[0], text="c" * (n + 1), act_id=f"c{n}"), START)
+        record.act(act("viewed", f"{n:z<200}", text="v" * 4_000, act_id=f"v{n}"), START)
+
+    view = record.view()
+    assert 1 * MEGABYTE < size(record) < 2 * MEGABYTE
+    refused = kinds(record).count("refused")
+    assert refused + view.refusals_uncounted >= contract.MAX_RECORDED_REFUSALS
+    assert view.refusals_uncounted > 0
+    assert vote(record, people[8], decision_id="last") is None
+    assert record.status == "approved"
