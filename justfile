@@ -17,6 +17,17 @@ check:
 test *ARGS:
     uv run pytest {{ARGS}}
 
+# Change the pure rules in every small way; each has to fail a test. Some minutes.
+mutate *ARGS:
+    rm -rf .mutation
+    mkdir -p .mutation/tests/client
+    cp -R client/clearance .mutation/clearance
+    cp tests/client/*.py .mutation/tests/client/
+    cp tests/mutation.toml .mutation/pyproject.toml
+    touch .mutation/tests/__init__.py
+    cd .mutation && uv run --project .. --group mutation mutmut run {{ARGS}}
+    cd .mutation && uv run --project .. --group mutation mutmut results
+
 # Comparisons with the bare engine.
 bench:
     uv run python -m benchmarks.history_events

@@ -27,6 +27,8 @@ with workflow.unsafe.imports_passed_through():
 ROUNDS = 5
 """How workflow tasks fall together differs from run to run; the median is shown."""
 
+PEOPLE = ("ada@example.com", "grace@example.com", "mary@example.com")
+
 Decide = Callable[[Client, str], Awaitable[Any]]
 
 
@@ -66,6 +68,12 @@ class Parent:
         elif way == "clearance, no deadline":
             request = ApprovalRequest(action="Deploy?", expires_in=None)
             await request_approval(request, task_queue=queue)
+        elif way == "clearance, audience":
+            request = ApprovalRequest(action="Deploy?", audience=PEOPLE)
+            await request_approval(request, task_queue=queue)
+        elif way == "clearance, two of three":
+            request = ApprovalRequest(action="Deploy?", audience=PEOPLE, quorum=2)
+            await request_approval(request, task_queue=queue)
 
 
 async def by_signal(client: Client, id: str) -> None:
@@ -77,6 +85,12 @@ async def by_update(client: Client, id: str) -> None:
     """A whole decision, answered at once."""
     receipt = await ApprovalClient(client).approve(id, reviewer="ada@example.com")
     assert receipt.in_effect
+
+
+async def by_two_updates(client: Client, id: str) -> None:
+    """Two people's decisions."""
+    for person in PEOPLE[:2]:
+        assert (await ApprovalClient(client).approve(id, reviewer=person)).in_effect
 
 
 async def events(handle: WorkflowHandle[Any, Any]) -> list[int]:
@@ -120,6 +134,8 @@ async def measure(client: Client, queue: str) -> list[tuple[str, str, int, int]]
         ("clearance", "update", by_update),
         ("clearance, no deadline", "signal", by_signal),
         ("clearance, no deadline", "update", by_update),
+        ("clearance, audience", "update", by_update),
+        ("clearance, two of three", "2 updates", by_two_updates),
     ):
         counts = [await one(client, way, decide, queue) for _ in range(ROUNDS)]
         child, parent = (int(median(column)) for column in zip(*counts, strict=True))

@@ -39,7 +39,7 @@ def request(
     risk: Annotated[str, typer.Option(help="low, medium, high or critical.")] = "medium",
     audience: Annotated[
         list[str] | None,
-        typer.Option(help="Who may decide: a person, or group:NAME. Repeat it for several."),
+        typer.Option(metavar="WHO,...", help="Who may decide: people and group:NAME."),
     ] = None,
     quorum: Annotated[
         int | None, typer.Option(metavar="N", help="How many of them have to approve; else one.")
@@ -67,7 +67,7 @@ def request(
     ] = None,
     escalate_to: Annotated[
         list[str] | None,
-        typer.Option(help="Who may decide, too, once it is escalated. Repeat it for several."),
+        typer.Option(metavar="WHO,...", help="Who may decide, too, once it is escalated."),
     ] = None,
     escalate_after: Annotated[
         str | None,
@@ -101,12 +101,12 @@ def request(
     """Ask for an approval from any shell script."""
     settings = session.load()
     terms: dict[str, Any] = {
-        "audience": audience,
+        "audience": _who(audience, "--audience"),
         "quorum": quorum,
         "reject_quorum": reject_quorum,
         "remind_after": _lengths(remind_after),
         "remind_before": _lengths(remind_before),
-        "escalate_to": escalate_to,
+        "escalate_to": _who(escalate_to, "--escalate-to"),
         "escalate_after": escalate_after,
     }
     if escalate_after is not None:
@@ -216,6 +216,14 @@ def _lengths(given: list[str] | None) -> list[timedelta]:
     return lengths
 
 
+def _who(given: list[str] | None, option: str) -> list[str]:
+    """Names, of which one option may have several, as ``--stage`` has. Raises typer.BadParameter."""
+    names = [name.strip() for one in given or [] for name in one.split(",")]
+    if not all(names):
+        raise typer.BadParameter(f"{option}: a name is empty: write ada,bob")
+    return names
+
+
 def _own(given: list[str] | None) -> list[str] | None:
     """Whose own approval counts. Raises typer.BadParameter."""
     if not given:
@@ -243,10 +251,10 @@ def _terms(said: dict[str, Any], time: dict[str, Any], stages: list[str]) -> dic
 def _stage(given: str) -> dict[str, Any]:
     """``NAME=WHO,WHO``, or ``NAME=2 of WHO,WHO,WHO``."""
     found = _STAGE.fullmatch(given)
-    who = [one.strip() for one in found["who"].split(",")] if found else []
-    if found is None or not all(who):
+    if found is None:
         raise typer.BadParameter(
             f"--stage {given}: write NAME=WHO,WHO or NAME=2 of WHO,WHO: who decides in it"
         )
+    who = _who([found["who"]], f"--stage {given}")
     quorum = {"quorum": int(found["quorum"])} if found["quorum"] else {}
     return {"name": found["name"], "audience": who, **quorum}

@@ -46,6 +46,9 @@ PAY = ApprovalRequest(
     description_template="Pay {amount} to {to}",
     expires_in=None,
 )
+PAY_BY_TWO = PAY.model_copy(
+    update={"audience": (ADA, BOB), "quorum": 2, "self_approval": ("editor",)}
+)
 
 with_a_worker = pytest.mark.usefixtures("worker_running")
 
@@ -71,7 +74,7 @@ async def test_the_changes_are_what_is_approved_and_both_versions_stay_on_record
 
 @with_a_worker
 async def test_temporals_own_page_shows_the_difference(approvals: ApprovalClient) -> None:
-    asked = await approvals.request(PAY.model_copy(update={"quorum": 2}))
+    asked = await approvals.request(PAY_BY_TWO)
 
     await approvals.approve(asked.id, reviewer=ADA, changes={"amount": 80})
 
@@ -162,7 +165,7 @@ async def by_signal(handle: Handle, sent: dict[str, Any]) -> None:
 async def test_a_stale_digest_is_refused_by_either_way(
     approvals: ApprovalClient, send: Send
 ) -> None:
-    handle = await ask(approvals, PAY.model_copy(update={"quorum": 2}))
+    handle = await ask(approvals, PAY_BY_TWO)
     before = (await approvals.get(handle.id)).digest
     await approvals.approve(handle.id, reviewer=ADA, changes={"amount": 80})
 
@@ -176,7 +179,7 @@ async def test_a_stale_digest_is_refused_by_either_way(
 async def test_without_a_digest_a_decision_is_on_the_request_as_it_is_now(
     approvals: ApprovalClient,
 ) -> None:
-    asked = await approvals.request(PAY.model_copy(update={"quorum": 2}))
+    asked = await approvals.request(PAY_BY_TWO)
     await approvals.approve(asked.id, reviewer=ADA, changes={"amount": 80})
 
     receipt = await approvals.approve(asked.id, reviewer=BOB)
@@ -189,7 +192,7 @@ async def test_without_a_digest_a_decision_is_on_the_request_as_it_is_now(
 async def test_changes_are_merged_into_what_was_read_never_into_what_somebody_made_of_it(
     approvals: ApprovalClient,
 ) -> None:
-    asked = await approvals.request(PAY.model_copy(update={"quorum": 2}))
+    asked = await approvals.request(PAY_BY_TWO)
     await approvals.approve(asked.id, reviewer=ADA, changes={"amount": 80})
 
     for digest in (asked.digest, "0" * 64):

@@ -102,7 +102,8 @@ async def test_refusals_stored_for_a_large_request_leave_it_to_be_decided(
 async def test_what_arrives_while_it_waits_is_shown_though_nothing_was_decided(
     approvals: ApprovalClient, serve: Serve
 ) -> None:
-    handle = await ask(approvals, ApprovalRequest(action="Trade", quorum=3))
+    trade = ApprovalRequest(action="Trade", audience=("ada", "bob", "cy"), quorum=3)
+    handle = await ask(approvals, trade)
 
     async with serve():
         for count, person in enumerate(("ada", "bob"), 1):

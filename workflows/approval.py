@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     import pydantic
@@ -77,26 +77,33 @@ class ApprovalWorkflow:
                 ever approve it.
         """
         record = self._record
-        self._invalid = self._invalid or await self._audience.resolve()
+        describing: asyncio.Task[None] | None = None
+        try:
+            self._invalid = self._invalid or await self._audience.resolve()
+            if self._invalid is None:
+                self._listing.begin()
+                describing = asyncio.create_task(self._keep_described())
+                await self._ended()
+        except (asyncio.CancelledError, ActivityError) as error:
+            if not is_cancelled_exception(error):
+                raise
+            # The parent was cancelled, or somebody cancelled this request. Raise again: a
+            # cancellation that is swallowed would look like an answer. Unless the answer came in
+            # the same moment and somebody was told that it counts.
+            record.cancel(workflow.now())
+            self._audience.end()
+            if record.status == "withdrawn":
+                self._listing.end()
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                raise
+        finally:
+            if describing is not None:
+                describing.cancel()
         if self._invalid is not None:
             await workflow.wait_condition(workflow.all_handlers_finished)  # they are told
             raise ApplicationError(
                 self._invalid, type=contract.ERROR_INVALID_REQUEST, non_retryable=True
             )
-        self._listing.begin()
-        describing = asyncio.create_task(self._keep_described())
-        try:
-            await self._ended()
-        except asyncio.CancelledError:
-            # The parent was cancelled, or somebody cancelled this request. Raise again: a
-            # cancellation that is swallowed would look like an answer. Unless the answer came in
-            # the same moment and somebody was told that it counts.
-            record.cancel(workflow.now())
-            if record.status == "withdrawn":
-                self._listing.end()
-                raise
-        finally:
-            describing.cancel()
         self._listing.end()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return record.outcome()

@@ -8,6 +8,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from clearance import contract, rules
@@ -35,6 +36,7 @@ class Audience:
         self._record = record
         self._turn = asyncio.Lock()
         self._ready = not resolves
+        self._asking: asyncio.Task[Any] | None = None
         self.resolves = resolves
         chain = record.request.chain
         self._names = folded(name for one in chain for name in one.audience + one.escalate_to)
@@ -45,9 +47,7 @@ class Audience:
             return None
         request = self._record.request
         asked = [*self._names, *folded([request.requester] if request.requester else [])]
-        members: Members = await workflow.execute_local_activity(
-            contract.ACTIVITY_MEMBERS, asked, result_type=Members, **_LOOK_UP
-        )
+        members: Members = await self._look_up(contract.ACTIVITY_MEMBERS, asked, Members)
         self._record.members = members
         self._ready = True
         return rules.refuse_request(request, members)
@@ -62,19 +62,41 @@ class Audience:
             yield
 
     async def standing(self, name: str, at: datetime) -> Standing:
-        """What somebody may do at that moment, by the directory and by this request's delegations."""
-        if not self._record.members.directory:
-            return self._record.standing(name)
+        """What somebody may do at that moment, by the directory and by this request's delegations.
+
+        Nobody is looked up where nothing counts any more.
+        """
+        record = self._record
+        if not record.members.directory or record.status != "pending":
+            return record.standing(name)
         question = StandingQuestion(
             person=name,
             at=at,
             groups=tuple(filter(is_group, self._names)),
-            principals=self._record.delegators(name),
+            principals=record.delegators(name),
         )
-        found: Standing = await workflow.execute_local_activity(
-            contract.ACTIVITY_STANDING, question, result_type=Standing, **_LOOK_UP
-        )
+        try:
+            found: Standing = await self._look_up(contract.ACTIVITY_STANDING, question, Standing)
+        except (asyncio.CancelledError, ActivityError):
+            if record.status == "pending":
+                raise
+            return record.standing(name)
         return found
+
+    def end(self) -> None:
+        """The request has ended: whoever waits to be looked up goes on, and is told so."""
+        self._ready = True
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def _look_up(self, activity: str, question: Any, result: type) -> Any:
+        self._asking = workflow.start_local_activity(
+            activity, question, result_type=result, **_LOOK_UP
+        )
+        try:
+            return await self._asking
+        finally:
+            self._asking = None
 
     def listed(self) -> list[str]:
         """By whom lists find the request: who may decide now, and whom it was handed to.

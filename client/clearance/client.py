@@ -108,15 +108,16 @@ class ApprovalClient(Deciding, Acting):
             )
         except WorkflowAlreadyStartedError as error:
             raise InvalidRequest(f"the id {approval_id} was used before: choose another") from error
-        if _names_groups(request):  # a worker looks them up first, and then answers
+        # A worker looks these up first, and then answers.
+        if _names_groups(request) or request.response_schema is not None:
             await reading.record(handle, self._answer_timeout)
         description = await handle.describe()
         if description.workflow_type == contract.APPROVAL_WORKFLOW:
             if description.status == WorkflowExecutionStatus.FAILED:
                 await reading.ended(self.temporal, description, request.digest)
-            summary = await reading.summary_of(self.temporal, description)
-            if summary.digest == request.digest:
-                return summary
+            # Only one's own id can be that of an older request, which may have other terms.
+            if id is None or await reading.stored_request(handle) == request:
+                return await reading.summary_of(self.temporal, description)
         raise InvalidRequest(f"the id {approval_id} is used for something else: choose another")
 
     async def pending(

@@ -98,7 +98,7 @@ async def view(handle: WorkflowHandle[Any, Any], answer_timeout: timedelta) -> A
     found = await _recorded(handle, description, answer_timeout)
     if not found.complete:
         return found
-    if found.status == "withdrawn" and found.events[-1].kind != "withdrawn":
+    if found.status == "withdrawn" and all(one.kind != "withdrawn" for one in found.events):
         at = description.close_time or found.events[-1].at
         reason = (await ended(handle._client, description, found.digest)).explanation
         return _with_event(found, "withdrawn", at=at, reason=reason, explanation=reason)

@@ -122,7 +122,7 @@ def refuse_reading(
     now = f"it is stage {stage} now, {one_line(request.chain[stage - 1].name)}"
     if request.stages and decision.stage is None:
         return f"this request has stages, so a decision says which: {now}"
-    if (decision.stage or 1) != (stage if request.stages else 1):
+    if (decision.stage or 1) != stage:
         return f"stage {decision.stage} is not asked: {now}" if request.stages else "no stages here"
     if deadline is not None and made_at >= deadline:
         return f"too late: the deadline was {utc(deadline)}"

@@ -128,8 +128,8 @@ class Allowed:
 
     def decide(self, sent: Decision, *, made: datetime, now: datetime) -> bool:
         """Whether a decision isn't refused."""
-        key = (sent.decision_id, sent.approved, sent.reviewer, sent.stage, sent.digest)
-        key += (str(sent.arguments),)
+        seen = (sent.digest, sent.stage, str(sent.arguments))
+        key = (sent.decision_id, sent.approved, sent.reviewer, *seen)
         if key in self.taken and self.status in ("pending", "approved", "rejected"):
             return True
         waits = self.status == "pending" and not self.late(made) and self.reads(sent)

@@ -44,7 +44,7 @@ def offices(draw: st.DrawFn, *, listed: bool) -> Office:
 @st.composite
 def requests(draw: st.DrawFn, *, stages: int, listed: bool) -> dict[str, Any]:
     """The fields of a request, with this many stages; none of them with 0, and -1 for anyone."""
-    whole = {
+    whole: dict[str, Any] = {
         "requester": draw(st.sampled_from((None, "ada", "COUNTESS", "bob", "mallory"))),
         "self_approval": draw(setting),
         "editable": draw(st.sampled_from((True, True, False))),

@@ -69,6 +69,11 @@ async def test_whoever_it_is_handed_to_decides_for_them(approvals: ApprovalClien
         await approvals.approve(asked.id, reviewer=EVE)
 
     await approvals.delegate(asked.id, to=EVE, who=ADA, reason="on leave")
+
+    async def is_listed() -> bool:
+        return [one.id async for one in approvals.pending(reviewer=EVE)] == [asked.id]
+
+    await eventually(is_listed)
     receipt = await approvals.approve(asked.id, reviewer=EVE)
 
     view = await approvals.get(asked.id)

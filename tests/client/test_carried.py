@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clearance import contract
-from clearance.carried import refuse_confirmation, refuse_grant
+from clearance.carried import refuse_confirmation, refuse_grant, refuse_response
 
 from .records import decision_of, edit, kinds, record_of, request_of, vote
 
@@ -43,6 +43,9 @@ def test_what_was_typed_has_to_be_the_phrase(
 
 
 NO_GRANT = "this request can be approved for itself only, not for further calls"
+NOT_COUNTED = (
+    "somebody else has to approve your changes, and further calls with them: leave those out"
+)
 ONE_PERSON = "a standing approval can't stand for a second person, or for a phrase to be typed"
 
 
@@ -55,6 +58,7 @@ ONE_PERSON = "a standing approval can't stand for a second person, or for a phra
         ({}, NO_GRANT),
         ({"grantable": True, "quorum": 2}, ONE_PERSON),
         ({"grantable": True, "confirm_phrase": "go"}, ONE_PERSON),
+        ({"grantable": True, "stages": ({"name": "one"},)}, ONE_PERSON),
     ],
 )
 def test_further_calls_are_granted_only_where_the_request_says_so(
@@ -65,6 +69,70 @@ def test_further_calls_are_granted_only_where_the_request_says_so(
 
     assert refuse_grant(request, granting) == refused
     assert refuse_grant(request, decision_of(request)) is None
+    assert refuse_grant(request, granting, counted=False) == NOT_COUNTED
+    assert refuse_grant(request, decision_of(request), counted=False) is None
+
+
+def test_who_changes_the_arguments_does_not_grant_further_calls_with_them() -> None:
+    record = record_of(audience=("ada", "bob"), grantable=True)
+    grant = {"condition": "true"}
+
+    assert vote(record, "ada", grant=grant, **edit(amount=80)) == NOT_COUNTED
+    assert vote(record, "ada", **edit(amount=80)) is None
+    assert vote(record, "bob") is None
+    assert record.outcome().grant is None
+
+
+NO_ANSWER = "this request asks for no answer: approve it without"
+AN_ANSWER = "this request asks for an answer: approve it with one"
+LAST_ONE = "the last stage gives the answer: approve this one without"
+
+
+@pytest.mark.parametrize(
+    ("asks", "response", "last", "refused"),
+    [
+        (False, None, True, None),
+        (False, None, False, None),
+        (False, "yes", True, NO_ANSWER),
+        (False, 0, True, NO_ANSWER),
+        (False, "yes", False, NO_ANSWER),
+        (True, None, True, AN_ANSWER),
+        (True, None, False, None),
+        (True, "yes", True, None),
+        (True, "", True, None),
+        (True, False, True, None),
+        (True, "yes", False, LAST_ONE),
+        (True, False, False, LAST_ONE),
+    ],
+)
+def test_an_approval_answers_where_an_answer_is_asked_for(
+    asks: bool, response: Any, last: bool, refused: str | None
+) -> None:
+    request = request_of(response_schema={"type": ["string", "boolean"]} if asks else None)
+
+    assert refuse_response(request, decision_of(request, response=response), last=last) == refused
+    no = decision_of(request, approved=False)
+    assert refuse_response(request, no, last=last) is None
+
+
+def test_the_answer_is_given_in_the_last_stage() -> None:
+    stages = ({"name": "manager", "audience": ("ada",)}, {"name": "cfo", "audience": ("eve",)})
+    record = record_of(stages=stages, response_schema={"type": "string"})
+
+    assert vote(record, "ada", response="yes") == LAST_ONE
+    assert vote(record, "ada") is None
+    assert vote(record, "eve") == AN_ANSWER
+    assert vote(record, "eve", response="blue") is None
+    assert record.outcome().response == "blue"
+
+
+def test_a_change_that_somebody_else_has_to_approve_needs_no_answer_yet() -> None:
+    record = record_of(audience=("ada", "bob"), response_schema={"type": "string"})
+
+    assert vote(record, "ada", **edit(amount=80)) is None
+    assert vote(record, "bob") == AN_ANSWER
+    assert vote(record, "bob", response="green") is None
+    assert record.outcome().response == "green"
 
 
 def test_the_phrase_to_type_is_that_of_the_changed_arguments() -> None:

@@ -260,7 +260,7 @@ def test_edits_cannot_swell_the_record_beyond_what_can_be_read() -> None:
     for number in range(50):
         who = ("ada", "bob")[number % 2]
         text = chr(97 + number % 26) * 260_000
-        said = {"arguments": {"text": text}, "decision_id": str(number)}
+        said: dict[str, Any] = {"arguments": {"text": text}, "decision_id": str(number)}
         refused.append(vote(record, who, **said))
 
     assert refused == [None] * 50

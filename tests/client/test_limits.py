@@ -1,5 +1,7 @@
 """How much a record takes: whatever is sent, a view stays below 2 MB, or nobody could read it."""
 
+from typing import Any
+
 import pytest
 
 from clearance import contract
@@ -79,6 +81,23 @@ def test_being_told_and_having_read_it_are_two_things_through_each_channel() -> 
     assert kinds(record) == ["created", *["notified"] * 2, *["viewed"] * 2]
 
 
+@pytest.mark.parametrize(("chars", "shown"), [(499, 499), (500, 500), (501, 500), (4_000, 500)])
+def test_a_long_reason_is_whole_in_the_events_and_cut_where_it_is_repeated(
+    chars: int, shown: int
+) -> None:
+    record = record_of(audience=("ada", "bob"), quorum=2)
+    reason = "r" * chars
+
+    assert vote(record, "ada", reason=reason) is None
+
+    view = record.view()
+    assert view.events[-1].reason == reason
+    assert len(view.approvals[0].reason) == shown
+    assert view.approvals[0].reason == (reason if chars <= 500 else "r" * 499 + "…")
+    assert vote(record, "bob", reason=reason) is None
+    assert record.outcome().reason == reason
+
+
 def test_the_largest_record_of_a_large_request_can_still_be_read() -> None:
     people = tuple(f"{n:x<200}" for n in range(9))
     request = request_of(
@@ -91,7 +110,7 @@ def test_the_largest_record_of_a_large_request_can_still_be_read() -> None:
     )
     record = Record(request, approval_id="large", requested_at=START)
 
-    changed = {"arguments": {"text": "b" * 262_000}, "reason": "r" * 4_000}
+    changed: dict[str, Any] = {"arguments": {"text": "b" * 262_000}, "reason": "r" * 4_000}
     assert vote(record, people[0], decision_id="first", **changed) is None
     for n in range(3):
         assert vote(record, people[n + 1], reason="r" * 4_000, decision_id=str(n)) is None

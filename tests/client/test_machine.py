@@ -6,7 +6,7 @@ record says in the end is judged by itself: who approved which stage, and whethe
 
 import math
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pydantic
 import pytest
@@ -39,25 +39,34 @@ NAMES = (*PEOPLE, "ADA", "Countess", "cyrus", "mallory", "group:x")
 AMOUNTS = (50, ASKED, 150)
 TALK = ("commented", "asked", "answered", "viewed", "notified")
 WHICH = st.integers(0, 11)
-JUNK = (None, 0, 1, "true", [], {"approved": True}, {"kind": "withdrawn", "who": "ada"}, math.nan)
+JUNK: tuple[Any, ...] = (
+    None,
+    0,
+    1,
+    "true",
+    [],
+    {"approved": True},
+    {"kind": "withdrawn", "who": "ada"},
+    math.nan,
+)
 
 
 class Machine(RuleBasedStateMachine):
     """One request of the given shape, and everybody who has to do with it."""
 
-    def __init__(self, stages: int, listed: bool) -> None:
-        super().__init__()
-        self.shape = {"stages": stages, "listed": listed}
+    stages: ClassVar[int]
+    """How many; none with 0, and -1 where anyone may decide."""
+    listed: ClassVar[bool]
+    """Whether there is a directory."""
 
     @initialize(data=st.data())
     def ask(self, data: st.DataObject) -> None:
-        self.office = data.draw(offices(listed=self.shape["listed"] > 0))
-        stages = self.shape["stages"]
-        fields = data.draw(requests(stages=stages, listed=self.office.listed))
+        self.office = data.draw(offices(listed=self.listed))
+        fields = data.draw(requests(stages=self.stages, listed=self.listed))
         ways: list[dict[str, Any]] = [{}, {"quorum": 1, "reject_quorum": 1, "escalate_to": ()}]
         ways += [{**ways[1], "audience": ("ada", "bob", "cy")}]
         for changes in ways:
-            request = asked(fields, stages=stages, **changes)
+            request = asked(fields, stages=self.stages, **changes)
             self.allowed = Allowed(self.office, request, START)
             can_be = satisfiable(self.office, self.allowed)
             assert (refuse_request(request, self.office.members()) is None) is can_be
@@ -277,7 +286,7 @@ def test_any_order_of_events_opens_the_gate_only_where_enough_people_may_open_it
     stages: int, listed: bool
 ) -> None:
     run_state_machine_as_test(
-        lambda: Machine(stages, listed),
+        type("Shaped", (Machine,), {"stages": stages, "listed": listed}),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=20,

@@ -75,6 +75,15 @@ def test_a_stage_whose_condition_does_not_hold_is_passed_over() -> None:
     assert states(record) == {"manager": "done", "director": "skipped", "cfo": "done"}
 
 
+def test_a_last_stage_whose_condition_does_not_hold_is_told_as_passed_over() -> None:
+    record = staged(MANAGER, DIRECTOR)
+    assert states(record) == {"manager": "open", "director": "waiting"}
+
+    assert vote(record, "ada") is None
+    assert record.outcome().approved
+    assert states(record) == {"manager": "done", "director": "skipped"}
+
+
 def test_the_first_stage_may_be_passed_over_too() -> None:
     record = staged(DIRECTOR, CFO)
 
@@ -272,5 +281,9 @@ def test_each_stage_has_its_own_quorum_of_both_kinds() -> None:
     receipt = record.receipt(sent)
     assert (receipt.approvals, receipt.quorum) == (1, 2)
     assert (receipt.rejections, receipt.reject_quorum, receipt.next_stage) == (1, 2, None)
+    view = record.view().stages[1]
+    assert ([one.who for one in view.approvals], view.quorum) == (["eve"], 2)
+    assert ([one.who for one in view.rejections], view.reject_quorum) == (["eli"], 2)
     assert vote(record, stand_in("zoe", "eva")) is None
-    assert record.status == "approved"
+    assert record.outcome().approved
+    assert [one.who for one in record.view().stages[1].approvals] == ["eve", "zoe for eva"]
