@@ -110,7 +110,7 @@ async def test_what_came_while_it_was_broken_is_taken_in_its_order(
 async def test_made_in_time_it_counts_though_the_deadline_passes_before_it_is_mended(
     settings: Settings, approvals: ApprovalClient
 ) -> None:
-    request = ApprovalRequest(**{**dict(FINANCE), "expires_in": "PT3S"})
+    request = ApprovalRequest(**{**dict(FINANCE), "expires_in": "PT5S"})
     asked = await approvals.request(request)
     handle = approvals.temporal.get_workflow_handle(asked.id)
     rewrite(settings, BROKEN)
@@ -138,12 +138,12 @@ async def test_made_in_time_it_counts_though_the_deadline_passes_before_it_is_me
 async def test_made_too_late_it_does_not_count_and_the_request_expires_once_it_is_mended(
     settings: Settings, approvals: ApprovalClient
 ) -> None:
-    request = ApprovalRequest(**{**dict(FINANCE), "expires_in": "PT3S"})
+    request = ApprovalRequest(**{**dict(FINANCE), "expires_in": "PT5S"})
     handle = await started(approvals, request, settings)
     await eventually(lambda: is_taken(handle))
     rewrite(settings, BROKEN)
     await handle.signal("record_act", {"kind": "commented", "who": ADA, "text": "-", "act_id": "1"})
-    await passed((await handle.describe()).start_time + timedelta(seconds=3))
+    await passed((await handle.describe()).start_time + timedelta(seconds=5))
     await handle.signal("record_decision", decision(request, reviewer=ADA))
     assert (await approvals.get(handle.id)).status == "pending"
 

@@ -1,4 +1,4 @@
-"""The example of the documentation, from the agent's call to what it is told: docs/examples/purchasing."""
+"""The example docs/examples/purchasing, from the agent's call to what the agent is told."""
 
 import json
 import re
@@ -21,6 +21,7 @@ EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "purchasing"
 MIA, DAN, DORA, CARL, CLEO, OTTO = (
     f"{name}@example.com" for name in ("mia", "dan", "dora", "carl", "cleo", "otto")
 )
+TIMES = "\u00d7"
 TODAY = datetime.now(UTC).date()
 
 
@@ -84,7 +85,7 @@ async def test_a_small_purchase_is_the_team_leads_matter(
 
     assert (receipt.status, receipt.stage) == ("approved", "lead")
     assert told(model) == {"call_1": f"ordered 10 x chair for 900.00 EUR ({id})"}
-    assert view.request.action == "Order 10 × chair for 900 EUR"
+    assert view.request.action == f"Order 10 {TIMES} chair for 900 EUR"
     assert [one.status for one in view.stages] == ["done", "skipped", "skipped"]
     assert view.events[-1].kind == "executed"
 
@@ -123,7 +124,7 @@ async def test_a_large_one_goes_through_all_stages_with_what_was_changed_on_the_
         "A person changed the arguments before approving (quantity: 10 became 200; euros: 900 became"
         f" 18000). It ran with the changes.\nordered 200 x chair for 18000.00 EUR ({id})"
     )
-    assert view.current.action == "Order 200 × chair for 18000 EUR"
+    assert view.current.action == f"Order 200 {TIMES} chair for 18000 EUR"
     counted = [
         (one.stage, one.who, one.on_behalf_of) for one in view.events if one.kind == "approved"
     ]

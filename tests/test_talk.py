@@ -219,6 +219,21 @@ async def test_a_withdrawal_in_the_middle_of_its_stages_ends_it(approvals: Appro
     assert (await approvals.wait(asked.id)).reason == f"withdrawn by {MARY}"
 
 
+@pytest.mark.parametrize("decided", [True, False], ids=["decided first", "cancelled first"])
+async def test_a_decision_that_waited_for_a_worker_beside_a_cancellation_counts(
+    approvals: ApprovalClient, serve: Serve, decided: bool
+) -> None:
+    """Both are in the request's very first task."""
+    handle = await ask(approvals, "Pay")
+    for is_decision in (decided, not decided):
+        await (handle.signal("approve", True) if is_decision else handle.cancel())
+
+    async with serve():
+        assert (await approvals.wait(handle.id)).approved
+        assert kinds(await approvals.get(handle.id)) == ["created", "approved"]
+    await replays(handle)
+
+
 async def test_who_read_it_and_who_was_told_is_kept_once_each(
     temporal: Client, settings: Settings, approvals: ApprovalClient
 ) -> None:

@@ -87,26 +87,23 @@ class ApprovalWorkflow:
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
                 raise
-            # The parent was cancelled, or somebody cancelled this request. Raise again: a
-            # cancellation that is swallowed would look like an answer. Unless the answer came in
-            # the same moment and somebody was told that it counts.
+            # Raised again: a cancellation that is swallowed would look like an answer. Unless the
+            # answer came in the same moment, and somebody was told that it counts.
             record.cancel(workflow.now())
             self._audience.end()
             if record.status == "withdrawn":
                 self._listing.end()
-                await workflow.wait_condition(workflow.all_handlers_finished)
+                await _handlers_finished()
                 raise
         finally:
             if describing is not None:
                 describing.cancel()
-        if self._invalid is not None:
-            await workflow.wait_condition(workflow.all_handlers_finished)  # they are told
-            raise ApplicationError(
-                self._invalid, type=contract.ERROR_INVALID_REQUEST, non_retryable=True
-            )
-        self._listing.end()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return record.outcome()
+        if (invalid := self._invalid) is None:
+            self._listing.end()
+        await _handlers_finished()  # they are told how it ended
+        if invalid is None:
+            return record.outcome()
+        raise ApplicationError(invalid, type=contract.ERROR_INVALID_REQUEST, non_retryable=True)
 
     async def _ended(self) -> None:
         """Wait for the end; remind, escalate and expire on the way."""
@@ -141,7 +138,9 @@ class ApprovalWorkflow:
         async with self._turn():
             parsed = self._record.read([decision, *extra] if extra else decision, arrived)
             if isinstance(parsed, Decision):
-                await self._decide(parsed, made_at=min(parsed.decided_at, arrived))
+                # By the sender's clock, which may be wrong: not before there was the request.
+                made_at = min(max(parsed.decided_at, self._record.requested_at), arrived)
+                await self._decide(parsed, made_at=made_at)
 
     @workflow.signal(name=contract.SIGNAL_ACT)
     async def record_act(self, act: Any = None, *extra: Any) -> None:
@@ -249,6 +248,13 @@ class ApprovalWorkflow:
             self._changed = False
             if self._record.status == "pending":  # else ``run`` shows the end
                 self._listing.update()
+
+
+async def _handlers_finished() -> None:
+    try:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+    except asyncio.CancelledError:  # comes once, and too late: it has ended
+        await workflow.wait_condition(workflow.all_handlers_finished)
 
 
 def _moved(record: Record, due: datetime | None) -> bool:
