@@ -1,131 +1,195 @@
 """What somebody hostile tries with a request: to open it, or to wedge it so that nobody can."""
 
 import asyncio
+import unicodedata
+import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from temporalio.client import Client
 
 import worker
-from clearance import ApprovalClient, ApprovalRequest, Stage
+from clearance import ApprovalClient, ApprovalRequest, ClearanceError, Stage
+from clearance.acts import Act
+from clearance.models import Decision
+from clearance.record import Record
 from cli.settings import Settings
+from tools.conditions import applies
 
 from .directory import reviewed
 from .raw import ask, decision, impatient
 
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+PAY = ApprovalRequest(
+    action="Pay",
+    tool="pay",
+    arguments={"amount": 20_000, "vendor": "old"},
+    editable=True,
+    requester="olga",
+)
+
+MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
+"""More than that the server doesn't carry."""
+
 with_a_worker = pytest.mark.usefixtures("worker_running")
 
 
+def recorded(request: ApprovalRequest) -> Record:
+    return Record(request, approval_id="approval-1", requested_at=NOW, applies=applies)
+
+
+def approves(record: Record, reviewer: str, **changed: Any) -> str | None:
+    """Approve the request as it is now, some arguments changed; why that is refused, if it is."""
+    view = record.view()
+    return record.decide(
+        Decision(
+            approved=True,
+            reviewer=reviewer,
+            digest=view.digest,
+            stage=view.stage if record.request.stages else None,
+            arguments={**view.current.arguments, **changed} if changed else None,
+            decision_id=uuid.uuid4().hex,
+            decided_at=NOW,
+        ),
+        NOW,
+    )
+
+
+def test_what_an_earlier_stage_changed_is_not_changed_back_by_one_person_alone() -> None:
+    manager = Stage(name="manager", audience=("mia", "max"))
+    director = Stage(name="director", audience=("dan", "dora"))
+    record = recorded(PAY.model_copy(update={"stages": (manager, director)}))
+    assert approves(record, "mia", amount=100) is None
+    assert approves(record, "max") is None
+    assert record.ballot.stage == director
+
+    approves(record, "dan", amount=20_000)  # no manager has approved that
+
+    assert record.status == "pending"
+
+
+def test_a_stage_sees_what_is_changed_in_an_earlier_one_that_was_asked_after_it() -> None:
+    stages = (
+        Stage(name="manager", audience=("mia", "max")),
+        Stage(name="buyer", audience=("ben", "bea"), when="args.vendor != 'old'"),
+        Stage(name="cfo", audience=("carl", "cora"), when="args.amount > 10000"),
+    )
+    record = recorded(PAY.model_copy(update={"stages": stages}))
+    approves(record, "mia")
+    approves(record, "carl", vendor="new")
+    approves(record, "cora")
+    assert record.ballot.stage.name == "buyer"
+
+    approves(record, "ben", amount=9_000_000)
+    approves(record, "bea")
+
+    assert (record.status, record.ballot.stage.name) == ("pending", "cfo")
+
+
+@pytest.mark.parametrize("requester", [None, unicodedata.normalize("NFD", "josé")])
+def test_a_name_that_is_spelt_in_other_characters_is_the_same_name(requester: str | None) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "josé") for form in ("NFC", "NFD"))
+    people = (composed, "bob") if requester else (composed, decomposed, "bob")
+    quorum = 1 if requester else 2
+    record = recorded(
+        ApprovalRequest(action="Pay", audience=people, quorum=quorum, requester=requester)
+    )
+
+    approves(record, composed)
+    if requester is None:
+        approves(record, decomposed)
+
+    assert record.status == "pending"
+
+
+def test_a_record_stays_readable_whatever_characters_it_is_filled_with() -> None:
+    request = ApprovalRequest(
+        action="Pay",
+        details="\1" * 65_536,
+        tool="pay",
+        arguments={"text": "x" * 255 * 1024},
+        editable=True,
+        audience=("ada", "bob"),
+    )
+    record = recorded(request)
+    assert approves(record, "ada", text="y" * 255 * 1024) is None
+
+    for number in range(100):
+        act = Act(kind="commented", who="bob", act_id=str(number), text="\1" * 4_000)
+        record.act(act, NOW)
+
+    assert len(record.view().model_dump_json().encode()) < MAX_PAYLOAD_BYTES
+
+
 @with_a_worker
-async def test_names_of_many_bytes_handed_a_request_do_not_wedge_it(
-    approvals: ApprovalClient,
+@pytest.mark.parametrize("wide", ["\N{GRINNING FACE}" * 199, '"' * 199], ids=["emoji", "quotes"])
+async def test_whoever_it_is_handed_to_has_a_name_that_the_index_takes(
+    approvals: ApprovalClient, wide: str
 ) -> None:
     asked = await approvals.request(ApprovalRequest(action="Pay", audience=("ada",)))
 
-    await approvals.delegate(asked.id, to="\N{GRINNING FACE}" * 200, who="ada")
+    for letter in "abcdef":
+        await approvals.delegate(asked.id, to=letter + wide, who="ada")
 
-    async with asyncio.timeout(20):
-        receipt = await approvals.approve(asked.id, reviewer="ada")
-        assert receipt.status == "approved"
-
-
-@with_a_worker
-async def test_quotes_in_names(approvals: ApprovalClient) -> None:
-    asked = await approvals.request(ApprovalRequest(action="Pay", audience=("ada",)))
-    for one in "abcdef":
-        await approvals.delegate(asked.id, to=one + '"' * 199, who="ada")
-    async with asyncio.timeout(20):
-        receipt = await approvals.approve(asked.id, reviewer="ada")
-        assert receipt.status == "approved"
+    receipt = await approvals.approve(asked.id, reviewer="ada")
+    assert receipt.status == "approved"
 
 
 @with_a_worker
-@pytest.mark.parametrize("deep", [150, 185, 190, 193, 195, 196, 197])
-async def test_deep(approvals: ApprovalClient, deep: int) -> None:
-    request = ApprovalRequest(action="Pay", response_schema={"type": "array"})
+async def test_an_answer_is_not_so_deep_that_nobody_can_read_it(approvals: ApprovalClient) -> None:
+    request = ApprovalRequest(action="Choose", response_schema={"type": "array"})
     handle = await ask(approvals, request)
     answer: Any = []
-    for _ in range(deep - 1):
+    for _ in range(198):
         answer = [answer]
-    try:
-        print(deep, await asyncio.wait_for(handle.execute_update("decide", decision(request, response=answer)), 10))
-    except Exception as error:
-        print("update", repr(error), repr(error.__cause__))
-    try:
-        print(deep, (await asyncio.wait_for(approvals.get(handle.id), 10)).status)
-    except Exception as error:
-        print("get", repr(error)[:300])
-    try:
-        print(deep, (await asyncio.wait_for(approvals.wait(handle.id), 10)).status)
-    except Exception as error:
-        print("wait", repr(error)[:300])
-    try:
-        print(deep, [one.status async for one in approvals.history()])
-    except Exception as error:
-        print("history", repr(error)[:300])
+
+    await handle.signal("record_decision", decision(request, response=answer))
+
+    view = await approvals.get(handle.id)
+    assert [event.kind for event in view.events] == ["created", "refused"]
 
 
-async def test_a_worker_without_the_directory_does_not_forget_who_asked(
+async def test_a_worker_that_has_lost_the_directory_does_not_forget_who_asked(
     settings: Settings, connection: dict[str, Any], temporal: Client, approvals: ApprovalClient
 ) -> None:
-    listing = reviewed(settings)
     request = ApprovalRequest(
         action="Pay", audience=("ada@example.com", "bob@example.com"), requester="ada"
     )
-    async with worker.running(listing, connection):
+    async with worker.running(reviewed(settings), connection):
         asked = await approvals.request(request)
-        await approvals.get(asked.id)
+        assert (await approvals.get(asked.id)).complete
 
     async with worker.running(settings, connection):
-        sender = impatient(temporal, settings)
         try:
-            receipt = await sender.approve(asked.id, reviewer="ada@example.com")
-            print(receipt)
-        except Exception as error:
-            print(repr(error))
+            client = impatient(temporal, settings)
+            receipt = await client.approve(asked.id, reviewer="ada@example.com")
+            assert not receipt.in_effect
+        except ClearanceError:
+            pass  # refused, or it waits for the directory
         assert (await approvals.get(asked.id)).status == "pending"
 
 
-async def test_many_stored_changes_of_large_arguments_do_not_wedge_a_request(
+async def test_many_large_changes_that_were_stored_do_not_take_a_workflow_task_too_long(
     settings: Settings, connection: dict[str, Any], approvals: ApprovalClient
 ) -> None:
-    arguments: dict[str, Any] = {"amount": 1, "numbers": [1] * 100_000, "password": "secret-word"}
-    stages = [Stage(name=f"s{one}", audience=("ada", "bob"), when=f"args.amount > {one + 1000}") for one in range(9)]
     request = ApprovalRequest(
         action="Pay",
         tool="pay",
-        arguments=arguments,
+        arguments={"amount": 0, "numbers": [1] * 100_000},
         editable=True,
-        stages=(*stages, Stage(name="last", audience=("ada", "bob"))),
-    ).concealed()
-    handle = await ask(approvals, request)
-    for one in range(12):
-        changed = {**request.arguments, "amount": one + 2}
-        now = request.with_arguments({**request.arguments, "amount": one + 1}) if one else request
-        await handle.signal("record_decision", decision(now, arguments=changed, reviewer="ada", stage=10))
-    async with worker.running(settings, connection), asyncio.timeout(40):
-        view = await approvals.get(handle.id)
-        print(view.status, view.complete, len(view.events))
-        while not view.complete:
-            view = await approvals.get(handle.id)
-            await asyncio.sleep(0.5)
-        print([e.kind + e.reason for e in view.events])
-
-
-async def test_malformed_and_approved(
-    settings: Settings, connection: dict[str, Any], temporal: Client, approvals: ApprovalClient
-) -> None:
-    handle = await temporal.start_workflow(
-        "ApprovalWorkflow", {"action": ""}, id="mal-" + settings.approvals_queue, task_queue=settings.approvals_queue,
-        start_signal="approve", start_signal_args=[True],
+        audience=("ada", "bob"),
     )
-    async with worker.running(settings, connection):
-        try:
-            await handle.result()
-        except Exception as error:
-            print(repr(error.__cause__))
-        print(await handle.query("view"))
-        try:
-            print((await approvals.get(handle.id)).status)
-        except Exception as error:
-            print(repr(error))
+    handle = await ask(approvals, request)
+    before = request
+    for amount in range(1, 13):
+        changed = {**request.arguments, "amount": amount}
+        await handle.signal("record_decision", decision(before, arguments=changed, reviewer="ada"))
+        before = request.with_arguments(changed)
+
+    async with worker.running(settings, connection), asyncio.timeout(30):
+        while not (view := await approvals.get(handle.id)).complete:
+            pass
+
+    assert [event.kind for event in view.events] == ["created", *["edited"] * 12]

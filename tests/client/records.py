@@ -28,7 +28,8 @@ def request_of(**fields: Any) -> ApprovalRequest:
 def record_of(members: Members | None = None, /, *, how: Any = None, **fields: Any) -> Record:
     """Its record; ``how`` are further arguments of ``Record``."""
     record = Record(request_of(**fields), approval_id="pay.1", requested_at=START, **(how or {}))
-    record.members = members or Members()
+    if members is not None:
+        record.members = members
     return record
 
 

@@ -126,6 +126,16 @@ def test_whoever_it_was_handed_to_decides_in_the_right_of_who_handed_it() -> Non
     assert record.listing()["delegates"] == ["Eve"]
 
 
+def test_the_directory_says_to_whom_it_may_be_handed() -> None:
+    record = record_of(audience=AUDIENCE)
+    sent = act("delegated", "ada", to="nobody")
+
+    refused = record.act(sent, START, unlisted("ada"), somebody("nobody", known=False))
+
+    assert refused == "reviewers.toml does not list nobody: is it misspelt?"
+    assert record.view().delegations == []
+
+
 def test_who_handed_it_over_may_still_decide_first() -> None:
     record = record_of(audience=("ada",))
     assert handed(record, "ada", "eve") is None

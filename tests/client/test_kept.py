@@ -165,6 +165,16 @@ def test_the_view_has_the_terms_as_they_are_now() -> None:
     }
 
 
+def test_the_view_has_who_rejected_and_why_nobody_decided() -> None:
+    record = record_of(audience=("ada", "bob", "eve"), reject_quorum=2)
+    assert record.members == Members()
+    assert vote(record, "ada", approved=False, reason="no") is None
+    assert [(one.by, one.reason) for one in record.view().rejections] == [("ada", "no")]
+
+    record.expire(LATER)
+    assert record.view().explanation == record.outcome().reason == "nobody decided in time"
+
+
 def test_a_stored_decision_is_of_whom_the_directory_says() -> None:
     record = record_of(audience=("ada",))
     plain = decision(record, "bob").model_dump(mode="json")

@@ -10,6 +10,7 @@ from clearance.record import Record
 from .records import START, act, kinds, record_of, request_of, stand_in, vote
 
 MEGABYTE = 1_000_000
+FULL = "there is no room for more comments: decide it, or comment elsewhere"
 
 
 def size(record: Record) -> int:
@@ -23,8 +24,7 @@ def test_comments_end_where_their_room_does_and_a_withdrawal_always_fits() -> No
         for n in range(14)
     ]
 
-    full = "there is no room for more comments: decide it, or comment elsewhere"
-    assert refused == [None] * 12 + [full] * 2
+    assert refused == [None] * 12 + [FULL] * 2
     assert record.act(act("asked", "zoe", text="short"), START) is None
     assert record.act(act("withdrawn", "zoe", text="é" * 4_000), START) is None
     assert record.status == "withdrawn"
@@ -53,6 +53,16 @@ def test_it_is_handed_over_fifty_times_at_most() -> None:
 
     assert refused == [*[None] * 50, "it has been handed over 50 times: decide it"]
     assert len(record.view().delegations) == contract.MAX_DELEGATIONS
+
+
+def test_whom_it_is_handed_to_takes_room_too() -> None:
+    record = record_of(requester="zoe", audience=("ada",))
+    for n in range(24):
+        assert record.act(act("asked", "ada", text="x" * 4_000, act_id=str(n)), START) is None
+
+    long = act("delegated", "ada", text="x" * 1_200, to="y" * 200)
+    assert record.act(long, START) == FULL
+    assert record.act(long.model_copy(update={"to": "y"}), START) is None
 
 
 def test_who_has_seen_it_is_kept_once_each_and_200_at_most() -> None:
