@@ -76,6 +76,10 @@ class DirectoryActivities:
         Raises:
             ApplicationError: type ``BrokenDirectory``, retried: decisions wait until it is mended.
         """
+        if self._path is None:
+            # Asked only of requests that began with a directory: a worker that knows none would take
+            # one person's names for several people.
+            raise _broken("this worker has no reviewers.toml, and the request began with one")
         directory = await self._current()
         found = directory.standing(
             question.person, question.at, question.groups, question.principals

@@ -10,7 +10,7 @@ import typer
 from rich.live import Live
 from temporalio.service import RPCError
 
-from clearance import ApprovalClient, ClearanceError
+from clearance import ApprovalClient, ApprovalView, ClearanceError
 from clearance.filters import Filters
 from policy.reviewers import load
 
@@ -89,15 +89,17 @@ def show(id: Id, as_json: Json = False) -> None:
                 return
             output.console().print(output.request_panel(view))
             if view.status == "pending":
-                await _seen(client, settings, view.id)
+                await _seen(client, settings, view)
 
     session.run(work())
 
 
-async def _seen(client: ApprovalClient, settings: Settings, id: str) -> None:
-    """Put into the record that it was read. Reading goes on where that can't be."""
+async def _seen(client: ApprovalClient, settings: Settings, view: ApprovalView) -> None:
+    """Put into the record that it was read, once. Reading goes on where that can't be."""
     with contextlib.suppress(ClearanceError, RPCError):
-        await client.viewed(id, who=session.reviewer(settings, None), channel="cli")
+        who = session.reviewer(settings, None)
+        if not any((one.kind, one.who) == ("viewed", who) for one in view.events):
+            await client.viewed(view.id, who=who, channel="cli")
 
 
 def _mine(settings: Settings, person: str) -> list[str]:

@@ -148,7 +148,9 @@ def request_panel(view: ApprovalView) -> Panel:
     now = datetime.now(UTC)
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for label, value in render.fields(view, now):
-        style = COLOURS.get(value.split(" ")[0].rstrip(":"), "") if label in ("Status", "Risk") else ""
+        style = (
+            COLOURS.get(value.split(" ")[0].rstrip(":"), "") if label in ("Status", "Risk") else ""
+        )
         facts.add_row(Text(label, style="dim"), Text(value, style=style, overflow="fold"))
     parts: list[RenderableType] = [
         Text(one_line(view.current.action), style="bold"),

@@ -5,14 +5,16 @@ from datetime import timedelta
 
 import pytest
 
+import worker
 from clearance import ApprovalClient, contract
 from clearance.stages import Stage
 from cli.settings import Settings
 
-from .agent_runs import Start, played, told
+from .agent_runs import Play, Start, played, told
 from .conftest import Serve
 from .office import ADA, GRACE, decide, done, grant, policed, write
-from .support import call
+from .support import PlayedModel, call
+from .support import says as finished
 
 PAY = call("pay", json.dumps({"to": "Ada", "cents": 100}))
 
@@ -100,15 +102,17 @@ async def test_a_checkpoints_stages_are_those_of_its_request(
 @pytest.mark.parametrize(
     ("terms", "why"),
     [
-        (['audience = ["ADA@example.com"]'], "ada@example.com asked for it and may not approve it"),
-        (['audience = ["group:finance"]'], "group:finance: there are no groups without"),
+        ('audience = ["ADA@example.com"]', "ada@example.com asked for it and may not approve it"),
+        ('audience = ["group:finance"]', "group:finance: there are no groups without"),
     ],
 )
 async def test_where_nobody_could_approve_the_model_learns_that_calling_again_does_not_help(
-    settings: Settings, play: Start, terms: list[str], why: str
+    settings: Settings, serve: Serve, terms: str, why: str
 ) -> None:
-    says(settings, *terms)
-    async with play([PAY], agent="payer", requester=ADA) as (run, model):
+    model = PlayedModel([PAY], [finished("Finished.")])
+    async with serve(model) as serving:
+        says(settings, terms)  # by then; a worker that starts with such a group says so at once
+        run = await Play(settings, serving).start("payer", requester=ADA)
         await run.result()
     said = told(model)["call_1"]
     assert said.startswith(f"Nothing was asked and nothing ran: {why}")
@@ -116,6 +120,17 @@ async def test_where_nobody_could_approve_the_model_learns_that_calling_again_do
         "Calling again doesn't help: somebody has to change the policy, or somebody else has to ask."
     )
     assert done(run.handle.id) == []
+
+
+async def test_a_policy_whose_groups_the_directory_lacks_stops_the_worker_at_start(
+    settings: Settings, serve: Serve
+) -> None:
+    says(settings, 'audience = ["group:finance"]')
+    with pytest.raises(worker.CannotServe, match='checkpoint "payments": group:finance: there are'):
+        async with serve(PlayedModel()):
+            pass
+    async with serve(only="approvals"):
+        pass  # knows nothing of policies
 
 
 async def test_what_a_standing_approval_allows_has_no_times_of_its_own(

@@ -1,12 +1,14 @@
 """Whether a stage of a request is asked: its condition, over the arguments as they are by then."""
 
 import copy
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from pydantic import JsonValue
 
+from clearance import contract
 from clearance.requests import ApprovalRequest
 from clearance.stages import Stage
 from policy.condition import Call, kept
@@ -26,9 +28,18 @@ def applies(request: ApprovalRequest, stage: Stage) -> bool:
     condition = stage.when
     if condition is None:
         return True
-    if any(_path(pointer)[0] in condition for pointer in request.masked):
+    if request.masked and _reaches(condition, {_path(one)[0] for one in request.masked}):
         return True
-    return any(_may_hold(condition, call) for call in _calls(_Same(request)))
+    return _may_apply(_Same(request), condition)
+
+
+_BY_NAME = re.compile(r"""\bargs\s*(?:\.\s*\w+|\[\s*(?:"[^"\\]*"|'[^'\\]*')\s*\])""")
+
+
+def _reaches(condition: str, masked: Iterable[str]) -> bool:
+    """Whether a condition names one of these arguments, or goes through all that there are."""
+    named = any(name in condition for name in masked)
+    return named or "args" in _BY_NAME.sub("", condition)
 
 
 class _Same:
@@ -42,6 +53,11 @@ class _Same:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Same) and other.request is self.request
+
+
+@lru_cache(maxsize=8 * contract.MAX_STAGES)
+def _may_apply(same: _Same, condition: str) -> bool:
+    return any(_may_hold(condition, call) for call in _calls(same))
 
 
 @lru_cache(maxsize=8)

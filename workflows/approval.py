@@ -129,7 +129,8 @@ class ApprovalWorkflow:
         hold the gate shut for every decision after it.
         """
         async with self._turn():
-            self._record.signal([approved, *extra] if extra else approved, workflow.now())
+            if self._invalid is None:
+                self._record.signal([approved, *extra] if extra else approved, workflow.now())
 
     @workflow.signal(name=contract.SIGNAL_DECIDE)
     async def record_decision(self, decision: Any = None, *extra: Any) -> None:
@@ -274,6 +275,7 @@ def _parse(request: Any) -> ApprovalRequest:
     parent = workflow.info().parent
     if parent is None or parsed.grant.grant_id.rpartition(".")[0] != parent.workflow_id:
         raise ValueError("grant: only a run makes use of a standing approval that it was given")
-    if parsed.quorum > 1 or parsed.stages or parsed.confirm_phrase is not None:
-        raise ValueError("grant: it can't stand for a second person, or for a phrase to be typed")
+    carries = parsed.confirm_phrase is not None or parsed.response_schema is not None
+    if parsed.quorum > 1 or parsed.stages or carries:
+        raise ValueError("grant: it stands for no second person, no phrase and no answer")
     return parsed

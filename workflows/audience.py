@@ -1,6 +1,7 @@
 """Who somebody is to a request: asked of the directory, one after the other, at the moment they act."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -13,8 +14,10 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from clearance import contract, rules
     from clearance.directory import Members, Standing, StandingQuestion
+    from clearance.fields import canonical_json
     from clearance.record import Record
     from clearance.stages import folded, is_group
+    from workflows.patches import LARGE_REQUESTS_TAKE_TURNS
 
 _LOOK_UP: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=10),
@@ -28,6 +31,10 @@ _LOOK_UP: dict[str, Any] = {
 """By local activities: one event in the history each."""
 
 
+_TASK_BYTES = 256 * 1024
+"""Of arguments that decisions were about, in one workflow task."""
+
+
 class Audience:
     """The directory as one request needs it. Decisions take turns, in the order of their arrival."""
 
@@ -38,6 +45,8 @@ class Audience:
         self._ready = not resolves
         self._asking: asyncio.Task[Any] | None = None
         self.resolves = resolves
+        self._weight = len(canonical_json(record.request.arguments))
+        self._task = self._done_bytes = 0
         chain = record.request.chain
         self._names = folded(name for one in chain for name in one.audience + one.escalate_to)
 
@@ -59,7 +68,22 @@ class Audience:
             # Inside: whoever waits for the first answer is before a deadline that passed meanwhile.
             if not self._ready:
                 await workflow.wait_condition(lambda: self._ready)
+            await self._pause()
             yield
+
+    async def _pause(self) -> None:
+        """Go on in another workflow task where this one has done its share.
+
+        It has two seconds, or is done again, for ever; the server may have stored many decisions on
+        a large request, and hands them over at once.
+        """
+        task = _history_length()
+        if task != self._task:
+            self._task, self._done_bytes = task, 0
+        self._done_bytes += self._weight
+        if self._done_bytes > _TASK_BYTES and workflow.patched(LARGE_REQUESTS_TAKE_TURNS):
+            await workflow.sleep(timedelta(milliseconds=1))
+            self._task, self._done_bytes = _history_length(), self._weight
 
     async def standing(self, name: str, at: datetime) -> Standing:
         """What somebody may do at that moment, by the directory and by this request's delegations.
@@ -111,7 +135,12 @@ class Audience:
         room = contract.MAX_INDEXED_BYTES - 2
         kept = []
         for name in names:
-            room -= len(ascii(name)) + 1
+            room -= len(json.dumps(name)) + 1  # as Temporal measures it
             if room >= 0:
                 kept.append(name)
         return kept
+
+
+def _history_length() -> int:
+    """Another one in each workflow task, and in a replay the same."""
+    return workflow.info().get_current_history_length()

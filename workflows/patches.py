@@ -42,3 +42,7 @@ AUDIENCES_ARE_RESOLVED = "audiences-are-resolved"
 """A request that names who decides asks the directory, lists how far it is, and doesn't count the
 approval of who asked or changed the arguments. Requests from before do none of that. May go when no
 request made before 2026-11-22 is open any more, which at the latest is five years after."""
+
+LARGE_REQUESTS_TAKE_TURNS = "large-requests-take-turns"
+"""Decisions on large arguments that were stored together are taken in several workflow tasks. Requests
+from before take them in one. May go when no request made before 2026-11-22 is open any more."""

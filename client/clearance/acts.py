@@ -13,7 +13,7 @@ from pydantic import (
 from . import contract, rules
 from .directory import Person, Standing, unlisted
 from .fields import Key, Name
-from .models import Channel, Status
+from .models import HumanChannel, Status
 from .requests import ApprovalRequest
 from .stages import is_group
 from .text import some
@@ -41,7 +41,7 @@ class Act(BaseModel):
     to: Name | None = None
     """Of ``delegated``: who may decide for ``who`` from now on."""
 
-    channel: Channel = "client"
+    channel: HumanChannel = "client"
 
     act_id: Key
     """Chosen by the sender, a UUID for instance."""

@@ -61,15 +61,20 @@ class Ballot:
         times = [*self.reminders, self.deadline, self.escalates_at]
         return min((time for time in times if time is not None), default=None)
 
+    def escalates_by(self, at: datetime) -> bool:
+        """Whether it has to be escalated by then: at its time, or where it has none at the deadline."""
+        due = self.escalates_at or self.deadline
+        return self.may_escalate and due is not None and at >= due
+
     def escalate(self, now: datetime) -> tuple[str, ...]:
-        """Let more people decide; returns who they are. A deadline that has passed begins anew.
+        """Let more people decide; returns who they are. At the deadline, that begins anew.
 
         It stands for the reminders that are due by then.
         """
+        if self.escalates_at is None:
+            self._begin(now)
         self.audience = self.stage.audience + self.stage.escalate_to
         self.escalates_at = None
-        if self.deadline is not None and now >= self.deadline:
-            self._begin(now)
         self.reminded(now)
         before = folded(self.stage.audience)
         return tuple(name for name in self.stage.escalate_to if name.casefold() not in before)

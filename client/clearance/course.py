@@ -1,6 +1,6 @@
 """Which stages of a request are done, and which one is asked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from datetime import datetime
 
 from .ballot import Ballot
@@ -24,22 +24,41 @@ class Course:
         self._applies = applies
         self._done: dict[int, Ballot] = {}
         # One stage has no condition, so there always is one.
-        first = next(self._left(request), len(self._chain))
+        first = next(self._left(request, self._done), len(self._chain))
         self.ballot = Ballot(first, self._chain[first - 1], began)
 
-    def is_last(self, request: ApprovalRequest) -> bool:
-        """Whether nobody has to be asked after this stage, with the request as given."""
-        return not self.ahead(request)
+    @property
+    def begins(self) -> bool:
+        """Whether no stage is done yet."""
+        return not self._done
 
-    def ahead(self, request: ApprovalRequest) -> tuple[Stage, ...]:
-        """Who has to be asked after this stage, with the request as given."""
-        left = self._left(request)
-        return tuple(self._chain[number - 1] for number in left if number != self.ballot.number)
+    def ahead(self, request: ApprovalRequest, *, changed: bool) -> tuple[Stage, ...]:
+        """Who has to be asked after this stage, with the request as given.
+
+        Args:
+            request: as it would run.
+            changed: whether it is changed in this stage, so that those behind it are asked anew.
+        """
+        number = self.ballot.number
+        done = {one for one in self._done if one < number} if changed else self._done
+        return tuple(self._chain[one - 1] for one in self._left(request, done) if one != number)
+
+    def void(self) -> None:
+        """The arguments are others now: what was decided in this stage, or behind it, is void.
+
+        A stage may be asked after one behind it, where its condition came to hold late.
+        """
+        self._done = {one: ballot for one, ballot in self._done.items() if one < self.ballot.number}
+        self.ballot.void()
+
+    def is_done(self, ballot: Ballot) -> bool:
+        """Whether what was decided in it stands."""
+        return any(ballot is one for one in self._done.values())
 
     def advance(self, request: ApprovalRequest, now: datetime) -> bool:
         """The stage that was asked is done: ask the next one. False: there is none."""
         self._done[self.ballot.number] = self.ballot
-        number = next(self._left(request), None)
+        number = next(self._left(request, self._done), None)
         if number is None:
             return False
         self.ballot = Ballot(number, self._chain[number - 1], now)
@@ -57,9 +76,9 @@ class Course:
             found.append(_view(number, stage, state, self.ballot if number == now else ballot))
         return found
 
-    def _left(self, request: ApprovalRequest) -> Iterator[int]:
+    def _left(self, request: ApprovalRequest, done: Container[int]) -> Iterator[int]:
         for number, stage in enumerate(self._chain, 1):
-            if number not in self._done and self._applies(request, stage):
+            if number not in done and self._applies(request, stage):
                 yield number
 
 

@@ -163,7 +163,7 @@ class Deliberation:
         judged = judged or _Judged(who, right, would_run, self._editors, True)
         if isinstance(judged, str):
             return judged
-        last = self._course.is_last(would_run)
+        last = not self._course.ahead(would_run, changed=changes)
         return (
             carried.refuse_confirmation(would_run, decision)
             or carried.refuse_grant(would_run, decision, counted=judged.counted)
@@ -177,11 +177,11 @@ class Deliberation:
     ) -> "_Judged | str":
         """Whoever changes the arguments: whether their approval counts, or else anybody's could."""
         editors = self._editors | {who.name, right.name}
-        if would_run.digest == self.request.digest:
-            editors = frozenset()  # they are again those that were asked
+        if would_run.digest == self.request.digest and self._course.begins:
+            editors = frozenset()  # they are again those that were asked, and nobody knows others
         if not editors or rules.may(self.request, "editor"):
             return _Judged(who, right, would_run, editors, True)
-        for stage in (self.ballot.stage, *self._course.ahead(would_run)):
+        for stage in (self.ballot.stage, *self._course.ahead(would_run, changed=True)):
             if not rules.still_possible(self.request, stage, editors, self.members):
                 where = f" in stage {stage.name}" if self.request.stages else ""
                 return (
@@ -202,8 +202,8 @@ class Deliberation:
             self._edit = Edit.model_construct(
                 arguments=arguments, digest=self._current.digest, changes=since_asked
             )
-        self._taken = [one for one in self._taken if one.ballot is not self.ballot]
-        self.ballot.void()
+        self._course.void()
+        self._taken = [one for one in self._taken if self._course.is_done(one.ballot)]
         self._edits += 1
         said = {"who": decision.reviewer, "on_behalf_of": judged.on_behalf_of}
         said |= {"key": decision.decision_id, "digest": self._current.digest}

@@ -1,10 +1,11 @@
 """What a reviewer changes in a request. Pure functions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pydantic
 from pydantic import JsonValue
 
+from . import mask
 from .fields import canonical_json
 from .models import Change
 from .requests import ApprovalRequest
@@ -22,6 +23,8 @@ def refuse_edit(request: ApprovalRequest, arguments: Mapping[str, JsonValue]) ->
         fixed = [name for name in changed if name not in request.editable]
         if fixed:
             return f"{one_line(fixed[0], 80)} can't be changed here, only {some(request.editable)}"
+    if secret := _secret(request, differences(request.arguments, arguments)):
+        return f"{one_line(secret, 80)} would be there for everybody to read: leave secrets out"
     if not changed:
         return "the changed arguments are those of the request: approve it as it is"
     try:
@@ -30,6 +33,13 @@ def refuse_edit(request: ApprovalRequest, arguments: Mapping[str, JsonValue]) ->
         message = str(error.errors(include_url=False)[0]["msg"])
         return f"these changes can't be taken: {message.removeprefix('Value error, ')}"
     return None
+
+
+def _secret(request: ApprovalRequest, changes: Iterable[Change]) -> str | None:
+    """Where the changes would put a secret; what is masked was so when it was asked."""
+    after = {change.name: change.after for change in changes if change.kind != "removed"}
+    _, found = mask.conceal(after)
+    return next((pointer for pointer in found if pointer not in request.masked), None)
 
 
 def differences(

@@ -1,6 +1,7 @@
 """Kinds of values that several models have: names, and JSON that is compared and measured."""
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
@@ -19,8 +20,11 @@ def canonical_json(value: JsonValue) -> str:
     )
 
 
-def _printable(name: str) -> str:
-    if bad := text.control_characters(name):
+def _one_spelling(name: str) -> str:
+    """A name in the one form that equal names have (Unicode's NFC), with nothing in it unseen."""
+    name = unicodedata.normalize("NFC", name)
+    bad = [c for c in name if text.control_characters(c) or "\ufe00" <= c <= "\ufe0f"]
+    if bad:
         raise ValueError(f"contains the control character {bad[0]!r}: remove it")
     return name
 
@@ -72,7 +76,7 @@ def check_arguments(arguments: Mapping[str, JsonValue]) -> None:
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=contract.MAX_NAME_CHARS),
-    AfterValidator(_printable),
+    AfterValidator(_one_spelling),
 ]
 """One line that names somebody or something, 1 to 200 characters, no control characters."""
 

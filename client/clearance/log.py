@@ -1,5 +1,6 @@
 """The events of one request, numbered without gaps; what would make them too many is only counted."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -9,15 +10,15 @@ from .models import Change, Channel
 from .text import one_line
 from .views import Event, EventKind
 
-_MAX_REFUSALS_BYTES = 250 * 1024
+_MAX_REFUSALS_BYTES = 200 * 1024
 """Of the reasons of refused attempts and of who made them, for the same reason."""
 
 _MAX_CHANGES_BYTES = 100 * 1024
 """Of all edits in the record, their values as JSON: a view has to stay below 2 MB, or nobody can read
 it. What goes beyond is named without its values; the latest edit is kept whole besides."""
 
-_MAX_REASONS_BYTES = 400 * 1024
-"""Of all texts in the record; those that come after are cut to 200 characters."""
+_MAX_WORDS_BYTES = 300 * 1024
+"""Of all that is said in the record; reasons that come after are cut to 200 characters."""
 
 
 class Log:
@@ -27,25 +28,25 @@ class Log:
         """Nothing has happened yet."""
         self.events: list[Event] = []
         self.refusals_uncounted = 0
-        """Refused attempts that there was no room for: beyond the first 1,000, or 250 KB of them."""
+        """Refused attempts that there was no room for: beyond the first 1,000, or 200 KB of them."""
         self._refusals_bytes = 0
         self._changes_bytes = 0
         self._comments_bytes = 0
-        self._reasons_bytes = 0
+        self._words_bytes = 0
         self._seen: set[tuple[str, str, str]] = set()
 
     def add(self, kind: EventKind, channel: Channel, at: datetime, **said: Any) -> None:
         """The next event; ``said`` are further fields of ``Event``."""
-        reason = said.get("reason") or ""
-        self._reasons_bytes += len(reason.encode())
-        if self._reasons_bytes > _MAX_REASONS_BYTES:
-            said["reason"] = one_line(reason, 200)
+        words = [word for word in said.values() if type(word) is str]
+        self._words_bytes += _size(*words)
+        if self._words_bytes > _MAX_WORDS_BYTES:
+            said["reason"] = one_line(said.get("reason") or "", 200)
         sequence = len(self.events) + 1
         self.events.append(Event(sequence=sequence, at=at, kind=kind, channel=channel, **said))
 
     def refuse(self, channel: Channel, at: datetime, **said: Any) -> None:
         """A refused attempt, kept as long as there aren't too many."""
-        size = sum(len(word.encode()) for word in said.values() if word is not None)
+        size = _size(*(word for word in said.values() if word is not None))
         many = len(self.events) > contract.MAX_RECORDED_REFUSALS
         if many or self._refusals_bytes + size > _MAX_REFUSALS_BYTES:
             self.refusals_uncounted += 1
@@ -55,7 +56,7 @@ class Log:
 
     def edit(self, changes: Sequence[Change], channel: Channel, at: datetime, **said: Any) -> None:
         """A reviewer's changes, their values as far as there is room."""
-        size = sum(len(change.model_dump_json()) for change in changes)
+        size = sum(len(change.model_dump_json().encode()) for change in changes)
         if self._changes_bytes + size > _MAX_CHANGES_BYTES:
             names = one_line(", ".join(change.name for change in changes), 200)
             said["reason"] = f"changed {names}; too long to be repeated here"
@@ -66,7 +67,7 @@ class Log:
 
     def room_for(self, *words: str) -> bool:
         """Whether one more comment fits, of these words; takes its room if so."""
-        self._comments_bytes += (size := len("".join(words).encode()) + 200)
+        self._comments_bytes += (size := _size(*words) + 200)
         if self._comments_bytes <= contract.MAX_COMMENTS_BYTES:
             return True
         self._comments_bytes -= size
@@ -79,3 +80,8 @@ class Log:
             return False
         self._seen.add(one)
         return True
+
+
+def _size(*words: str) -> int:
+    """In bytes of JSON, where a control character takes six."""
+    return sum(len(json.dumps(word, ensure_ascii=False).encode()) for word in words)

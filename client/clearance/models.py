@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from . import contract
-from .fields import Digest, Key, Name, Prose, canonical_json, check_arguments
+from .fields import Digest, Key, Name, Prose, canonical_json, check_arguments, depth
 from .grants import GrantTerms
 
 T = TypeVar("T", bound=BaseModel)
@@ -29,6 +29,10 @@ Status = Literal["pending", "approved", "rejected", "expired", "withdrawn"]
 
 Channel = Literal["signal", "client", "cli", "inbox", "api", "link", "timer", "engine", "grant"]
 """How an event reached the request. ``signal`` is the bare ``approve(bool)``, which names nobody."""
+
+
+HumanChannel = Literal["client", "cli", "inbox", "api", "link"]
+"""By which of them a person says something; the others are not for anybody to claim."""
 
 
 class Decision(BaseModel):
@@ -46,7 +50,7 @@ class Decision(BaseModel):
     """The ``ApprovalRequest.digest`` the reviewer saw; with another one the decision is refused."""
 
     reason: Annotated[str, StringConstraints(max_length=contract.MAX_REASON_CHARS)] = ""
-    channel: Channel = "client"
+    channel: HumanChannel = "client"
 
     arguments: dict[str, JsonValue] | None = None
     """Run with these instead: all of them, the masked ones left as they are shown."""
@@ -82,6 +86,10 @@ class Decision(BaseModel):
             raise ValueError("a rejection carries no response")
         if self.changes_requested and (self.approved or not self.reason.strip()):
             raise ValueError("changes are requested by a rejection whose reason says which")
+        if depth(self.response) > contract.MAX_ARGUMENTS_DEPTH:
+            raise ValueError(
+                f"the response is nested more than {contract.MAX_ARGUMENTS_DEPTH} deep: flatten it"
+            )
         if (size := len(canonical_json(self.response).encode())) > contract.MAX_RESPONSE_BYTES:
             raise ValueError(f"the response is {size:,} bytes of JSON, at most 16,384")
         return self

@@ -74,6 +74,8 @@ class Record(Deliberation):
         A repeated one changes nothing and is no refusal.
         """
         who = who or self.standing(decision.reviewer)
+        # The timer may come later than what was sent after its time.
+        self._escalated_by(made_at or now, now)
         return self._decide(decision, who, made_at=made_at or now, now=now)
 
     def decide_stored(
@@ -141,17 +143,19 @@ class Record(Deliberation):
     def tick(self, now: datetime) -> None:
         """Do what is due: remind, escalate, expire. Never approve."""
         ballot = self.ballot
-        if self.status != "pending":
+        if self.status != "pending" or self._escalated_by(now, now):
             return
-        late = ballot.deadline is not None and now >= ballot.deadline
-        widen = ballot.escalates_at is None or now >= ballot.escalates_at
-        if ballot.may_escalate and widen and (late or ballot.escalates_at is not None):
-            added = ballot.escalate(now)
-            self._add("escalated", "timer", now, to=some(added))
-        elif late:
+        if ballot.deadline is not None and now >= ballot.deadline:
             self.expire(now)
         elif ballot.reminded(now):
             self._add("reminded", "timer", now, to=some(ballot.audience) or None)
+
+    def _escalated_by(self, at: datetime, now: datetime) -> bool:
+        """Escalate what had to be by then. Returns whether it had to."""
+        if self.status != "pending" or not self.ballot.escalates_by(at):
+            return False
+        self._add("escalated", "timer", now, to=some(self.ballot.escalate(now)))
+        return True
 
     def expire(self, now: datetime) -> None:
         """The time is over. A request that has ended stays as it is."""

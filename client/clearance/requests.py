@@ -127,6 +127,8 @@ class ApprovalRequest(Terms):
                 f"details are {size:,} bytes, at most {contract.MAX_DETAILS_BYTES:,}: "
                 "shorten them, or link to the document"
             )
+        if len(json.dumps(self.details, ensure_ascii=False)) > 2 * contract.MAX_DETAILS_BYTES:
+            raise ValueError("details are full of control characters: leave them out")
         check_arguments(self.arguments)
         for field in ("arguments_schema", "response_schema"):
             size = len(json.dumps(getattr(self, field) or {}))

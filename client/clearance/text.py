@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters by name, with nothing to see
+_BLANKS = "\u034f\u115f\u1160\u2800\u3164\uffa0"  # letters by name, with nothing to see
 _VARIANTS = ("\U000e0100", "\U000e01ef")  # no display shows them, and they can spell whole texts
 _JOINERS = "\u200c\u200d"  # needed by emoji and by several scripts
 

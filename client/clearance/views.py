@@ -193,7 +193,7 @@ class ApprovalView(BaseModel):
     events: list[Event] = Field(default_factory=list)
     """In order. Empty when no worker could be asked (``complete`` is False then)."""
     refusals_uncounted: int = 0
-    """Refused attempts beyond the first 1,000, which the view no longer lists one by one."""
+    """Refused attempts beyond the first 1,000, or 200 KB of them: the view doesn't list them."""
     complete: bool = True
     """False when it was read from the stored request alone, because no worker answered."""
 

@@ -103,11 +103,12 @@ class Allowed:
         self.deadline = None if length is None else now + length
         self.escalates = None if after is None else now + after
 
-    def left(self, amount: int) -> list[int]:
+    def left(self, amount: int, done: set[int] | None = None) -> list[int]:
         """The stages that have to be asked, of this amount."""
+        done = self.done if done is None else done
         wanted = {"over": amount > ASKED, "under": amount <= ASKED, None: True}
         whens = {n: getattr(one, "when", None) for n, one in enumerate(self.stages, 1)}
-        return [n for n, when in whens.items() if n not in self.done and wanted[when]]
+        return [n for n, when in whens.items() if n not in done and wanted[when]]
 
     def everyone(self, terms: Terms) -> set[str]:
         return self.office.means(terms.audience + terms.escalate_to)
@@ -132,6 +133,7 @@ class Allowed:
         key = (sent.decision_id, sent.approved, sent.reviewer, *seen)
         if key in self.taken and self.status in ("pending", "approved", "rejected"):
             return True
+        self.catch_up(made, now)
         waits = self.status == "pending" and not self.late(made) and self.reads(sent)
         right = self.right(sent) if waits else None
         if right is None:
@@ -140,18 +142,19 @@ class Allowed:
         counted = True
         if sent.arguments is not None:
             amount: Any = sent.arguments["amount"]
-            editors = set() if amount == ASKED else self.editors | people
+            editors = set() if amount == ASKED and not self.done else self.editors | people
+            kept = {number for number in self.done if number < self.number}
             if self.request.editable is not True or amount == self.amount:
                 return False
             counted = not editors or self.may("editor")
-            if not counted and not self.possible(amount, editors):
+            if not counted and not self.possible(amount, editors, kept):
                 return False
-            if not self.answers(sent, amount, counted):
+            if not self.answers(sent, amount, counted, kept):
                 return False
             self.amount, self.editors = amount, editors
-            self.approvals, self.rejections = [], []
+            self.approvals, self.rejections, self.done = [], [], kept
             self.taken = {one: number for one, number in self.taken.items() if number in self.done}
-        elif not self.answers(sent, self.amount, counted):
+        elif not self.answers(sent, self.amount, counted, self.done):
             return False
         self.taken[key] = self.number
         if counted:
@@ -186,20 +189,20 @@ class Allowed:
         free = [one for one in rights if one not in blocked]
         return free[0] if free and who not in blocked else None
 
-    def possible(self, amount: int, editors: set[str]) -> bool:
+    def possible(self, amount: int, editors: set[str], done: set[int]) -> bool:
         """Whether enough people are left in this stage and in all that come."""
         barred = editors if self.may("requester") else editors | {str(self.requester)}
-        for number in {self.number, *self.left(amount)}:
+        for number in {self.number, *self.left(amount, done)}:
             terms = self.stages[number - 1]
             if terms.audience and len(self.everyone(terms) - barred) < terms.quorum:
                 return False
         return True
 
-    def answers(self, sent: Decision, amount: int, counted: bool) -> bool:
+    def answers(self, sent: Decision, amount: int, counted: bool, done: set[int]) -> bool:
         """Whether an approval carries an answer where one is asked for, and only there."""
         if not sent.approved or not counted:
             return True
-        last = not set(self.left(amount)) - {self.number}
+        last = not set(self.left(amount, done)) - {self.number}
         asked = self.request.response_schema is not None and last
         return (sent.response is not None) is asked
 
@@ -259,15 +262,20 @@ class Allowed:
         asked = to == self.requester and not self.may("requester")
         return known and not circle and not asked and not to.startswith("group:")
 
+    def catch_up(self, at: datetime, now: datetime) -> bool:
+        """Whether it had to be escalated by then; it is, now."""
+        due = self.late(at) if self.escalates is None else at >= self.escalates
+        if self.status != "pending" or not self.terms.escalate_to or self.escalated or not due:
+            return False
+        self.escalated = True
+        if self.escalates is None and self.terms.expires_in is not None:
+            self.deadline = now + self.terms.expires_in
+        self.escalates = None
+        return True
+
     def tick(self, now: datetime) -> str | None:
         """What becomes of it by time alone; reminders aside."""
-        waits = self.escalates is not None and now < self.escalates
-        due = self.late(now) or self.escalates is not None
-        if self.terms.escalate_to and not self.escalated and due and not waits:
-            self.escalated = True
-            self.escalates = None
-            if self.late(now) and self.terms.expires_in is not None:
-                self.deadline = now + self.terms.expires_in
+        if self.catch_up(now, now):
             return "escalated"
         if self.late(now):
             self.status = "expired"

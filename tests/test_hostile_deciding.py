@@ -1,9 +1,8 @@
 """What somebody hostile tries with a request: to open it, or to wedge it so that nobody can."""
 
-import asyncio
 import unicodedata
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from tools.conditions import applies
 
 from .directory import reviewed
 from .raw import ask, decision, impatient
+from .support import eventually
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -107,7 +107,7 @@ def test_a_name_that_is_spelt_in_other_characters_is_the_same_name(requester: st
 def test_a_record_stays_readable_whatever_characters_it_is_filled_with() -> None:
     request = ApprovalRequest(
         action="Pay",
-        details="\1" * 65_536,
+        details="\1" * 20_000,
         tool="pay",
         arguments={"text": "x" * 255 * 1024},
         editable=True,
@@ -119,8 +119,21 @@ def test_a_record_stays_readable_whatever_characters_it_is_filled_with() -> None
     for number in range(100):
         act = Act(kind="commented", who="bob", act_id=str(number), text="\1" * 4_000)
         record.act(act, NOW)
+    for number in range(1_000):
+        approves(record, f"stranger-{number}")
 
     assert len(record.view().model_dump_json().encode()) < MAX_PAYLOAD_BYTES
+
+
+def test_it_is_escalated_before_what_was_stored_after_that_is_judged() -> None:
+    hour = timedelta(hours=1)
+    request = ApprovalRequest(
+        action="Pay", audience=("ada",), escalate_to=("eve",), escalate_after=hour
+    )
+    record = recorded(request)
+    stored = decision(request, reviewer="eve", decided_at=(NOW + 2 * hour).isoformat())
+
+    assert record.decide_stored(stored, NOW + 3 * hour) is None  # the workers came back only now
 
 
 @with_a_worker
@@ -174,22 +187,33 @@ async def test_a_worker_that_has_lost_the_directory_does_not_forget_who_asked(
 async def test_many_large_changes_that_were_stored_do_not_take_a_workflow_task_too_long(
     settings: Settings, connection: dict[str, Any], approvals: ApprovalClient
 ) -> None:
+    people = {"audience": ("ada", "bob")}
+    never = [
+        Stage(name=f"stage {number}", when=f"args.amount > {1_000 + number}", **people)
+        for number in range(9)
+    ]
     request = ApprovalRequest(
         action="Pay",
         tool="pay",
-        arguments={"amount": 0, "numbers": [1] * 100_000},
+        arguments={"amount": 0, "numbers": [1] * 100_000, "password": "of somebody"},
         editable=True,
-        audience=("ada", "bob"),
-    )
+        stages=(*never, Stage(name="last", **people)),
+    ).concealed()
     handle = await ask(approvals, request)
     before = request
-    for amount in range(1, 13):
+    for amount in range(1, 7):
         changed = {**request.arguments, "amount": amount}
-        await handle.signal("record_decision", decision(before, arguments=changed, reviewer="ada"))
+        sent = decision(before, arguments=changed, reviewer="ada", stage=10)
+        await handle.signal("record_decision", sent)
         before = request.with_arguments(changed)
 
-    async with worker.running(settings, connection), asyncio.timeout(30):
-        while not (view := await approvals.get(handle.id)).complete:
-            pass
+    async with worker.running(settings, connection):
+        try:
+            await eventually(lambda: _edited(approvals, handle.id, 6), within=60)
+        finally:
+            await handle.terminate()  # a worker doesn't stop while it tries again and again
 
-    assert [event.kind for event in view.events] == ["created", *["edited"] * 12]
+
+async def _edited(approvals: ApprovalClient, id: str, times: int) -> bool:
+    events = [event.kind for event in (await approvals.get(id)).events]
+    return events == ["created", *["edited"] * times]
