@@ -1,5 +1,6 @@
 """Requests to be rendered, and hostile text to put in them."""
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +18,12 @@ FRAGMENTS = [
 ]
 HOSTILE = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=5), max_size=12).map("".join)
 WORDS = HOSTILE.filter(lambda text: 0 < len(text.strip()) <= 200)
+VARIANTS = "".join(map(chr, range(0xFE00, 0xFE10)))
+"""Which a name may not have: most displays don't show them."""
 NAMES = WORDS.map(
-    lambda text: "".join(c for c in text if not control_characters(c)).strip()
+    lambda text: unicodedata.normalize(
+        "NFC", "".join(c for c in text if not control_characters(c) and c not in VARIANTS).strip()
+    )
 ).filter(bool)
 
 

@@ -32,11 +32,11 @@ def test_comments_end_where_their_room_does_and_a_withdrawal_always_fits() -> No
 
 @pytest.mark.parametrize(
     ("words", "fits"),
-    [(contract.MAX_COMMENTS_BYTES - 203, True), (contract.MAX_COMMENTS_BYTES - 202, False)],
+    [(contract.MAX_COMMENTS_BYTES - 209, True), (contract.MAX_COMMENTS_BYTES - 208, False)],
 )
 def test_comments_have_100_kilobytes_to_the_byte(words: int, fits: bool) -> None:
     record = record_of()
-    whole, rest = divmod(words, 4_000 + 203)
+    whole, rest = divmod(words, 4_000 + 209)
     for n in range(whole):
         assert record.act(act("asked", "ada", text="x" * 4_000, act_id=str(n)), START) is None
 
@@ -60,7 +60,7 @@ def test_whom_it_is_handed_to_takes_room_too() -> None:
     for n in range(24):
         assert record.act(act("asked", "ada", text="x" * 4_000, act_id=str(n)), START) is None
 
-    long = act("delegated", "ada", text="x" * 1_200, to="y" * 200)
+    long = act("delegated", "ada", text="x" * 1_150, to="y" * 200)
     assert record.act(long, START) == FULL
     assert record.act(long.model_copy(update={"to": "y"}), START) is None
 

@@ -114,10 +114,11 @@ async def test_what_ended_with_its_run_says_so(
     parent = await start_parent(temporal, Tells, parents, None, settings.approvals_queue)
     approval_id = contract.child_id(parent.id, 1)
 
-    async def is_asked() -> bool:
-        return approval_id in [one.id async for one in approvals.pending()]
+    async def is_taken() -> bool:
+        listed = approval_id in [one.id async for one in approvals.pending()]
+        return listed and (await approvals.get(approval_id)).complete
 
-    await eventually(is_asked)
+    await eventually(is_taken)
     await parent.terminate()
     outcome = await approvals.wait(approval_id)
     view = await approvals.get(approval_id)
