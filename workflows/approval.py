@@ -18,10 +18,10 @@ with workflow.unsafe.imports_passed_through():
     from clearance.errors import explain
     from clearance.models import Decision, Outcome, Receipt
     from clearance.record import Record
-    from clearance.requests import ApprovalRequest
     from clearance.views import ApprovalView
     from tools.conditions import applies
-    from tools.examine import examine, schema_problem
+    from tools.examine import examine
+    from workflows.asked import read
     from workflows.audience import Audience
     from workflows.listing import Listing
     from workflows.patches import AUDIENCES_ARE_RESOLVED
@@ -39,16 +39,8 @@ class ApprovalWorkflow:
         converter refused would fail the workflow *task*, again and again, and wait for ever
         without anybody seeing why.
         """
-        self._invalid: str | None = None
         self._changed = False
-        if extra:
-            request = [request, *extra]
-        try:
-            parsed = _parse(request)
-        except (pydantic.ValidationError, ValueError) as error:
-            known = isinstance(error, pydantic.ValidationError)
-            self._invalid = explain(error) if known else str(error)
-            parsed = ApprovalRequest(action="(malformed request)")
+        parsed, self._invalid = read([request, *extra] if extra else request)
         # Where anyone may decide, nobody has to be looked up, and nothing is added to the history.
         resolves = not parsed.open_to_anyone and workflow.patched(AUDIENCES_ARE_RESOLVED)
         if not parsed.open_to_anyone and not resolves:
@@ -261,21 +253,3 @@ async def _handlers_finished() -> None:
 def _moved(record: Record, due: datetime | None) -> bool:
     """Whether it has ended, or something else is due next."""
     return record.status != "pending" or record.next_time() != due
-
-
-def _parse(request: Any) -> ApprovalRequest:
-    """The request; raises ValueError, pydantic's own included, for one that can't be taken."""
-    parsed = ApprovalRequest.model_validate(
-        {"action": request} if isinstance(request, str) else request
-    )
-    if parsed.response_schema and (problem := schema_problem(parsed.response_schema)):
-        raise ValueError(f"response_schema: {problem}")
-    if parsed.grant is None:
-        return parsed
-    parent = workflow.info().parent
-    if parent is None or parsed.grant.grant_id.rpartition(".")[0] != parent.workflow_id:
-        raise ValueError("grant: only a run makes use of a standing approval that it was given")
-    carries = parsed.confirm_phrase is not None or parsed.response_schema is not None
-    if parsed.quorum > 1 or parsed.stages or carries:
-        raise ValueError("grant: it stands for no second person, no phrase and no answer")
-    return parsed

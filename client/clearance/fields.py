@@ -1,5 +1,6 @@
 """Kinds of values that several models have: names, and JSON that is compared and measured."""
 
+import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,11 @@ def canonical_json(value: JsonValue) -> str:
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
+
+
+def digest_of(value: JsonValue) -> str:
+    """SHA-256, in hexadecimal, of canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def _one_spelling(name: str) -> str:

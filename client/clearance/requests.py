@@ -1,6 +1,5 @@
 """``ApprovalRequest``: what a person is asked to allow."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,7 +14,7 @@ from pydantic import (
 )
 
 from . import contract, mask, template, text, wording
-from .fields import Digest, Name, Prose, canonical_json, check_arguments
+from .fields import Digest, Name, Prose, canonical_json, check_arguments, digest_of
 from .grants import GrantUse
 from .stages import Stage, Terms
 
@@ -198,7 +197,7 @@ class ApprovalRequest(Terms):
         subject: dict[str, JsonValue] = {"tool": self.tool, "arguments": self.arguments}
         if self.tool is None:
             subject |= {"action": self.action, "details": self.details}
-        return _sha256(subject)
+        return digest_of(subject)
 
     @property
     def phrase(self) -> str | None:
@@ -248,7 +247,7 @@ class ApprovalRequest(Terms):
         change: dict[str, Any] = {"arguments": dict(arguments)}
         if self.sealed_digest is not None:
             ApprovalRequest.model_validate({**dict(self), **change})  # before it is hashed
-            change["sealed_digest"] = _sha256(
+            change["sealed_digest"] = digest_of(
                 {"tool": self.tool, "arguments": dict(arguments), "original": self.sealed_digest}
             )
         if self.description_template is not None:
@@ -275,7 +274,3 @@ def _same(one: JsonValue, other: JsonValue) -> bool:
         return canonical_json(one) == canonical_json(other)
     except (TypeError, ValueError):  # no JSON: the model says what is wrong
         return False
-
-
-def _sha256(subject: dict[str, JsonValue]) -> str:
-    return hashlib.sha256(canonical_json(subject).encode()).hexdigest()

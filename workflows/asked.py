@@ -1,0 +1,41 @@
+"""Reading a request that anybody may have sent, in any shape."""
+
+from typing import Any
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    import pydantic
+
+    from clearance.errors import explain
+    from clearance.requests import ApprovalRequest
+    from tools.examine import schema_problem
+
+
+def read(request: Any) -> tuple[ApprovalRequest, str | None]:
+    """The request, and None; or one in its place, and why it can't be taken."""
+    try:
+        return _parse(request), None
+    except pydantic.ValidationError as error:
+        reason = explain(error)
+    except ValueError as error:
+        reason = str(error)
+    return ApprovalRequest(action="(malformed request)"), reason
+
+
+def _parse(request: Any) -> ApprovalRequest:
+    """The request; raises ValueError, pydantic's own included, for one that can't be taken."""
+    parsed = ApprovalRequest.model_validate(
+        {"action": request} if isinstance(request, str) else request
+    )
+    if parsed.response_schema and (problem := schema_problem(parsed.response_schema)):
+        raise ValueError(f"response_schema: {problem}")
+    if parsed.grant is None:
+        return parsed
+    parent = workflow.info().parent
+    if parent is None or parsed.grant.grant_id.rpartition(".")[0] != parent.workflow_id:
+        raise ValueError("grant: only a run makes use of a standing approval that it was given")
+    carries = parsed.confirm_phrase is not None or parsed.response_schema is not None
+    if parsed.quorum > 1 or parsed.stages or carries:
+        raise ValueError("grant: it stands for no second person, no phrase and no answer")
+    return parsed
