@@ -13,12 +13,17 @@ for name in [n for n in os.environ if n.startswith(("CLEARANCE_", "TEMPORAL_", "
     del os.environ[name]
 
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.openai_agents.testing import TestModelProvider
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 import worker
-from clearance import ApprovalClient, connect
+from activities.directory import DirectoryActivities
+from clearance import ApprovalClient, attributes, connect
 from cli import embedded
 from cli.settings import EmbeddedServer, Settings
+from workflows.approval import ApprovalWorkflow
 
 from .support import PlayedModel, unique
 
@@ -78,3 +83,29 @@ async def worker_running(serve: Serve) -> AsyncIterator[worker.Serving]:
     """The approvals worker, without a model."""
     async with serve() as serving:
         yield serving
+
+
+@pytest.fixture(scope="module")
+async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    """A server on which the time of one workflow can be moved."""
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        data_converter=pydantic_data_converter,
+        search_attributes=attributes.KEYS,
+        dev_server_existing_path=embedded.temporal_command(),
+        dev_server_extra_args=["--dynamic-config-value=frontend.WorkflowTimeSkippingEnabled=true"],
+        dev_server_log_level="error",
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture
+async def over_time(environment: WorkflowEnvironment) -> AsyncIterator[ApprovalClient]:
+    """A client on a queue of this test's own there, which a worker serves."""
+    queue = unique("approvals")
+    async with Worker(
+        environment.client,
+        task_queue=queue,
+        workflows=[ApprovalWorkflow],
+        activities=DirectoryActivities(None).activities,
+    ):
+        yield ApprovalClient(environment.client, task_queue=queue)

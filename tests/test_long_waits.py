@@ -1,17 +1,11 @@
 """Days in milliseconds: the server's own clock is moved, nothing is faked."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
-from activities.directory import DirectoryActivities
-from clearance import ApprovalClient, ApprovalRequest, Outcome, attributes
-from cli import embedded
-from workflows.approval import ApprovalWorkflow
+from clearance import ApprovalClient, ApprovalRequest, Outcome
 
 from . import parents
 from .raw import Handle
@@ -20,49 +14,29 @@ from .support import eventually, unique
 NINE_DAYS = timedelta(days=9)
 
 
-@pytest.fixture(scope="module")
-async def calendar() -> AsyncIterator[WorkflowEnvironment]:
-    """A server on which the time of one workflow can be moved."""
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        data_converter=pydantic_data_converter,
-        search_attributes=attributes.KEYS,
-        dev_server_existing_path=embedded.temporal_command(),
-        dev_server_extra_args=["--dynamic-config-value=frontend.WorkflowTimeSkippingEnabled=true"],
-        dev_server_log_level="error",
-    ) as environment:
-        yield environment
-
-
 @pytest.fixture
-async def approvals(calendar: WorkflowEnvironment) -> AsyncIterator[ApprovalClient]:
+def approvals(over_time: ApprovalClient) -> ApprovalClient:
     """A client on a queue of this test's own, which a worker serves."""
-    queue = unique("approvals")
-    async with Worker(
-        calendar.client,
-        task_queue=queue,
-        workflows=[ApprovalWorkflow],
-        activities=DirectoryActivities(None).activities,
-    ):
-        yield ApprovalClient(calendar.client, task_queue=queue)
+    return over_time
 
 
 async def asked(
-    calendar: WorkflowEnvironment, approvals: ApprovalClient, request: ApprovalRequest
+    environment: WorkflowEnvironment, approvals: ApprovalClient, request: ApprovalRequest
 ) -> Handle:
-    with calendar.with_time_skipping_disabled():
+    with environment.with_time_skipping_disabled():
         summary = await approvals.request(request)
-    return calendar.client.get_workflow_handle(summary.id)
+    return environment.client.get_workflow_handle(summary.id)
 
 
 async def test_after_nine_days_the_wait_is_still_there_and_is_decided(
-    calendar: WorkflowEnvironment, approvals: ApprovalClient
+    environment: WorkflowEnvironment, approvals: ApprovalClient
 ) -> None:
-    handle = await asked(calendar, approvals, ApprovalRequest(action="Deploy?", expires_in=None))
-    before = await calendar.get_current_time(handle)
+    handle = await asked(environment, approvals, ApprovalRequest(action="Deploy?", expires_in=None))
+    before = await environment.get_current_time(handle)
 
-    await calendar.fast_forward(handle, NINE_DAYS)
+    await environment.fast_forward(handle, NINE_DAYS)
 
-    assert await calendar.get_current_time(handle) - before >= NINE_DAYS
+    assert await environment.get_current_time(handle) - before >= NINE_DAYS
     view = await approvals.get(handle.id)
     assert (view.status, view.deadline, view.complete) == ("pending", None, True)
     receipt = await approvals.approve(handle.id, reviewer="ada@example.com")
@@ -72,13 +46,13 @@ async def test_after_nine_days_the_wait_is_still_there_and_is_decided(
 
 
 async def test_a_request_expires_after_seven_days_unless_told_otherwise(
-    calendar: WorkflowEnvironment, approvals: ApprovalClient
+    environment: WorkflowEnvironment, approvals: ApprovalClient
 ) -> None:
-    handle = await asked(calendar, approvals, ApprovalRequest(action="Deploy?"))
+    handle = await asked(environment, approvals, ApprovalRequest(action="Deploy?"))
 
-    await calendar.fast_forward(handle, timedelta(days=6, hours=23))
+    await environment.fast_forward(handle, timedelta(days=6, hours=23))
     assert (await approvals.get(handle.id)).status == "pending"
-    await calendar.fast_forward(handle, timedelta(hours=2))
+    await environment.fast_forward(handle, timedelta(hours=2))
 
     assert (await approvals.wait(handle.id, timedelta(seconds=30))).status == "expired"
     view = await approvals.get(handle.id)
@@ -87,20 +61,20 @@ async def test_a_request_expires_after_seven_days_unless_told_otherwise(
 
 
 async def test_a_parent_waits_nine_days_with_its_request(
-    calendar: WorkflowEnvironment, approvals: ApprovalClient
+    environment: WorkflowEnvironment, approvals: ApprovalClient
 ) -> None:
     queue = unique("parents")
-    async with parents.worker_for(calendar.client, queue):
-        with calendar.with_time_skipping_disabled():
+    async with parents.worker_for(environment.client, queue):
+        with environment.with_time_skipping_disabled():
             parent = await parents.start(
-                calendar.client, parents.AsksForEver, queue, approvals._queue
+                environment.client, parents.AsksForEver, queue, approvals._queue
             )
         id = f"{parent.id}.1"
         await eventually(lambda: waits(approvals, id))
         waited_since = (await approvals.get(id)).requested_at
 
         # Only the child's clock: the server skips no time of a workflow that has a child running.
-        await calendar.fast_forward(calendar.client.get_workflow_handle(id), NINE_DAYS)
+        await environment.fast_forward(environment.client.get_workflow_handle(id), NINE_DAYS)
 
         assert (await approvals.get(id)).status == "pending"
         [waiting] = await parent.query("pending_approvals")

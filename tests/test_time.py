@@ -1,21 +1,15 @@
 """By when: reminders, escalation and expiry over weeks, on a real server whose clock is moved."""
 
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
-from activities.directory import DirectoryActivities
-from clearance import ApprovalClient, ApprovalRequest, ApprovalView, Refused, attributes
-from cli import embedded
+from clearance import ApprovalClient, ApprovalRequest, ApprovalView, Refused
 from cli.settings import Settings
-from workflows.approval import ApprovalWorkflow
 
 from .conftest import Serve
 from .directory import ADA, BOB, CLEO, kinds, replays, reviewed
@@ -47,30 +41,10 @@ class Calendar:
         return await self.approvals.get(handle.id)
 
 
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    """A server on which the time of one workflow can be moved."""
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        data_converter=pydantic_data_converter,
-        search_attributes=attributes.KEYS,
-        dev_server_existing_path=embedded.temporal_command(),
-        dev_server_extra_args=["--dynamic-config-value=frontend.WorkflowTimeSkippingEnabled=true"],
-        dev_server_log_level="error",
-    ) as environment:
-        yield environment
-
-
 @pytest.fixture
-async def calendar(environment: WorkflowEnvironment) -> AsyncIterator[Calendar]:
+def calendar(environment: WorkflowEnvironment, over_time: ApprovalClient) -> Calendar:
     """With a worker on a queue of this test's own."""
-    queue = unique("approvals")
-    async with Worker(
-        environment.client,
-        task_queue=queue,
-        workflows=[ApprovalWorkflow],
-        activities=DirectoryActivities(None).activities,
-    ):
-        yield Calendar(environment, ApprovalClient(environment.client, task_queue=queue))
+    return Calendar(environment, over_time)
 
 
 def hours(view: ApprovalView, *of: str) -> list[tuple[str, int]]:

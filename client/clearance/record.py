@@ -1,7 +1,7 @@
 """The life of one request: its status, its stages and its numbered events. No clock, no engine."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic import JsonValue
@@ -15,6 +15,8 @@ from .errors import explain
 from .models import Decision, Outcome, Receipt
 from .text import one_line, some
 from .views import ApprovalView, Delegation, Vote
+
+M = TypeVar("M", Decision, Act)
 
 
 class Record(Deliberation):
@@ -93,19 +95,17 @@ class Record(Deliberation):
 
     def read(self, decision: object, now: datetime) -> Decision | str:
         """A stored decision validated; or why it was refused, which is kept."""
-        try:
-            return Decision.model_validate(decision)
-        except pydantic.ValidationError as error:
-            reason = f"malformed decision: {explain(error)}"
-            self._refuse(reason, "signal", now)
-            return reason
+        return self._read(Decision, decision, now)
 
     def read_act(self, act: object, now: datetime) -> Act | str:
         """A stored act validated; or why it was refused, which is kept."""
+        return self._read(Act, act, now)
+
+    def _read(self, model: type[M], sent: object, now: datetime) -> M | str:
         try:
-            return Act.model_validate(act)
+            return model.model_validate(sent)
         except pydantic.ValidationError as error:
-            reason = f"malformed act: {explain(error)}"
+            reason = f"malformed {model.__name__.lower()}: {explain(error)}"
             self._refuse(reason, "signal", now)
             return reason
 

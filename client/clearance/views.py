@@ -6,30 +6,27 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from .acts import ActKind
 from .models import Change, Channel, Edit, Recorded, Status
 from .requests import ApprovalRequest, Risk
 from .stages import Terms
 
-EventKind = Literal[
-    "created",
-    "notified",
-    "viewed",
-    "commented",
-    "asked",
-    "answered",
-    "edited",
-    "approved",
-    "rejected",
-    "refused",
-    "granted",
-    "delegated",
-    "advanced",
-    "reminded",
-    "escalated",
-    "expired",
-    "withdrawn",
-    "executed",
-]
+EventKind = (
+    ActKind
+    | Literal[
+        "created",
+        "edited",
+        "approved",
+        "rejected",
+        "refused",
+        "granted",
+        "advanced",
+        "reminded",
+        "escalated",
+        "expired",
+        "executed",
+    ]
+)
 """``approved`` and ``rejected`` once for each person; the request's status tells whether that was
 enough. ``advanced``: the next stage is asked. ``executed``: what was approved has run."""
 
