@@ -171,13 +171,16 @@ async def test_a_file_that_has_vanished_or_is_broken_is_an_error_to_be_tried_aga
     assert (await directory.members(["group:finance"])).unknown == ()
 
 
-async def test_without_a_file_there_are_no_groups_and_everybody_is_known() -> None:
+async def test_without_a_file_there_are_no_groups() -> None:
     directory = DirectoryActivities(None)
     assert directory.problem() is None
     assert await directory.members(["group:a"]) == Members(unknown=("group:a",))
-    standing = await directory.standing(QUESTION)
-    assert (standing.known, standing.operator) == (True, False)
-    assert [one.name for one in standing.stands_in_for] == ["mary@example.com"]
+
+
+async def test_without_a_file_nobody_is_told_of_a_request_that_began_with_one() -> None:
+    with pytest.raises(ApplicationError, match="the request began with one") as raised:
+        await DirectoryActivities(None).standing(QUESTION)
+    assert (raised.value.type, raised.value.non_retryable) == ("BrokenDirectory", False)
 
 
 async def test_an_answer_stays_small_enough_for_a_history(file: Path) -> None:

@@ -129,11 +129,11 @@ class Allowed:
 
     def decide(self, sent: Decision, *, made: datetime, now: datetime) -> bool:
         """Whether a decision isn't refused."""
+        self.catch_up(made, now)
         seen = (sent.digest, sent.stage, str(sent.arguments))
         key = (sent.decision_id, sent.approved, sent.reviewer, *seen)
         if key in self.taken and self.status in ("pending", "approved", "rejected"):
             return True
-        self.catch_up(made, now)
         waits = self.status == "pending" and not self.late(made) and self.reads(sent)
         right = self.right(sent) if waits else None
         if right is None:

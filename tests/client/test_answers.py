@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -99,6 +99,7 @@ SCHEMAS = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["properties", "$ref", "anyOf", "$defs"]), SCHEMAS))
 def test_no_schema_is_too_odd_to_be_read(schema: dict[str, Any]) -> None:
     for one in questions(schema):

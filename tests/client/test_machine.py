@@ -289,7 +289,7 @@ def test_any_order_of_events_opens_the_gate_only_where_enough_people_may_open_it
         type("Shaped", (Machine,), {"stages": stages, "listed": listed}),
         settings=settings(
             max_examples=EXAMPLES,
-            stateful_step_count=20,
+            stateful_step_count=15,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

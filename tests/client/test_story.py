@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearance import ApprovalRequest, ApprovalView
@@ -104,6 +104,7 @@ def test_what_people_write_to_each_other_is_told_in_full(kind: str) -> None:
     assert one.block == text.replace("\x1b", r"\x1b")
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.sampled_from(["approved", "refused", "delegated", "withdrawn"]))
 def test_what_somebody_wrote_stays_on_its_line(who: str, reason: str, kind: str) -> None:
     one = told(kind=kind, who=who, to=who, on_behalf_of=who, reason=reason)
