@@ -46,6 +46,13 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update={"reviewers": file})
 
 
+@pytest.fixture
+def approvals(temporal: Client, settings: Settings) -> ApprovalClient:
+    """With the patience to hear what a busy worker says of a new request."""
+    queue, patience = settings.approvals_queue, timedelta(seconds=30)
+    return ApprovalClient(temporal, task_queue=queue, answer_timeout=patience)
+
+
 UNSATISFIABLE: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown group": (
         {"audience": ("group:finanse",)},
