@@ -217,3 +217,20 @@ async def test_many_large_changes_that_were_stored_do_not_take_a_workflow_task_t
 async def _edited(approvals: ApprovalClient, id: str, times: int) -> bool:
     events = [event.kind for event in (await approvals.get(id)).events]
     return events == ["created", *["edited"] * times]
+
+
+def test_no_secret_comes_in_by_a_change() -> None:
+    record = recorded(PAY.model_copy(update={"audience": ("ada", "bob")}))
+
+    assert approves(record, "ada", api_key="sk-live-1") == (
+        "/api_key would be there for everybody to read: leave secrets out"
+    )
+    assert record.view().edit is None
+
+
+def test_a_condition_that_goes_through_all_arguments_does_not_pass_over_masked_ones() -> None:
+    request = PAY.model_copy(update={"arguments": {"amount": 1, "password": "root"}}).concealed()
+
+    for when in ("args.exists(k, args[k] == 'root')", "args['amount'] > 5 && size(args) > 2"):
+        assert applies(request, Stage(name="cfo", audience=("carl",), when=when))
+    assert not applies(request, Stage(name="cfo", audience=("carl",), when="args['amount'] > 5"))
