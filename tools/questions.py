@@ -18,13 +18,10 @@ from pydantic import BaseModel, JsonValue
 
 from clearance.errors import explain
 from clearance.models import Outcome
-from policy.model import Checkpoint
 from policy.schemas import schema_problem
 
 from .asking import answer as told
-from .asking import ask, request_for, said, settle
-from .confirmation import tell_model, wait_for_confirmation
-from .run import current
+from .confirmation import ask_outright, tell_model, wait_for_confirmation
 
 _ASKS = "_clearance_asks"
 
@@ -58,25 +55,11 @@ def question(
             question: What you want to know, in one sentence of at most 500 characters.
             details: Everything the person has to read to answer.
         """
-        run = current()
         given: dict[str, JsonValue] = {"question": question, "details": details}
-        agent = getattr(getattr(ctx, "agent", None), "name", "")
-        verdict = run.judge(given, name, agent=agent) if run else None
-        matched = verdict.checkpoint if verdict else None
-        asked = request_for(
-            name,
-            given,
-            run=run,
-            checkpoint=matched,
-            note=verdict.why if verdict and verdict.unclear else "",
-            agent_message=said(ctx, run),
-            action=question,
-            details=details,
-            response_schema=schema,
-            **_audience(matched, audience),
+        words = {"action": question, "details": details}
+        outcome = await ask_outright(
+            ctx, name, given, audience=audience, response_schema=schema, **words
         )
-        outcome = await ask(asked, run)
-        settle(run, matched, name, outcome)
         return _answered(outcome, name, answer)
 
     tool: FunctionTool = function_tool(
@@ -96,12 +79,6 @@ def asks_itself(tool: Tool) -> bool:
         return False
     invoke = tool.on_invoke_tool
     return tool is wait_for_confirmation or getattr(invoke, _ASKS, None) is invoke
-
-
-def _audience(checkpoint: Checkpoint | None, own: Sequence[str]) -> dict[str, Any]:
-    """The tool's own audience, where the checkpoint names nobody."""
-    says = checkpoint is not None and (checkpoint.audience or checkpoint.stage)
-    return {} if says or not own else {"audience": tuple(own)}
 
 
 def _answered(outcome: Outcome, name: str, answer: type[BaseModel]) -> str:

@@ -99,4 +99,4 @@ def _view(number: int, stage: Stage, state: str, ballot: Ballot | None) -> Stage
 
 
 def _votes(counted: list[Counted]) -> tuple[Vote, ...]:
-    return tuple(Vote(who=one.recorded.by, at=one.recorded.at) for one in counted)
+    return tuple(Vote.of(one.recorded) for one in counted)

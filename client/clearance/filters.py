@@ -25,16 +25,9 @@ def quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-class Filters(TypedDict, total=False):
-    """What a list of pending requests can be narrowed to; None and empty leave it as it is."""
+class OfAny(TypedDict, total=False):
+    """What every list of requests can be narrowed to; None and empty leave it as it is."""
 
-    audience: str | None
-    """Only requests that name this person."""
-    reviewer: str | None
-    """Only requests this person may decide: naming them, or naming nobody."""
-    also: Sequence[str] | None
-    """What else ``reviewer`` decides as: their groups and other names, and those of whom they stand
-    in for. It fits what names any of them, too."""
     tool: str | None
     """Only of this tool."""
     run: str | None
@@ -45,6 +38,18 @@ class Filters(TypedDict, total=False):
     """Only of runs this person started."""
     checkpoint: str | None
     """Only stopped by this policy rule."""
+
+
+class Filters(OfAny, total=False):
+    """What a list of pending requests can be narrowed to besides."""
+
+    audience: str | None
+    """Only requests that name this person."""
+    reviewer: str | None
+    """Only requests this person may decide: naming them, or naming nobody."""
+    also: Sequence[str] | None
+    """What else ``reviewer`` decides as: their groups and other names, and those of whom they stand
+    in for. It fits what names any of them, too."""
 
 
 def pending_query(*, queue: str, **filters: Unpack[Filters]) -> str:

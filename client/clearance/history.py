@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, TypedDict, get_args
+from typing import Any, get_args
 
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import attributes, contract, filters, reading
 from .errors import InvalidRequest
-from .filters import quoted
+from .filters import OfAny, quoted
 from .models import Status
 from .views import FinishedApproval
 
@@ -19,23 +19,13 @@ _AT_ONCE = 10
 """Requests whose outcome is read at the same time."""
 
 
-class Past(TypedDict, total=False):
-    """What the history can be narrowed to; None and empty leave it as it is."""
+class Past(OfAny, total=False):
+    """What the history can be narrowed to besides."""
 
     status: Status | None
     """``approved``, ``rejected``, ``expired`` or ``withdrawn``."""
     reviewer: str | None
     """Only what this person closed; capitals don't matter."""
-    tool: str | None
-    """Only of this tool."""
-    run: str | None
-    """Only of this agent run (its whole id)."""
-    requester: str | None
-    """Only of runs this person started."""
-    risk: str | None
-    """``low``, ``medium``, ``high`` or ``critical``."""
-    checkpoint: str | None
-    """Only stopped by this policy rule."""
     since: datetime | None
     """Only what ended then or later; with a time zone."""
     until: datetime | None

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from .models import Recorded
 from .stages import Stage, folded
 from .text import moment, one_line, some, span
 from .views import ApprovalSummary, ApprovalView, Delegation, StageView, Vote
@@ -45,8 +44,10 @@ def who_decides(view: ApprovalView, now: datetime) -> Mapping[str, str | None]:
     asked = view.stages[0].audience if view.stages else terms.audience
     return {
         "Audience": _audience(terms, asked, waits=view.status == "pending"),
-        "Approvals": _votes("approved", _by(view.approvals), terms.quorum, now),
-        "Rejections": _votes("rejected", _by(view.rejections), terms.reject_quorum, now),
+        "Approvals": _votes("approved", list(map(Vote.of, view.approvals)), terms.quorum, now),
+        "Rejections": _votes(
+            "rejected", list(map(Vote.of, view.rejections)), terms.reject_quorum, now
+        ),
     }
 
 
@@ -97,10 +98,6 @@ def _votes(
         return None
     who = some([f"{one.who} {verdict} {span(now - one.at)} ago" for one in votes])
     return f"{len(votes)} of {quorum}" + (f": {who}" if who else "")
-
-
-def _by(decisions: Sequence[Recorded]) -> list[Vote]:
-    return [Vote.model_construct(who=one.by, at=one.at) for one in decisions]
 
 
 def delegations(view: ApprovalView) -> str:

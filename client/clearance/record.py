@@ -195,7 +195,7 @@ class Record(Deliberation):
     def listing(self) -> dict[str, JsonValue]:
         """What changes in a list while it waits: fields of ``ApprovalSummary``, as plain JSON."""
         ballot = self.ballot
-        votes = [Vote(who=one.by, at=one.at) for one in recorded(ballot.approvals)]
+        votes = [Vote.of(one.recorded) for one in ballot.approvals]
         moved = ballot.deadline != self.request.deadline(self.requested_at)
         return {
             "action": self._current.action,

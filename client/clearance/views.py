@@ -65,6 +65,11 @@ class Vote(BaseModel):
     who: str
     at: AwareDatetime
 
+    @classmethod
+    def of(cls, decision: Recorded) -> "Vote":
+        """What a list shows of a decision, which was validated as it was recorded."""
+        return cls.model_construct(who=decision.by, at=decision.at)
+
 
 class ApprovalSummary(BaseModel):
     """One line of a list: everything in it comes with the listing itself."""
