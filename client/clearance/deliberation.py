@@ -193,8 +193,9 @@ class Deliberation:
     def _change(self, decision: Decision, judged: "_Judged", now: datetime) -> None:
         """Other arguments: what others decided before is no longer what runs."""
         arguments = decision.arguments or {}
-        changes = edits.differences(self._current.arguments, arguments)
-        since_asked = edits.differences(self.request.arguments, arguments)
+        changes = since_asked = edits.differences(self._current.arguments, arguments)
+        if self._edit is not None:
+            since_asked = edits.differences(self.request.arguments, arguments)
         self._current = judged.would_run
         self._editors = judged.editors
         self._edit = None  # where the arguments are again those that were asked

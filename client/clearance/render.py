@@ -5,7 +5,7 @@ one line behind a label, or in a block of its own.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from textwrap import indent
 
@@ -13,7 +13,7 @@ from . import answers, mask
 from .progress import delegations, how_far, who_decides
 from .requests import ApprovalRequest
 from .text import moment, one_line, some, span, visible
-from .values import Entry, argument_label, differences, is_block, shown
+from .values import Entry, argument_label, differences, first, is_block, shown
 from .views import ApprovalView
 
 _QUESTIONS = 20
@@ -65,14 +65,20 @@ def status_line(view: ApprovalView) -> str:
     return f"{line}: {one_line(view.decision.reason)}" if view.decision.reason else line
 
 
-def sections(view: ApprovalView) -> list[tuple[str, list[Entry]]]:
-    """The texts, each under its title: as they are now, and what a reviewer has changed in them."""
+def sections(view: ApprovalView, limit: int | None = None) -> list[tuple[str, list[Entry]]]:
+    """The texts, each under its title: as they are now, and what a reviewer has changed in them.
+
+    Args:
+        view: the request and its record.
+        limit: about how many characters of each are wanted; None for all.
+    """
     request = view.current
+    changes = differences(view.edit.changes if view.edit else ())
     found = [
         ("Impact", _whole(request.impact)),
         ("Details", _whole(request.details)),
-        ("Arguments", arguments(request)),
-        ("Changed by a reviewer", differences(view.edit.changes) if view.edit else []),
+        ("Arguments", first(arguments(request), limit)),
+        ("Changed by a reviewer", first(changes, limit)),
         ("To be answered", _questions(request) if view.status == "pending" else []),
         ("Answer", _answer(view)),
         ("Why: what the agent was told", _whole(request.user_prompt)),
@@ -81,7 +87,7 @@ def sections(view: ApprovalView) -> list[tuple[str, list[Entry]]]:
     return [(title, entries) for title, entries in found if entries]
 
 
-def arguments(request: ApprovalRequest) -> list[Entry]:
+def arguments(request: ApprovalRequest) -> Iterator[Entry]:
     """Name and value of each argument, exactly as it will run; but of a masked one, ``[masked]``.
 
     A value is JSON, so that ``"1"`` and ``1`` look different, and ``"[masked]"`` like no mask; only a
@@ -89,13 +95,12 @@ def arguments(request: ApprovalRequest) -> list[Entry]:
     whoever shows it.
     """
     masked = set(request.masked)
-    return [
-        (argument_label(name), mask.MASK if mask.pointer(name) in masked else visible(shown(value)))
-        for name, value in request.arguments.items()
-    ]
+    for name, value in request.arguments.items():
+        hidden = mask.pointer(name) in masked
+        yield argument_label(name), mask.MASK if hidden else visible(shown(value))
 
 
-def as_text(entries: Sequence[Entry]) -> str:
+def as_text(entries: Iterable[Entry]) -> str:
     """Entries as text, blocks below their labels indented; empty where there are none."""
     lines = []
     for label, text in entries:
@@ -125,7 +130,7 @@ def markdown(view: ApprovalView, now: datetime, *, limit: int | None = None) -> 
     parts = [fenced(visible(view.current.action))]
     rows = [(label, cut(value, (limit or 0) // 20, "… ")) for label, value in fields(view, now)]
     parts.append("\n".join(f"- {label}: {code(value)}" for label, value in rows))
-    texts = [(title, as_text(entries)) for title, entries in sections(view)]
+    texts = [(title, as_text(entries)) for title, entries in sections(view, limit)]
     left = max(0, (limit or 0) - sum(map(len, parts)))
     rooms = {}
     for position, (title, text) in enumerate(sorted(texts, key=lambda one: len(one[1]))):

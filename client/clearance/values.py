@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import unified_diff
 
 from pydantic import JsonValue
@@ -35,24 +35,36 @@ _INDENTED_DEPTH = 10
 white space would be the most."""
 
 
-def differences(changes: Iterable[Change]) -> list[Entry]:
+def first(entries: Iterable[Entry], room: int | None) -> list[Entry]:
+    """As many entries as have ``room`` characters, and the one that has them no more; None: all."""
+    if room is None:
+        return list(entries)
+    found = []
+    for entry in entries:
+        found.append(entry)
+        room -= len(entry[0]) + len(entry[1])
+        if room < 0:
+            break
+    return found
+
+
+def differences(changes: Iterable[Change]) -> Iterator[Entry]:
     """Name and difference of each changed argument: ``100 -> 80``, or line by line where it is long.
 
-    Where it is too long to be compared, how long it was and is.
+    Where it is too long to be compared, how long it was and is. One by one: an edit may have so many
+    that a workflow task has no time for all of them.
     """
-    found = []
     lines, chars = _COMPARED_LINES, _COMPARED_CHARS
     for change in changes:
         before, after = _sides(change)
         if not (is_block(before) or is_block(after)):
-            found.append((argument_label(change.name), visible(f"{before} -> {after}")))
+            yield argument_label(change.name), visible(f"{before} -> {after}")
             continue
         chars -= len(before) + len(after)
         lines -= before.count("\n") + after.count("\n") + 2
         fits = lines >= 0 and chars >= 0
         text = _compared(before, after) if fits else _lengths(before, after)
-        found.append((argument_label(change.name), text))
-    return found
+        yield argument_label(change.name), text
 
 
 def brief(changes: Iterable[Change]) -> str:

@@ -218,7 +218,7 @@ def test_a_mask_is_not_what_an_argument_that_spells_it_looks_like() -> None:
     ).concealed()
     view = Record(request, approval_id="a.1", requested_at=START).view()
 
-    assert arguments(request) == [
+    assert list(arguments(request)) == [
         ("password", "[masked]"),
         ("note", '"[masked]"'),
         ("in", '[{"token": "[masked]"}]'),

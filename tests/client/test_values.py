@@ -127,7 +127,7 @@ def test_texts_too_long_to_be_compared_say_how_long_they_were_and_are() -> None:
     edit = edited({"body": before, "n": 1}, {"body": before.replace("old", "new!"), "n": 2}).edit
     assert edit is not None
 
-    assert differences(edit.changes) == [
+    assert list(differences(edit.changes)) == [
         (
             "body",
             "too long to be compared here: before 8,000 lines, 106,889 characters; "
