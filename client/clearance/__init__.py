@@ -7,6 +7,7 @@ from .acts import Act, ActReceipt
 from .client import ApprovalClient
 from .connect import connect
 from .errors import (
+    AlreadyAsked,
     AlreadyDecided,
     Ambiguous,
     CannotConnect,
@@ -29,6 +30,7 @@ from .views import (
     Event,
     Execution,
     FinishedApproval,
+    Page,
     PendingApproval,
     StageView,
 )
@@ -36,6 +38,7 @@ from .views import (
 __all__ = [
     "Act",
     "ActReceipt",
+    "AlreadyAsked",
     "AlreadyDecided",
     "Ambiguous",
     "ApprovalClient",
@@ -56,6 +59,7 @@ __all__ = [
     "NoWorker",
     "NotFound",
     "Outcome",
+    "Page",
     "PendingApproval",
     "Receipt",
     "Recorded",

@@ -19,6 +19,8 @@ class How(TypedDict, total=False):
 
     channel: Channel
     """How it reached this client."""
+    groups: tuple[str, ...]
+    """Groups that the sign-in of ``who`` vouches for: ``group:finance``, at most 200."""
     act_id: str
     """Send the same one again after a failure: it is one act."""
 
@@ -54,7 +56,7 @@ class Acting(Delivering):
             to: who shall decide.
             who: whose right it is, or who has it from somebody else.
             reason: for the record.
-            how: ``channel``, ``act_id``.
+            how: ``channel``, ``groups``, ``act_id``.
         """
         return await self._act(id, "delegated", who, text=reason, to=to, **how)
 
@@ -95,7 +97,7 @@ class Acting(Delivering):
         message = Message(
             payload=act,
             update=contract.UPDATE_ACT,
-            update_id=update_id(act.act_id, act, but={"channel"}),
+            update_id=update_id(act.act_id, act, but={"channel", "groups"}),
             signal=contract.SIGNAL_ACT,
             stored=ActReceipt(approval_id=handle.id, status="pending", act_id=act.act_id),
             find=lambda view: _found(view, act),

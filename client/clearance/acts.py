@@ -15,7 +15,7 @@ from .directory import Person, Standing, unlisted
 from .fields import Key, Name
 from .models import HumanChannel, Status
 from .requests import ApprovalRequest
-from .stages import is_group
+from .stages import Vouched, is_group
 from .text import some
 
 ActKind = Literal["commented", "asked", "answered", "delegated", "withdrawn", "viewed", "notified"]
@@ -34,6 +34,9 @@ class Act(BaseModel):
 
     who: Name
     """Who does it, as the channel knows them; of ``notified``, who was told."""
+
+    groups: Vouched = ()
+    """Groups that their sign-in vouches for. They count where the directory says so."""
 
     text: Annotated[str, StringConstraints(max_length=contract.MAX_REASON_CHARS)] = ""
     """The comment, the question, the answer, or why: at most 4,000 characters."""

@@ -1,32 +1,30 @@
 """``ApprovalClient``: ask, read and decide from any service."""
 
 import asyncio
-import sys
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Self, Unpack
+from typing import Self
 
 import pydantic
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from . import attributes, contract, filters, granting, history, reading, rules
+from . import attributes, contract, granting, reading, rules
 from .acting import Acting
 from .connect import connect
 from .deciding import Deciding
-from .errors import InvalidRequest, WaitTimeout, explain
-from .filters import Filters
+from .errors import AlreadyAsked, InvalidRequest, WaitTimeout, explain
 from .grants import Grant, Revocation
-from .history import Past
+from .listing import Listing
 from .models import Outcome
 from .requests import ApprovalRequest
 from .stages import is_group
-from .views import ApprovalSummary, ApprovalView, FinishedApproval
+from .views import ApprovalSummary, ApprovalView
 
 
-class ApprovalClient(Deciding, Acting):
+class ApprovalClient(Listing, Deciding, Acting):
     """Ask for approvals, read them and decide them.
 
         async with await ApprovalClient.connect() as client:
@@ -52,8 +50,7 @@ class ApprovalClient(Deciding, Acting):
             answer_timeout: how long a worker may take to answer a decision or a reading, before
                 the decision is stored instead and the reading comes from the server alone.
         """
-        super().__init__(client, answer_timeout)
-        self._queue = task_queue
+        super().__init__(client, task_queue, answer_timeout)
 
     @classmethod
     async def connect(cls, *, task_queue: str = contract.APPROVALS_QUEUE) -> Self:
@@ -72,24 +69,27 @@ class ApprovalClient(Deciding, Acting):
         """Nothing to close: Temporal's client ends with its last reference."""
 
     async def request(
-        self, request: ApprovalRequest | str, *, id: str | None = None
+        self, request: ApprovalRequest | str, *, id: str | None = None, new: bool = False
     ) -> ApprovalSummary:
         """Ask for an approval with no agent behind it.
 
         Args:
             request: what is about to happen; a bare string is its ``action``.
-            id: an id of your own, which makes asking twice harmless: while that request waits,
-                asking again returns it.
+            id: an id of your own, which makes asking twice harmless: asking the same again returns
+                the request that is there, waiting or ended, with its status.
+            new: whether the id has to be one that no request has had.
 
         Raises:
+            AlreadyAsked: with ``new``, the id is in use or was used before. Nothing was asked.
             InvalidRequest: the request or the id breaks a rule, nobody could ever approve it, or
-                ``id`` was used for another request or for one that has ended. Nothing was asked.
+                ``id`` was used for something else. Nothing was asked.
         """
         request = _parsed(request)
         approval_id = f"approval-{uuid.uuid4().hex[:10]}" if id is None else id
         fits = 0 < len(approval_id) <= contract.MAX_ID_CHARS and approval_id.isprintable()
         if not fits or approval_id != approval_id.strip():
             raise InvalidRequest("an id has 1 to 200 printable characters, no space at its ends")
+        conflict = WorkflowIDConflictPolicy
         try:
             handle = await self.temporal.start_workflow(
                 contract.APPROVAL_WORKFLOW,
@@ -97,7 +97,7 @@ class ApprovalClient(Deciding, Acting):
                 id=approval_id,
                 task_queue=self._queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_conflict_policy=conflict.FAIL if new else conflict.USE_EXISTING,
                 search_attributes=attributes.of(
                     request,
                     status="pending",
@@ -107,48 +107,23 @@ class ApprovalClient(Deciding, Acting):
                 static_summary=request.action[:200],
             )
         except WorkflowAlreadyStartedError as error:
-            raise InvalidRequest(f"the id {approval_id} was used before: choose another") from error
+            if new:
+                used = f"the id {approval_id} is in use, or was used before: choose another"
+                raise AlreadyAsked(used) from error
+            handle = self.temporal.get_workflow_handle(approval_id)  # of one that has ended
         # A worker looks these up first, and then answers.
         if _names_groups(request) or request.response_schema is not None:
             await reading.record(handle, self._answer_timeout)
         description = await handle.describe()
-        if description.workflow_type == contract.APPROVAL_WORKFLOW:
-            if description.status == WorkflowExecutionStatus.FAILED:
-                await reading.ended(self.temporal, description, request.digest)
-            # Only one's own id can be that of an older request, which may have other terms.
-            if id is None or await reading.stored_request(handle) == request:
-                return await reading.summary_of(self.temporal, description)
-        raise InvalidRequest(f"the id {approval_id} is used for something else: choose another")
-
-    async def pending(
-        self, *, limit: int | None = None, **narrowed: Unpack[Filters]
-    ) -> AsyncIterator[ApprovalSummary]:
-        """What waits for a person, newest first, a page of the listing at a time.
-
-        The listing is eventually consistent: a request shows up some milliseconds after its start.
-
-        Args:
-            limit: at most this many.
-            narrowed: ``audience``, ``reviewer`` (and ``also``), ``tool``, ``run``, ``risk``,
-                ``requester``, ``checkpoint``; all that are given must fit
-                (``clearance.filters.Filters``).
-        """
-        left = sys.maxsize if limit is None else limit
-        if left < 1:
-            return
-        executions = self.temporal.list_workflows(
-            filters.pending_query(queue=self._queue, **narrowed), page_size=min(left, 1_000)
-        )
-        async for execution in executions:
-            try:
-                summary = await reading.summary_of(self.temporal, execution)
-            except InvalidRequest:
-                continue  # the workflow itself will refuse it; there is nothing to decide
-            if reading.waits(execution) and filters.fits(summary, **narrowed):
-                yield summary
-                left -= 1
-            if not left:
-                return
+        same = description.workflow_type == contract.APPROVAL_WORKFLOW
+        # Only one's own id can be that of an older request, which may have other terms.
+        if same and id is not None and not new:
+            same = await reading.stored_request(handle) == request
+        if not same:
+            raise InvalidRequest(f"the id {approval_id} is used for something else: choose another")
+        if description.status == WorkflowExecutionStatus.FAILED:
+            await reading.ended(self.temporal, description, request.digest)
+        return await reading.summary_of(self.temporal, description)
 
     async def get(self, id: str) -> ApprovalView:
         """The whole record of a request, pending or ended.
@@ -160,27 +135,6 @@ class ApprovalClient(Deciding, Acting):
             InvalidRequest: what has this id was refused as malformed.
         """
         return await reading.view(await self._handle(id), self._answer_timeout)
-
-    def history(
-        self, *, limit: int | None = None, **narrowed: Unpack[Past]
-    ) -> AsyncIterator[FinishedApproval]:
-        """What has ended, the latest end first: decided, expired, withdrawn.
-
-        Calls that made use of a standing approval are there too (``decision.channel`` is
-        ``grant``). The listing is eventually consistent, and goes back as far as the namespace
-        keeps its workflows.
-
-        Args:
-            limit: at most this many; each costs one call.
-            narrowed: ``status``, ``reviewer``, ``tool``, ``run``, ``requester``, ``risk``,
-                ``checkpoint``, ``since``, ``until``; all that are given must fit
-                (``clearance.history.Past``).
-
-        Raises:
-            InvalidRequest: before the first: a status that no request ends with, or a time
-                without its zone.
-        """
-        return history.listed(self.temporal, self._queue, limit, narrowed)
 
     def grants(self, run: str | None = None) -> AsyncIterator[Grant]:
         """The standing approvals of the agent runs under way, or of one: those that ended, too.

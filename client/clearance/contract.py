@@ -98,6 +98,9 @@ MAX_INDEXED_BYTES: Final = 2048
 
 MAX_ID_CHARS: Final = 200
 MAX_AUDIENCE: Final = 50
+MAX_VOUCHED: Final = 200
+"""Groups that a sign-in vouches for."""
+
 MAX_STAGES: Final = 10
 MAX_REMINDERS: Final = 10
 MAX_ATTEMPTS: Final = 1_000

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +49,7 @@ class Deciding(Delivering):
         digest: str | None = None,
         stage: int | None = None,
         channel: Channel = "client",
+        groups: Sequence[str] = (),
         decision_id: str | None = None,
         arguments: dict[str, JsonValue] | None = None,
         changes: Mapping[str, JsonValue] | None = None,
@@ -71,6 +72,8 @@ class Deciding(Delivering):
             digest: of what the reviewer saw; left out, that of the request as it is now.
             stage: which of its stages they saw, from 1; left out, the one that is asked now.
             channel: how the decision reached this client.
+            groups: ``group:finance``, at most 200, that the sign-in of ``reviewer`` vouches for; they
+                count where ``reviewers.toml`` says so.
             decision_id: send the same one again after a failure: it is one decision.
             arguments: run these instead: all of them, masked values left as they are shown.
             changes: run it with these changed, and the others as they are.
@@ -103,6 +106,7 @@ class Deciding(Delivering):
             digest=listed.digest if digest is None and listed else digest,
             stage=stage,
             channel=channel,
+            groups=tuple(groups),
             arguments=arguments,
             confirmation=confirmation,
             response=response,
@@ -150,11 +154,15 @@ def _made_now(decision_id: str | None, **said: Any) -> Decision:
         raise InvalidRequest(explain(error)) from error
 
 
+_NO_CONTENT = {"decided_at", "channel", "groups"}
+"""Another time, way or sign-in makes no other decision."""
+
+
 def _message(approval_id: str, decision: Decision, *, is_new: bool) -> Message[Receipt]:
     return Message(
         payload=decision,
         update=contract.UPDATE_DECIDE,
-        update_id=update_id(decision.decision_id, decision, but={"decided_at", "channel"}),
+        update_id=update_id(decision.decision_id, decision, but=_NO_CONTENT),
         signal=contract.SIGNAL_DECIDE,
         stored=Receipt(approval_id=approval_id, status="pending", decision_id=decision.decision_id),
         find=lambda view: _found(view, decision),

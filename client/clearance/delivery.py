@@ -73,9 +73,10 @@ class _Lane:
 class Delivering:
     """What the methods that bring something to a request have in common."""
 
-    def __init__(self, client: Client, answer_timeout: timedelta) -> None:
-        """With a connected client, and how long a worker may take to answer."""
+    def __init__(self, client: Client, queue: str, answer_timeout: timedelta) -> None:
+        """With a connected client, the approvals queue, and how long a worker may take to answer."""
         self.temporal = client
+        self._queue = queue
         self._answer_timeout = answer_timeout
         self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
 

@@ -23,6 +23,9 @@ class Person(BaseModel):
     groups: frozenset[str] = frozenset()
     """The groups they are in, ``group:finance``, case-folded; of those that were asked about."""
 
+    vouched: frozenset[str] = frozenset()
+    """Those of ``groups`` that they are in by their sign-in only: the directory lists them in none."""
+
     def is_among(self, audience: tuple[str, ...]) -> bool:
         """Whether an audience names them, or a group that they are in.
 
@@ -31,6 +34,13 @@ class Person(BaseModel):
         listed = {name.casefold() for name in audience}
         own = {name for name in self.names if not is_group(name)}
         return not listed.isdisjoint(own | self.groups)
+
+    def through(self, audience: tuple[str, ...]) -> str | None:
+        """The group of an audience that only their sign-in puts them in; None where nothing needs it."""
+        listed = self.model_copy(update={"groups": self.groups - self.vouched})
+        if not self.vouched or listed.is_among(audience):
+            return None
+        return next((name for name in audience if name.casefold() in self.vouched), None)
 
 
 class Standing(Person):
@@ -57,14 +67,21 @@ class Members(BaseModel):
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """The names (``Person.name``) of each group's members, groups inside it included."""
 
+    open_groups: tuple[str, ...] = ()
+    """Those whose members nobody can list, because a sign-in vouches for them, or for a group in them."""
+
     unknown: tuple[str, ...] = ()
     """Groups that were asked about and that it doesn't have."""
 
     aliases: dict[str, str] = Field(default_factory=dict)
     """From each case-folded name that was asked about to ``Person.name``, where they differ."""
 
+    def is_open(self, audience: tuple[str, ...]) -> bool:
+        """Whether an audience has more people than can be told."""
+        return any(name.casefold() in self.open_groups for name in audience)
+
     def people(self, audience: tuple[str, ...]) -> frozenset[str]:
-        """Everybody whom an audience means, each once."""
+        """Everybody whom an audience means, as far as they can be told, each once."""
         found: set[str] = set()
         for name in (one.casefold() for one in audience):
             if is_group(name):
@@ -84,8 +101,12 @@ class StandingQuestion(BaseModel):
     """The moment that their delegations are asked for."""
     groups: tuple[str, ...] = ()
     """The groups that matter."""
+    vouched: tuple[str, ...] = ()
+    """The groups that their sign-in vouches for, whatever is said of them in the directory."""
     principals: tuple[str, ...] = ()
     """For whom the request's own delegations let them decide."""
+    lent: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Of some of these, the groups that their sign-in vouched for when they handed it over."""
 
 
 def unlisted(name: str) -> Standing:

@@ -33,6 +33,10 @@ class InvalidRequest(ClearanceError, ValueError):
     """A request, filter or decision that breaks a rule of its model; nothing was sent."""
 
 
+class AlreadyAsked(InvalidRequest):
+    """The id of a new request is in use, or was used before; nothing was asked."""
+
+
 class NotFound(ClearanceError, LookupError):
     """No approval or run has this id. ``nearest`` lists ids that look like it."""
 

@@ -1,9 +1,11 @@
 """The visibility queries behind every list, and what a query alone can't tell."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypedDict, TypeGuard, Unpack
 
 from . import attributes, contract
+from .errors import InvalidRequest
 from .stages import folded
 from .views import ApprovalSummary
 
@@ -50,10 +52,16 @@ class Filters(OfAny, total=False):
     also: Sequence[str] | None
     """What else ``reviewer`` decides as: their groups and other names, and those of whom they stand
     in for. It fits what names any of them, too."""
+    due_before: datetime | None
+    """Only requests whose deadline, or whose stage's, is before; with a time zone."""
 
 
 def pending_query(*, queue: str, **filters: Unpack[Filters]) -> str:
-    """The visibility query for what waits and fits every given filter."""
+    """The visibility query for what waits and fits every given filter.
+
+    Raises:
+        InvalidRequest: a time without its zone.
+    """
     parts = [PENDING, f"TaskQueue = {quoted(queue)}", *conditions(filters)]
     audience, names = filters.get("audience"), _decides_as(filters)
     name = attributes.AUDIENCE.name
@@ -62,7 +70,16 @@ def pending_query(*, queue: str, **filters: Unpack[Filters]) -> str:
     if names and len(names) <= _MANY and all(map(findable, names)):
         listed = [f"{name} = {quoted(one)}" for one in names]
         parts.append(f"({' OR '.join([f'{name} IS NULL', *listed])})")
+    if due := filters.get("due_before"):
+        parts.append(f"{attributes.DEADLINE.name} < {quoted(instant('due_before', due))}")
     return " AND ".join(parts)
+
+
+def instant(name: str, at: datetime) -> str:
+    """A time as the query language takes it. Raises InvalidRequest: it has no zone."""
+    if at.tzinfo is None:
+        raise InvalidRequest(f"{name}: say the time zone")
+    return at.astimezone(UTC).isoformat()
 
 
 def conditions(filters: Mapping[str, Any]) -> list[str]:
@@ -94,9 +111,10 @@ def fits(listed: ApprovalSummary, **filters: Unpack[Filters]) -> bool:
     """Whether a pending request is what was asked for; the query alone may find more."""
     names = folded(listed.audience and listed.audience + listed.delegates)
     asked = _decides_as(filters)
-    audience = filters.get("audience")
+    audience, due, deadline = filters.get("audience"), filters.get("due_before"), listed.deadline
     return (
         is_of(listed, filters)
+        and (due is None or (deadline is not None and deadline < due))
         and (not audience or audience.casefold() in names)
         and (not asked or not names or any(one in names for one in asked))
     )

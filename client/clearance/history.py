@@ -1,8 +1,8 @@
 """Requests that have ended: listing and filtering them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, get_args
 
@@ -50,12 +50,22 @@ async def listed(
             if len(batch) == size:
                 break
         more = len(batch) == size
-        found = await asyncio.gather(*(_line(client, one) for one in batch))
-        fitting = (line for line in found if line is not None and _fits(line, asked))
-        for line in islice(fitting, left):
+        for line in islice(await lines(client, batch, asked), left):
             yield line
             left = None if left is None else left - 1
         more = more and left != 0
+
+
+async def lines(
+    client: Client, executions: Sequence[WorkflowExecution], asked: Past
+) -> list[FinishedApproval]:
+    """The lines of those that are what was asked for; each costs one call."""
+    found: list[FinishedApproval] = []
+    for start in range(0, len(executions), _AT_ONCE):
+        some = executions[start : start + _AT_ONCE]
+        read = await asyncio.gather(*(_line(client, one) for one in some))
+        found += [line for line in read if line is not None and _fits(line, asked)]
+    return found
 
 
 def past_query(queue: str, asked: Past) -> str:
@@ -80,7 +90,7 @@ def past_query(queue: str, asked: Past) -> str:
         decided = f"{attributes.STATUS.name} IN ('approved', 'rejected')"
         parts.append(f"({name} = {quoted(reviewer)} OR ({name} IS NULL AND {decided}))")
     parts += [
-        f"CloseTime {sign} {quoted(_instant(name, at))}"
+        f"CloseTime {sign} {quoted(filters.instant(name, at))}"
         for name, sign, at in (
             ("since", ">=", asked.get("since")),
             ("until", "<", asked.get("until")),
@@ -98,12 +108,6 @@ def _ended_as(status: str) -> str:
     return (
         f"(ExecutionStatus != 'Completed' OR {completed})" if status == "withdrawn" else completed
     )
-
-
-def _instant(name: str, at: datetime) -> str:
-    if at.tzinfo is None:
-        raise InvalidRequest(f"{name}: say the time zone")
-    return at.astimezone(UTC).isoformat()
 
 
 async def _line(client: Client, execution: WorkflowExecution) -> FinishedApproval | None:

@@ -21,6 +21,7 @@ from pydantic import (
 from . import contract
 from .fields import Digest, Key, Name, Prose, canonical_json, check_arguments, depth
 from .grants import GrantTerms
+from .stages import Vouched
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -45,6 +46,9 @@ class Decision(BaseModel):
 
     reviewer: Name
     """Who decides, as the channel knows them."""
+
+    groups: Vouched = ()
+    """Groups that the reviewer's sign-in vouches for. They count where the directory says so."""
 
     digest: Digest
     """The ``ApprovalRequest.digest`` the reviewer saw; with another one the decision is refused."""

@@ -57,8 +57,8 @@ def _never(request: ApprovalRequest, stage: Stage, members: Members | None) -> s
             needed = max(stage.quorum, stage.reject_quorum)
             return f"a quorum of {needed} needs an audience: name who may decide"
         return None
-    if members is None and any(map(is_group, names)):
-        return None
+    if any(map(is_group, names)) if members is None else members.is_open(names):
+        return None  # it can't be told how many they are
     people = (members or Members()).people(names)
     if not people:
         return f"there is nobody in {some(names)}"
@@ -216,10 +216,10 @@ def still_possible(
         editors: ``Person.name`` of each of them.
         members: whom the audience means.
     """
-    if not stage.audience or may(request, "editor"):
+    names = stage.audience + stage.escalate_to
+    if not names or may(request, "editor") or members.is_open(names):
         return True
-    people = members.people(stage.audience + stage.escalate_to)
-    return len(people - editors - _asked_by(request, members)) >= stage.quorum
+    return len(members.people(names) - editors - _asked_by(request, members)) >= stage.quorum
 
 
 def _asked_by(request: ApprovalRequest, members: Members) -> frozenset[str]:

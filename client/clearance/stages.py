@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from . import contract
 from .fields import Condition, Name
@@ -23,6 +23,18 @@ def folded(names: Iterable[str]) -> tuple[str, ...]:
     """Names as they are compared: capitals don't matter, and each is there once."""
     return tuple(dict.fromkeys(name.casefold() for name in names))
 
+
+def _groups(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not is_group(name) or name.casefold() == GROUP:
+            raise ValueError(f"{name!r} names no group: write group:finance")
+    return names
+
+
+Vouched = Annotated[
+    tuple[Name, ...], Field(max_length=contract.MAX_VOUCHED), AfterValidator(_groups)
+]
+"""Groups that somebody's sign-in vouches for, at most 200: each as ``group:finance``."""
 
 Count = Annotated[int, Field(ge=1, le=contract.MAX_AUDIENCE)]
 Times = Annotated[tuple[timedelta, ...], Field(max_length=contract.MAX_REMINDERS)]

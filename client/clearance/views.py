@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -119,6 +119,20 @@ class FinishedApproval(ApprovalSummary):
     """The one that closed it; None where nobody decided."""
     reason: str = ""
     """What the reviewer wrote, or why nobody decided."""
+
+
+Line = TypeVar("Line", bound=ApprovalSummary)
+
+
+class Page(BaseModel, Generic[Line]):
+    """Some lines of a list, and where it goes on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: tuple[Line, ...]
+    """As many as were asked for, or fewer: of the last page perhaps none."""
+    cursor: str | None = None
+    """What gets the next page: text that is safe in a URL and tells nothing; None on the last one."""
 
 
 class Execution(BaseModel):

@@ -7,7 +7,16 @@ from functools import partial
 import pytest
 from temporalio.client import Client
 
-from clearance import Ambiguous, ApprovalClient, ClearanceError, InvalidRequest, NotFound
+from clearance import (
+    AlreadyAsked,
+    Ambiguous,
+    ApprovalClient,
+    ApprovalRequest,
+    ClearanceError,
+    InvalidRequest,
+    NotFound,
+    reading,
+)
 from clearance.contract import AGENT_WORKFLOW, APPROVAL_WORKFLOW
 from clearance.ids import resolve
 from tests.support import eventually, unique
@@ -237,14 +246,84 @@ async def test_an_id_of_a_workflow_of_another_type_is_refused(approvals: Approva
         await approvals.request("Deploy", id=id)
 
 
-async def test_an_id_of_a_request_that_has_ended_is_refused(approvals: ApprovalClient) -> None:
+@pytest.mark.usefixtures("worker_running")
+async def test_asking_again_for_what_has_ended_tells_how_it_ended(
+    approvals: ApprovalClient,
+) -> None:
+    request = ApprovalRequest(action="Pay", tool="pay", arguments={"cents": 1, "pin": "0000-1111"})
+    ids = [unique(status) for status in ("approved", "rejected", "withdrawn")]
+    for id in ids:
+        await approvals.request(request, id=id)
+    await approvals.approve(ids[0], reviewer="ada")
+    await approvals.reject(ids[1], reviewer="ada")
+    await approvals.temporal.get_workflow_handle(ids[2]).terminate()
+    for id in ids:
+        await approvals.wait(id)
+
+    again = [await approvals.request(request, id=id) for id in ids]
+
+    assert [one.status for one in again] == ["approved", "rejected", "withdrawn"]
+    assert [(one.id, one.digest) for one in again] == [(id, request.digest) for id in ids]
+
+
+async def test_an_id_of_another_request_that_has_ended_is_refused(
+    approvals: ApprovalClient,
+) -> None:
     asked = await approvals.request("Deploy")
     await approvals.temporal.get_workflow_handle(asked.id).terminate()
 
     with pytest.raises(InvalidRequest) as caught:
-        await approvals.request("Deploy", id=asked.id)
+        await approvals.request("Roll back", id=asked.id)
 
-    assert str(caught.value) == f"the id {asked.id} was used before: choose another"
+    assert not isinstance(caught.value, AlreadyAsked)
+    assert str(caught.value) == f"the id {asked.id} is used for something else: choose another"
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_new_request_under_an_id_that_was_used_is_refused_and_asks_nothing(
+    approvals: ApprovalClient, ended: bool
+) -> None:
+    asked = await approvals.request("Deploy", id=unique("new"), new=True)
+    handle = approvals.temporal.get_workflow_handle(asked.id)
+    if ended:
+        await handle.terminate()
+    before = await handle.describe()
+
+    for action in ("Deploy", "Roll back"):
+        with pytest.raises(AlreadyAsked) as caught:
+            await approvals.request(action, id=asked.id, new=True)
+        assert isinstance(caught.value, InvalidRequest)
+        assert str(caught.value).startswith(f"the id {asked.id} is in use, or was used before")
+
+    after = await handle.describe()
+    assert (after.run_id, after.history_length) == (before.run_id, before.history_length)
+
+
+async def test_of_many_who_ask_for_a_new_request_at_once_one_does(
+    approvals: ApprovalClient,
+) -> None:
+    id = unique("race")
+
+    asking = [approvals.request(f"Deploy {n}", id=id, new=True) for n in range(8)]
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+
+    [asked] = [one for one in answers if not isinstance(one, BaseException)]
+    assert sum(isinstance(one, AlreadyAsked) for one in answers) == 7
+    assert (await reading.stored_request(approvals.temporal.get_workflow_handle(id))).action == (
+        asked.action
+    )
+
+
+@pytest.mark.usefixtures("worker_running")
+async def test_asking_again_for_what_was_refused_says_why_again(approvals: ApprovalClient) -> None:
+    id = unique("refused")
+    request = ApprovalRequest(action="Deploy", audience=("group:nobody",))
+
+    for _ in range(2):
+        with pytest.raises(InvalidRequest, match="there are no groups without"):
+            await approvals.request(request, id=id)
+    with pytest.raises(InvalidRequest, match="is used for something else"):
+        await approvals.request("Deploy", id=id)
 
 
 @pytest.mark.parametrize("id", ["", " ", " a", "a ", "a\nb", "a\x1b", "\ud800", "x" * 201])

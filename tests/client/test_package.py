@@ -25,6 +25,7 @@ def test_the_exported_names_are_these() -> None:
     assert sorted(clearance.__all__) == [
         "Act",
         "ActReceipt",
+        "AlreadyAsked",
         "AlreadyDecided",
         "Ambiguous",
         "ApprovalClient",
@@ -45,6 +46,7 @@ def test_the_exported_names_are_these() -> None:
         "NoWorker",
         "NotFound",
         "Outcome",
+        "Page",
         "PendingApproval",
         "Receipt",
         "Recorded",
@@ -108,7 +110,7 @@ def imports(source: Path) -> set[str]:
 
 ENGINE = {
     *("__init__", "acting", "attributes", "client", "connect", "deciding", "delivery", "filters"),
-    *("gate", "granting", "history", "ids", "reading", "runs", "workers"),
+    *("gate", "granting", "history", "ids", "listing", "reading", "runs", "workers"),
 }
 """The modules that know Temporal."""
 

@@ -1,0 +1,209 @@
+"""Listing requests: what waits and what has ended, one by one, by the page, or only counted."""
+
+import base64
+import binascii
+import hashlib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar, Unpack
+
+from temporalio.client import WorkflowExecution
+from temporalio.service import RPCError, RPCStatusCode
+
+from . import filters, history, reading
+from .delivery import Delivering
+from .errors import InvalidRequest
+from .filters import Filters
+from .history import Past
+from .views import ApprovalSummary, FinishedApproval, Page
+
+L = TypeVar("L", bound=ApprovalSummary)
+
+MAX_PAGE = 1_000
+"""Lines of one page: as many as Temporal lists at once."""
+
+_CHECK_BYTES = 16
+
+_UNREADABLE = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNKNOWN)
+"""How servers answer a page token that is none of theirs. Ours are checked before they get there."""
+
+_FOREIGN = "that cursor is not of this list: start again without"
+
+
+class Listing(Delivering):
+    """The methods of ``ApprovalClient`` that list.
+
+    All lists are eventually consistent: a request shows up some milliseconds after its start.
+    """
+
+    async def pending(
+        self, *, limit: int | None = None, **narrowed: Unpack[Filters]
+    ) -> AsyncIterator[ApprovalSummary]:
+        """What waits for a person, newest first, a page of the listing at a time.
+
+        Args:
+            limit: at most this many.
+            narrowed: ``audience``, ``reviewer`` (and ``also``), ``tool``, ``run``, ``risk``,
+                ``requester``, ``checkpoint``, ``due_before``; all that are given must fit
+                (``clearance.filters.Filters``).
+
+        Raises:
+            InvalidRequest: before the first: a time without its zone.
+        """
+        left = sys.maxsize if limit is None else limit
+        query = filters.pending_query(queue=self._queue, **narrowed)
+        if left < 1:
+            return
+        async for execution in self.temporal.list_workflows(query, page_size=min(left, MAX_PAGE)):
+            for summary in await self._waiting([execution], narrowed):
+                yield summary
+                left -= 1
+            if not left:
+                return
+
+    async def page(
+        self, *, size: int = 50, cursor: str | None = None, **narrowed: Unpack[Filters]
+    ) -> Page[ApprovalSummary]:
+        """What waits for a person, newest first, one page of it.
+
+        One call of Temporal's list; more only as long as none of what came fits. What is asked or
+        decided between two pages moves none of the others to another page.
+
+        Args:
+            size: lines of a page, 1 to 1,000; those that only the query let through are left out.
+            cursor: that of the page before, with the same filters.
+            narrowed: as of ``pending``.
+
+        Raises:
+            InvalidRequest: a size or a cursor that is none, a cursor of another list, a time
+                without its zone.
+        """
+        query = filters.pending_query(queue=self._queue, **narrowed)
+
+        async def lines(executions: Sequence[WorkflowExecution]) -> list[ApprovalSummary]:
+            return await self._waiting(executions, narrowed)
+
+        items, following = await self._page(query, size, cursor, lines)
+        return Page[ApprovalSummary](items=tuple(items), cursor=following)
+
+    async def count(self, **narrowed: Unpack[Filters]) -> int:
+        """How many wait for a person, in one call.
+
+        It is what Temporal's index can tell: a request that was handed over to somebody, or a name
+        with a quotation mark, is found by the lists only, and may be counted here though it doesn't
+        fit. A request that a standing approval answers is counted for the moment it takes.
+
+        Args:
+            narrowed: as of ``pending``.
+
+        Raises:
+            InvalidRequest: a time without its zone.
+        """
+        query = filters.pending_query(queue=self._queue, **narrowed)
+        return (await self.temporal.count_workflows(query)).count
+
+    def history(
+        self, *, limit: int | None = None, **narrowed: Unpack[Past]
+    ) -> AsyncIterator[FinishedApproval]:
+        """What has ended, the latest end first: decided, expired, withdrawn.
+
+        Calls that made use of a standing approval are there too (``decision.channel`` is
+        ``grant``). The listing goes back as far as the namespace keeps its workflows.
+
+        Args:
+            limit: at most this many; each costs one call.
+            narrowed: ``status``, ``reviewer``, ``tool``, ``run``, ``requester``, ``risk``,
+                ``checkpoint``, ``since``, ``until``; all that are given must fit
+                (``clearance.history.Past``).
+
+        Raises:
+            InvalidRequest: before the first: a status that no request ends with, or a time
+                without its zone.
+        """
+        return history.listed(self.temporal, self._queue, limit, narrowed)
+
+    async def history_page(
+        self, *, size: int = 50, cursor: str | None = None, **narrowed: Unpack[Past]
+    ) -> Page[FinishedApproval]:
+        """What has ended, the latest end first, one page of it; each line costs one call besides.
+
+        Args:
+            size: lines of a page, 1 to 1,000; those that only the query let through are left out.
+            cursor: that of the page before, with the same filters.
+            narrowed: as of ``history``.
+
+        Raises:
+            InvalidRequest: as ``history``; a size or a cursor that is none, a cursor of another
+                list.
+        """
+        query = history.past_query(self._queue, narrowed)
+
+        async def lines(executions: Sequence[WorkflowExecution]) -> list[FinishedApproval]:
+            return await history.lines(self.temporal, executions, narrowed)
+
+        items, following = await self._page(query, size, cursor, lines)
+        return Page[FinishedApproval](items=tuple(items), cursor=following)
+
+    async def _waiting(
+        self, executions: Sequence[WorkflowExecution], narrowed: Filters
+    ) -> list[ApprovalSummary]:
+        """Those of them for which a person is asked, and that fit."""
+        found = []
+        for execution in executions:
+            try:
+                summary = await reading.summary_of(self.temporal, execution)
+            except InvalidRequest:
+                continue  # the workflow itself will refuse it; there is nothing to decide
+            if reading.waits(execution) and filters.fits(summary, **narrowed):
+                found.append(summary)
+        return found
+
+    async def _page(
+        self,
+        query: str,
+        size: int,
+        cursor: str | None,
+        lines: Callable[[Sequence[WorkflowExecution]], Awaitable[list[L]]],
+    ) -> tuple[list[L], str | None]:
+        """The lines of one page, and the cursor of the next one."""
+        if not 1 <= size <= MAX_PAGE:
+            raise InvalidRequest(f"size: a page has 1 to {MAX_PAGE:,} lines")
+        of = f"{self.temporal.namespace} {query}"
+        token = None if cursor is None else read_cursor(cursor, of)
+        executions = self.temporal.list_workflows(query, page_size=size, next_page_token=token)
+        found: list[L] = []
+        while not found:
+            try:
+                await executions.fetch_next_page()
+            except RPCError as error:
+                if cursor is None or error.status not in _UNREADABLE:
+                    raise
+                raise InvalidRequest(_FOREIGN) from error
+            found = await lines(executions.current_page or ())
+            if not executions.next_page_token:
+                break
+        following = executions.next_page_token
+        return found, make_cursor(following, of) if following else None
+
+
+def make_cursor(token: bytes, of: str) -> str:
+    """A page token of Temporal's, bound to the list it is ``of``, as text for a URL."""
+    return base64.urlsafe_b64encode(_check(token, of) + token).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, of: str) -> bytes:
+    """The page token in a cursor. Raises InvalidRequest: it is none, or of another list."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        raw = base64.b64decode(padded, altchars=b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise InvalidRequest(_FOREIGN) from error
+    check, token = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
+    if not token or check != _check(token, of):
+        raise InvalidRequest(_FOREIGN)
+    return token
+
+
+def _check(token: bytes, of: str) -> bytes:
+    """Tells a cursor of another list, and one that was cut; no signature."""
+    return hashlib.sha256(of.encode(errors="surrogatepass") + b"\0" + token).digest()[:_CHECK_BYTES]

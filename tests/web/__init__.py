@@ -1,0 +1,1 @@
+"""The inbox and the HTTP API, over real connections."""

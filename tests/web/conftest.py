@@ -1,0 +1,123 @@
+"""A real inbox that listens, and people who are signed in to it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from clearance import ApprovalClient
+from cli.settings import Settings
+from web.config import WebConfig
+from web.context import Context
+from web.server import running
+from web.store.tokens import Scope
+
+
+@pytest.fixture
+def web_config(settings: Settings, tmp_path: Path) -> WebConfig:
+    """On loopback, on a free port, with a database of its own."""
+    return WebConfig(
+        port=0,
+        database=f"sqlite:///{tmp_path / 'clearance.db'}",
+        approvals_queue=settings.approvals_queue,
+    )
+
+
+@pytest.fixture
+async def inbox(web_config: WebConfig, approvals: ApprovalClient) -> AsyncIterator[Context]:
+    """An inbox that answers at ``inbox.url``."""
+    async with running(web_config, approvals) as context:
+        yield context
+
+
+@pytest.fixture
+async def browser(inbox: Context) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client that is not signed in, and follows no redirect."""
+    async with httpx.AsyncClient(base_url=inbox.url) as client:
+        yield client
+
+
+SignedIn = Callable[..., Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture
+async def signed_in(inbox: Context) -> AsyncIterator[SignedIn]:
+    """``await signed_in("ada@example.com")``: an HTTP client with a session of that person."""
+    clients: list[httpx.AsyncClient] = []
+
+    async def enter(who: str = "ada@example.com") -> httpx.AsyncClient:
+        client = httpx.AsyncClient(base_url=inbox.url)
+        clients.append(client)
+        answer = await client.get(f"/sign-in/{await inbox.store.sessions.invite(who)}")
+        assert answer.status_code == 303, answer.text
+        return client
+
+    yield enter
+    for client in clients:
+        await client.aclose()
+
+
+WithToken = Callable[..., Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture
+async def with_token(inbox: Context) -> AsyncIterator[WithToken]:
+    """``await with_token("read", "decide", as_="cfo@example.com")``: a service's HTTP client."""
+    clients: list[httpx.AsyncClient] = []
+
+    async def enter(*scopes: Scope, as_: str | None = None) -> httpx.AsyncClient:
+        name = f"service-{len(clients)}"
+        token, _ = await inbox.store.tokens.create(name, scopes, decides_as=as_, lasts=None)
+        headers = {"Authorization": f"Bearer {token}"}
+        clients.append(httpx.AsyncClient(base_url=inbox.url, headers=headers))
+        return clients[-1]
+
+    yield enter
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """Debian's Chromium, one process for the whole run."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"],
+        )
+        yield browser
+        await browser.close()
+
+
+OpenPage = Callable[..., Awaitable[Page]]
+
+
+@pytest.fixture
+async def open_page(inbox: Context, chromium: Browser) -> AsyncIterator[OpenPage]:
+    """``await open_page("/", who="ada@example.com", **options)``: a page in a window of its own.
+
+    Options are those of a Playwright context: ``viewport``, ``color_scheme``, ``java_script_enabled``.
+    A page that logs an error, or that the policy keeps from doing something, fails the test.
+    """
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    async def enter(
+        path: str = "/", *, who: str | None = "ada@example.com", **options: Any
+    ) -> Page:
+        contexts.append(await chromium.new_context(base_url=inbox.url, **options))
+        page = await contexts[-1].new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and faults.append(said.text))
+        if who is not None:
+            await page.goto(f"/sign-in/{await inbox.store.sessions.invite(who)}")
+        await page.goto(path)
+        return page
+
+    yield enter
+    for one in contexts:
+        await one.close()
+    assert not faults

@@ -1,0 +1,48 @@
+"""What every route needs, made once at the start."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from clearance import ApprovalClient
+from policy.reviewers import load
+
+from .config import WebConfig
+from .live import Live
+from .store import Store
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts of a running inbox."""
+
+    config: WebConfig
+    approvals: ApprovalClient
+    store: Store
+    live: Live
+    url: str
+    """Where reviewers reach it, without a slash at its end."""
+
+    async def names_of(self, person: str, groups: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Every name by which an audience may mean somebody: their own, their groups, and the same
+        of whom they stand in for.
+
+        Raises:
+            policy.reading.BrokenPolicy: ``reviewers.toml`` is broken.
+        """
+        if self.config.reviewers is None:
+            return (person,)
+        directory = await asyncio.to_thread(load, self.config.reviewers)
+        return directory.names_of(person, datetime.now(UTC), groups)
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+Here = Annotated[Context, Depends(_context)]
+"""The context, as a route asks for it."""

@@ -1,0 +1,125 @@
+"""What was asked and what has ended, as it happens: one pair of small queries for everybody who looks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from clearance import contract, reading
+from clearance.errors import InvalidRequest
+from clearance.filters import quoted
+from clearance.views import ApprovalSummary
+
+_EVERY = 0.4
+"""Seconds between two looks: a request is on a page within a second of being listed."""
+
+_OVERLAP = timedelta(seconds=15)
+"""The listing is eventually consistent: what was started earlier may show up later than what followed."""
+
+_BACKLOG = 1_000
+"""Changes that somebody may be behind before they are told to look at everything again."""
+
+
+class Changed(BaseModel):
+    """One thing that happened to the list of requests."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["created", "ended", "resync"]
+    """``resync``: look at everything again. Always the first, and wherever something was missed."""
+    request: ApprovalSummary | None = None
+    """As it is now; None for ``resync``."""
+
+
+_RESYNC = Changed(kind="resync")
+
+
+class Live:
+    """Asks Temporal only while somebody listens."""
+
+    def __init__(self, client: Client, queue: str) -> None:
+        """For the requests on this queue."""
+        self._client = client
+        self._all = f"WorkflowType = '{contract.APPROVAL_WORKFLOW}' AND TaskQueue = {quoted(queue)}"
+        self._listeners: set[asyncio.Queue[Changed]] = set()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def changes(self) -> AsyncIterator[Changed]:
+        """What happens from now on, for as long as it is asked for; first a ``resync``."""
+        mine: asyncio.Queue[Changed] = asyncio.Queue(_BACKLOG)
+        self._listeners.add(mine)
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+        try:
+            yield _RESYNC
+            while True:
+                yield await mine.get()
+        finally:
+            self._listeners.discard(mine)
+            if not self._listeners and self._watching is not None:
+                self._watching.cancel()
+                self._watching = None
+
+    async def _watch(self) -> None:
+        seen = _Seen()
+        since = datetime.now(UTC)
+        known = False  # the first look finds what everybody has on their page already
+        while True:
+            started = datetime.now(UTC)
+            try:
+                found = await self._since(since - _OVERLAP)
+            except RPCError:
+                known = False
+            else:
+                new = [one for one in found if seen.adds(one, started)]
+                for change in new if known else [_RESYNC]:
+                    self._tell(change)
+                since, known = started, True
+            await asyncio.sleep(_EVERY)
+
+    async def _since(self, moment: datetime) -> list[Changed]:
+        """What was asked and what has ended since then, as far as it is listed by now."""
+        found = []
+        at = quoted(moment.isoformat())
+        for query in (
+            f"{self._all} AND ExecutionStatus = 'Running' AND StartTime >= {at}",
+            f"{self._all} AND ExecutionStatus != 'Running' AND CloseTime >= {at}",
+        ):
+            async for execution in self._client.list_workflows(query, page_size=1_000):
+                try:
+                    request = await reading.summary_of(self._client, execution)
+                except InvalidRequest:
+                    continue  # the workflow itself will refuse it
+                waits = request.status == "pending"
+                if reading.waits(execution) or not waits:
+                    found.append(Changed(kind="created" if waits else "ended", request=request))
+        return found
+
+    def _tell(self, change: Changed) -> None:
+        for one in self._listeners:
+            if one.qsize() < _BACKLOG - 1:
+                one.put_nowait(change)
+            elif not one.full():
+                one.put_nowait(_RESYNC)
+
+
+class _Seen:
+    """What was told already, as long as a look may find it again."""
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[str, str, datetime], datetime] = {}
+
+    def adds(self, change: Changed, now: datetime) -> bool:
+        """Whether it is new; forgets what no look can find any more."""
+        if change.request is None:
+            return True
+        for key in [key for key, at in self._at.items() if at < now - 2 * _OVERLAP]:
+            del self._at[key]
+        key = (change.kind, change.request.id, change.request.requested_at)
+        new = key not in self._at
+        self._at[key] = now
+        return new

@@ -1,0 +1,89 @@
+"""Signed links: which were made, for whom, and which were revoked."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from .tables import LinkRow
+
+
+@dataclass(frozen=True)
+class Link:
+    """One person's way to one request."""
+
+    id: str
+    approval_id: str
+    who: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it opens anything at that moment."""
+        return self.revoked_at is None and now < self.expires_at
+
+
+class Links:
+    """All links."""
+
+    def __init__(self, begin: async_sessionmaker[AsyncSession]) -> None:
+        """In this database."""
+        self._begin = begin
+
+    async def create(self, approval_id: str, who: str, lasts: timedelta) -> Link:
+        """Remember a new link."""
+        now = datetime.now(UTC)
+        row = LinkRow(
+            id=secrets.token_hex(8),
+            approval_id=approval_id,
+            who=who,
+            created_at=now,
+            expires_at=now + lasts,
+            revoked_at=None,
+        )
+        async with self._begin.begin() as session:
+            session.add(row)
+        return _link(row)
+
+    async def find(self, id: str) -> Link | None:
+        """A link, also one that doesn't hold any more; None where there is none."""
+        async with self._begin() as session:
+            row = await session.get(LinkRow, id)
+        return None if row is None else _link(row)
+
+    async def revoke(self, approval_id: str, who: str | None = None) -> list[Link]:
+        """End all links to a request that hold, or those of one person. Returns them."""
+        now = datetime.now(UTC)
+        which = (LinkRow.approval_id == approval_id) & LinkRow.revoked_at.is_(None)
+        which &= LinkRow.expires_at > now
+        if who is not None:
+            which &= LinkRow.who == who
+        async with self._begin.begin() as session:
+            rows = await session.scalars(
+                update(LinkRow).where(which).values(revoked_at=now).returning(LinkRow)
+            )
+            return [_link(row) for row in rows]
+
+    async def of(self, approval_id: str) -> list[Link]:
+        """All links to a request, the oldest first."""
+        async with self._begin() as session:
+            rows = await session.scalars(
+                select(LinkRow)
+                .where(LinkRow.approval_id == approval_id)
+                .order_by(LinkRow.created_at)
+            )
+            return [_link(row) for row in rows]
+
+
+def _link(row: LinkRow) -> Link:
+    return Link(
+        id=row.id,
+        approval_id=row.approval_id,
+        who=row.who,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+    )

@@ -1,0 +1,62 @@
+"""Jinja, set up so that nothing a model wrote can act: escaped, and made visible first."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from clearance import text
+
+_HERE = Path(__file__).parent
+
+
+def _finalize(value: Any) -> Any:
+    """Every text that a template prints: control characters are seen, not obeyed."""
+    if value is None:
+        return ""
+    return text.visible(value) if type(value) is str else value
+
+
+def moment(at: datetime) -> Markup:
+    """A time: in UTC, which the page's script writes in the reader's own zone."""
+    said = text.moment(at.astimezone(UTC))
+    return Markup('<time datetime="{}">{}</time>').format(at.astimezone(UTC).isoformat(), said)
+
+
+def ago(at: datetime) -> str:
+    """How long ago: ``3 min``."""
+    return text.span(datetime.now(UTC) - at)
+
+
+def left(at: datetime) -> str:
+    """How long until then."""
+    return text.span(max(timedelta(0), at - datetime.now(UTC)))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        moment=moment, ago=ago, left=left, one_line=text.one_line, visible=text.visible
+    )
+    return environment
+
+
+_TEMPLATES = _environment()
+
+
+def page(request: Request, template: str, code: int = 200, /, **shown: Any) -> HTMLResponse:
+    """A page, or a part of one, from ``templates/``, with this HTTP status."""
+    context = request.app.state.context
+    made = _TEMPLATES.get_template(template).render(request=request, config=context.config, **shown)
+    return HTMLResponse(made, code)
