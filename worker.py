@@ -21,7 +21,7 @@ from temporalio.worker import Worker
 
 from activities.directory import DirectoryActivities
 from clearance import ClearanceError, attributes, connect
-from clearance.workers import has_worker
+from clearance.workers import has_worker, patient
 from cli.settings import Settings, temporal_settings
 
 Only = Literal["approvals", "agents"]
@@ -94,12 +94,13 @@ async def running(
             provider = model_provider or _models(settings)
             agents, names = await _agents_worker(settings, connection, provider, policy, rules)
             stack.push_async_callback(provider.aclose)
-            await stack.enter_async_context(agents)
+            await stack.enter_async_context(patient(agents))
             queues.append(settings.agents_queue)
             served.append(f"agents on {settings.agents_queue}: {', '.join(names)}")
             served.append(f"policy {policy}" if policy else "no policy file, so every tool waits")
         if only != "agents":
-            await stack.enter_async_context(_approvals_worker(settings, client, directory))
+            approvals = _approvals_worker(settings, client, directory)
+            await stack.enter_async_context(patient(approvals))
             queues.append(settings.approvals_queue)
             served.append(f"approvals on {settings.approvals_queue}")
             served += [f"reviewers {reviewers}"] if reviewers else []
@@ -130,11 +131,12 @@ async def _prepare(client: Client) -> None:
 
 def _approvals_worker(settings: Settings, client: Client, directory: DirectoryActivities) -> Worker:
     from workflows.approval import ApprovalWorkflow
+    from workflows.consumption import ConsumptionWorkflow
 
     return Worker(
         client,
         task_queue=settings.approvals_queue,
-        workflows=[ApprovalWorkflow],
+        workflows=[ApprovalWorkflow, ConsumptionWorkflow],
         activities=directory.activities,
         sticky_queue_schedule_to_start_timeout=_STICKY,
         graceful_shutdown_timeout=_GRACE,

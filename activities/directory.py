@@ -82,7 +82,12 @@ class DirectoryActivities:
             raise _broken("this worker has no reviewers.toml, and the request began with one")
         directory = await self._current()
         found = directory.standing(
-            question.person, question.at, question.groups, question.principals
+            question.person,
+            question.at,
+            question.groups,
+            question.principals,
+            vouched=question.vouched,
+            lent=question.lent,
         )
         return _carried(found)
 

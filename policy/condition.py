@@ -22,6 +22,8 @@ MAX_CONDITION_CHARS = 4_000
 _NUMBERS = range(-(2**63), 2**64)
 """What CEL's two kinds of whole numbers can hold."""
 
+_FITTING = (bool, type(None))
+
 _FAULT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _CODES = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$| \(in container ''\)")
 _EXPECTED = re.compile(r" expecting (\{.*\}|<EOF>)")
@@ -69,6 +71,7 @@ class Condition:
             raise ValueError("it holds half of a surrogate pair") from error
         except RuntimeError as error:
             raise ValueError(_faults(str(error))) from error
+        self._names = arguments_in(expression)
         kind = self._compiled.return_type().name()
         if kind not in ("BOOL", "DYN"):
             raise ValueError(f"it gives {_kind(kind)}, and a condition is true or false")
@@ -80,6 +83,9 @@ class Condition:
             ValueError: it can't be evaluated, or gives something else; the text says why.
         """
         data = call.data
+        if self._names is not None:  # the rest, perhaps 100,000 values, need not be handed over
+            known = data["args"]
+            data = {**data, "args": {one: known[one] for one in self._names if one in known}}
         try:
             result = self._compiled.eval(data=data)
             kind, value = result.type().name(), result.value()
@@ -90,6 +96,20 @@ class Condition:
         if kind != "BOOL" or not isinstance(value, bool):
             raise ValueError(f"it gives {_kind(kind)}, neither true nor false")
         return value
+
+
+_BY_NAME = re.compile(
+    r"""\bargs\s*(?:\.\s*(\w+)\b(?!\s*\()|\[\s*"([^"'\\]*)"\s*\]|\[\s*'([^"'\\]*)'\s*\])"""
+)
+"""``args.name`` and ``args["name"]``; ``args.size()`` is about all of them."""
+
+
+def arguments_in(expression: str) -> frozenset[str] | None:
+    """The arguments that a condition asks for by name; None where it may look at any."""
+    if "args" in _BY_NAME.sub("", expression):
+        return None
+    named = (found.groups() for found in _BY_NAME.finditer(expression))
+    return frozenset(name for names in named for name in names if name is not None)
 
 
 def condition_error(expression: str) -> str | None:
@@ -116,20 +136,25 @@ def _unfit(value: Any) -> str | None:
     Its binding would crash the process on what is nested ten thousand deep, and reads a text only
     up to its first NUL: ``"ada@example.com\\0..."`` would pass for ``"ada@example.com"``.
     """
-    left = [(value, 0)]
-    while left:
-        one, deep = left.pop()
-        if type(one) in PLAIN or not isinstance(one, Mapping | list):
-            if why := _unfit_leaf(one):
-                return why
-        elif deep > contract.MAX_ARGUMENTS_DEPTH:
-            return f"the arguments are nested more than {contract.MAX_ARGUMENTS_DEPTH} deep"
-        elif isinstance(one, list):
-            left += [(part, deep + 1) for part in one]
-        elif not all(isinstance(name, str) for name in one):
-            return "a name in the arguments is no text"
-        else:
-            left += [(part, deep + 1) for pair in one.items() for part in pair]
+    level, deep = [value], 0
+    while level:
+        below: list[Any] = []
+        for one in level:
+            kind = type(one)
+            if kind in _FITTING or (kind is int and one in _NUMBERS):
+                continue
+            if kind in PLAIN or not isinstance(one, Mapping | list):
+                if why := _unfit_leaf(one):
+                    return why
+            elif deep > contract.MAX_ARGUMENTS_DEPTH:
+                return f"the arguments are nested more than {contract.MAX_ARGUMENTS_DEPTH} deep"
+            elif kind is list or isinstance(one, list):
+                below += one
+            elif not all(isinstance(name, str) for name in one):
+                return "a name in the arguments is no text"
+            else:
+                below += [*one, *one.values()]
+        level, deep = below, deep + 1
     return None
 
 

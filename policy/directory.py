@@ -41,6 +41,7 @@ class Directory:
         stand_ins: Sequence[StandIn] = (),
         operators: Sequence[str] = (),
         *,
+        sign_in: Sequence[str] = (),
         exists: bool = True,
     ) -> None:
         """Take names as ``load`` gives them: case-folded, each person by one name, no circles.
@@ -51,6 +52,7 @@ class Directory:
             groups: what stands in each group, ``group:finance``: people and other groups.
             stand_ins: the delegations, in the file's order.
             operators: people and groups who may withdraw any request.
+            sign_in: which of the groups have those as members, too, for whom a sign-in vouches.
             exists: False where there is no file at all.
         """
         self._exists = exists
@@ -59,6 +61,7 @@ class Directory:
         self._groups = {name: tuple(members) for name, members in (groups or {}).items()}
         self._operators = frozenset(operators)
         self._stand_ins = tuple(stand_ins)
+        self._sign_in = frozenset(sign_in)
         self._above: dict[str, list[str]] = {}
         for group, members in self._groups.items():
             for member in members:
@@ -74,12 +77,20 @@ class Directory:
         return Members(
             directory=self._exists,
             groups={name: self._people(name) for name in groups if name in self._groups},
+            open_groups=tuple(name for name in groups if self._is_open(name)),
             unknown=tuple(asked[name] for name in groups if name not in self._groups),
             aliases={name: own for name in asked if (own := self._own(name)) != name},
         )
 
     def standing(
-        self, person: str, at: datetime, groups: Sequence[str] = (), principals: Sequence[str] = ()
+        self,
+        person: str,
+        at: datetime,
+        groups: Sequence[str] = (),
+        principals: Sequence[str] = (),
+        *,
+        vouched: Sequence[str] = (),
+        lent: Mapping[str, Sequence[str]] | None = None,
     ) -> Standing:
         """Who somebody is, and for whom they may decide.
 
@@ -89,6 +100,9 @@ class Directory:
             groups: those they and the others are looked for in.
             principals: who handed the matter over to them besides the file's delegations; these
                 come first in ``stands_in_for``.
+            vouched: groups that the person's sign-in vouches for; others than those of ``sign_in``
+                don't count.
+            lent: of some of ``principals``, the groups that their sign-in vouched for.
         """
         own = self._own(person)
         if is_group(own):  # whoever calls themselves so is nobody: not in it, and not all of it
@@ -96,22 +110,29 @@ class Directory:
         asked = frozenset(folded(groups))
         given = [one for one in map(self._own, principals) if one != own and not is_group(one)]
         others = dict.fromkeys([*given, *self._principals(own, at)])
+        signed_in = self._signed_in(vouched)
+        brought = {self._own(one): self._signed_in(names) for one, names in (lent or {}).items()}
+        everywhere = (own, *self._reach(own, self._above), *self._above_all(signed_in))
         return Standing(
-            **self._person(own, asked).model_dump(),
-            known=not self._names or own in self._names,
-            operator=not self._operators.isdisjoint((own, *self._reach(own, self._above))),
-            stands_in_for=tuple(self._person(one, asked) for one in others),
+            **self._person(own, asked, signed_in).model_dump(),
+            known=not self._names or own in self._names or bool(signed_in),
+            operator=not self._operators.isdisjoint(everywhere),
+            stands_in_for=tuple(self._person(one, asked, brought.get(one, ())) for one in others),
         )
 
-    def names_of(self, person: str, at: datetime) -> tuple[str, ...]:
+    def names_of(self, person: str, at: datetime, vouched: Sequence[str] = ()) -> tuple[str, ...]:
         """Every name by which an audience may mean somebody at that moment, each once.
 
-        Their own names come first, then their groups, then the same of each one they stand in for.
+        Their own names come first, then their groups, those that ``vouched`` puts them in too, then
+        the same of each one they stand in for.
         """
         own = self._own(person)
+        if is_group(own):
+            return (own,)
         found: list[str] = []
         for one in (own, *self._principals(own, at)):
             found += [one, *sorted(self._names.get(one, ())), *self._reach(one, self._above)]
+            found += self._above_all(self._signed_in(vouched)) if one == own else ()
         return tuple(dict.fromkeys(found))
 
     def summary(self) -> str:
@@ -130,12 +151,27 @@ class Directory:
         key = name.strip().casefold()
         return self._owners.get(key, key)
 
-    def _person(self, own: str, groups: frozenset[str]) -> Person:
+    def _person(self, own: str, groups: frozenset[str], signed_in: Sequence[str] = ()) -> Person:
+        listed = groups & frozenset(self._reach(own, self._above))
+        vouched = groups & frozenset(self._above_all(signed_in)) - listed
         return Person(
             name=own,
             names=self._names.get(own, frozenset({own})),
-            groups=groups & frozenset(self._reach(own, self._above)),
+            groups=listed | vouched,
+            vouched=vouched,
         )
+
+    def _signed_in(self, vouched: Sequence[str]) -> tuple[str, ...]:
+        """Those of the groups that a sign-in may vouch for."""
+        return tuple(name for name in folded(vouched) if name in self._sign_in)
+
+    def _above_all(self, groups: Sequence[str]) -> list[str]:
+        """Groups, and all those that have them inside, each once."""
+        found = [one for group in groups for one in (group, *self._reach(group, self._above))]
+        return list(dict.fromkeys(found))
+
+    def _is_open(self, group: str) -> bool:
+        return not self._sign_in.isdisjoint((group, *self._reach(group, self._groups)))
 
     def _people(self, group: str) -> tuple[str, ...]:
         reached = self._reach(group, self._groups)

@@ -10,6 +10,9 @@ aliases = ["ada"]                    # other names of hers: the login of her mac
 finance = ["ada@example.com", "grace@example.com"]
 leads = ["group:finance", "mary@example.com"]
 
+[sign_in]                            # who a sign-in vouches for is in these, too
+groups = ["sre", "finance"]          # as in [groups]; they need not be there
+
 [[delegation]]                       # grace may decide for ada in those days
 from = "ada@example.com"
 to = "grace@example.com"
@@ -55,13 +58,14 @@ def parse(text: str, source: str) -> Directory:
 def _parse(data: bytes, source: str) -> Directory:
     check_size(data, source)
     entries = Entries(document(data, source))
-    entries.only((), "", entries.raw, ("operators", "people", "groups", "delegation"))
+    entries.only((), "", entries.raw, ("operators", "people", "groups", "sign_in", "delegation"))
     names = _Names(entries)
     operators = names.members(("operators",), "operators", entries.raw.get("operators", []))
     stand_ins = dict(_stand_ins(entries, names))
     _circles(entries, names.groups, stand_ins)
     entries.check()
-    return Directory(names.people, names.groups, list(stand_ins.values()), operators)
+    every = list(stand_ins.values())
+    return Directory(names.people, names.groups, every, operators, sign_in=names.sign_in)
 
 
 class _Names:
@@ -71,10 +75,12 @@ class _Names:
         self._entries = entries
         self.people: dict[str, list[str]] = {}
         self.groups: dict[str, list[str]] = {}
+        self.sign_in: list[str] = []
         self._owners: dict[str, str] = {}
         people = entries.table("people", MAX_PEOPLE)
         self._listed = bool(people)
         self._read_people(people)
+        self._read_sign_in(entries.table("sign_in", MAX_GROUPS))
         self._read_groups(entries.table("groups", MAX_GROUPS))
 
     def _read_people(self, table: dict[str, Any]) -> None:
@@ -108,18 +114,34 @@ class _Names:
                 self.people[own].append(name)
                 self._owners[name] = own
 
+    def _read_sign_in(self, table: dict[str, Any]) -> None:
+        place, what = ("sign_in", "groups"), "sign_in: groups"
+        self._entries.only(("sign_in",), "sign_in", table, ("groups",))
+        listed = self._entries.items(place, what, table.get("groups", []))
+        if len(listed) > MAX_GROUPS:
+            self._entries.fault(place, f"{what}: {len(listed):,} of them, at most {MAX_GROUPS:,}")
+        found = [self._group(at, where, key) for at, where, key in listed]
+        self.sign_in = [name for name in dict.fromkeys(found) if name is not None]
+
+    def _group(self, place: Place, what: str, key: Any) -> str | None:
+        """The name of a group, where it is written without the word."""
+        name = self._entries.name(place, what, key)
+        if name is None or not is_group(name):
+            return None if name is None else self._entries.name(place, what, GROUP + name)
+        self._entries.fault(place, f'{what}: write it without "{GROUP}" here')
+        return None
+
     def _read_groups(self, table: dict[str, Any]) -> None:
         found = []
         for key, members in table.items():
             what, place = f"groups.{one_line(key, 80)}", ("groups", key)
-            name = self._entries.name(place, what, key)
-            if name is not None and is_group(name):
-                self._entries.fault(place, f'{what}: write it without "{GROUP}" here')
-            elif name is not None and (name := self._entries.name(place, what, GROUP + name)):
+            if (name := self._group(place, what, key)) is not None:
                 if name in self.groups:
                     self._entries.fault(place, f"{what}: there is a group of this name already")
                 self.groups.setdefault(name, [])
                 found.append((place, what, name, members))
+        for name in self.sign_in:
+            self.groups.setdefault(name, [])
         for place, what, name, members in found:
             self.groups[name] += self.members(place, what, members)
 

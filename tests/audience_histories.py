@@ -4,9 +4,10 @@ from contextlib import suppress
 from datetime import timedelta
 
 from clearance import ApprovalRequest, Refused, Stage
+from clearance.contract import consumption_id
 
 from .policy_histories import refunds
-from .raw import Handle
+from .raw import Handle, is_taken
 from .studio import ADA, WIRE, Record, Studio, into
 from .support import eventually, says
 
@@ -110,6 +111,47 @@ async def approval_answered(studio: Studio) -> Handle:
     with suppress(Refused):
         await studio.approvals.approve(handle.id, reviewer=ADA, response={"supplier": "Other"})
     await studio.approvals.approve(handle.id, reviewer=ADA, response={"supplier": "ACME"})
+    return handle
+
+
+@case
+async def approval_vouched_for(studio: Studio) -> Handle:
+    """By two whom only their sign-in puts in the group, one of them through somebody else."""
+    asked = WIRE.model_copy(update={"audience": ("group:oncall",), "quorum": 2})
+    handle = await studio.ask(asked, "approval-vouched-for")
+    with suppress(Refused):
+        await studio.approvals.approve(handle.id, reviewer=GRACE)
+    await studio.approvals.delegate(handle.id, to=GRACE, who=MARY, groups=("group:oncall",))
+    await studio.approvals.approve(handle.id, reviewer=GRACE)
+    await studio.approvals.approve(handle.id, reviewer=IDA, groups=("group:oncall", "group:x"))
+    return handle
+
+
+async def _taken(studio: Studio, id: str) -> Handle:
+    """An approval whose permission somebody outside Temporal has taken."""
+    asked = WIRE.model_copy(update={"usable_for": timedelta(seconds=5)})
+    await studio.ask(asked, id)
+    await studio.approvals.approve(id, reviewer=ADA)
+    await studio.approvals.wait(id)
+    permit = await studio.approvals.consume(id, digest=asked.digest, taker="bot")
+    handle = studio.client.get_workflow_handle(consumption_id(permit.approval_id))
+    await eventually(lambda: is_taken(handle))
+    return handle
+
+
+@case
+async def consumption_pending(studio: Studio) -> Handle:
+    return await _taken(studio, "approval-taken")
+
+
+@case
+async def consumption_reported(studio: Studio) -> Handle:
+    """Twice, by an update and by a stored signal, and by somebody else."""
+    handle = await _taken(studio, "approval-taken-and-done")
+    said = {"taker": "bot", "succeeded": False, "summary": "no money"}
+    await handle.signal("record_outcome", {**said, "taker": "other"})
+    await handle.execute_update("report", said)
+    await handle.signal("record_outcome", said)
     return handle
 
 

@@ -24,6 +24,7 @@ from clearance import ApprovalClient, attributes, connect
 from cli import embedded
 from cli.settings import EmbeddedServer, Settings
 from workflows.approval import ApprovalWorkflow
+from workflows.consumption import ConsumptionWorkflow
 
 from .support import PlayedModel, unique
 
@@ -105,7 +106,7 @@ async def over_time(environment: WorkflowEnvironment) -> AsyncIterator[ApprovalC
     async with Worker(
         environment.client,
         task_queue=queue,
-        workflows=[ApprovalWorkflow],
+        workflows=[ApprovalWorkflow, ConsumptionWorkflow],
         activities=DirectoryActivities(None).activities,
     ):
         yield ApprovalClient(environment.client, task_queue=queue)

@@ -20,6 +20,8 @@ from clearance import attributes
 from clearance.connect import connect
 from cli import embedded
 from cli.settings import EmbeddedServer, Settings
+from cli.web import config_of
+from web import server
 
 from .support import unique
 
@@ -27,7 +29,9 @@ ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docker-compose.temporal.yml"
 EXAMPLE = ROOT / ".env.example"
 JOBS = {"schema", "namespace"}
-LASTING = {"postgresql", "temporal", "ui", "worker"}
+LASTING = {"postgresql", "temporal", "ui", "worker", "inbox"}
+OURS = ("worker", "inbox")
+NEEDED = "POSTGRES_PASSWORD=s3cret\nCOMPOSE_PROFILES=inbox\n"
 
 Compose = Callable[[str], "subprocess.CompletedProcess[str]"]
 Services = dict[str, dict[str, Any]]
@@ -76,8 +80,8 @@ def services_of(answer: "subprocess.CompletedProcess[str]") -> Services:
 
 @pytest.fixture(scope="module")
 def services(config: Compose) -> Services:
-    """The services with nothing set but the password."""
-    return services_of(config("POSTGRES_PASSWORD=s3cret"))
+    """The services with nothing set but the password and that the inbox is wanted."""
+    return services_of(config(NEEDED))
 
 
 @pytest.fixture(scope="module")
@@ -125,15 +129,22 @@ def test_the_server_and_its_ui_are_the_versions_that_the_tests_run_on(services: 
 
 def test_our_image_carries_our_version(services: Services) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert services["worker"]["image"] == f"clearance:{project['version']}"
+    assert {services[name]["image"] for name in OURS} == {f"clearance:{project['version']}"}
+
+
+def test_the_inbox_is_left_out_until_somebody_wants_it(source: dict[str, Any]) -> None:
+    profiles = {name: one.get("profiles") for name, one in source["services"].items()}
+    assert {name: found for name, found in profiles.items() if found} == {"inbox": ["inbox"]}
 
 
 def test_every_published_port_is_on_loopback_wherever_it_is_moved(config: Compose) -> None:
-    moved = services_of(config("POSTGRES_PASSWORD=x\nTEMPORAL_PORT=17233\nTEMPORAL_UI_PORT=18233"))
-    ports = {name: list(published(service)) for name, service in moved.items()}
-    assert {name: found for name, found in ports.items() if found} == {
+    ports = "TEMPORAL_PORT=17233\nTEMPORAL_UI_PORT=18233\nCLEARANCE_WEB_PORT=18234"
+    moved = services_of(config(NEEDED + ports))
+    found = {name: list(published(service)) for name, service in moved.items()}
+    assert {name: where for name, where in found.items() if where} == {
         "temporal": [("127.0.0.1", "17233")],
         "ui": [("127.0.0.1", "18233")],
+        "inbox": [("127.0.0.1", "18234")],
     }
 
 
@@ -158,6 +169,7 @@ def test_every_service_waits_until_what_it_needs_is_ready(services: Services) ->
         "namespace": {"temporal": healthy},
         "ui": {"temporal": healthy},
         "worker": {"temporal": healthy, "namespace": done},
+        "inbox": {"temporal": healthy, "namespace": done},
     }
 
 
@@ -176,10 +188,31 @@ def test_what_must_last_is_in_named_volumes(source: dict[str, Any]) -> None:
     assert state == "state:/var/lib/clearance"
     assert policy.endswith("checkpoints.toml}:/etc/clearance/checkpoints.toml:ro")
     assert reviewers.endswith("/dev/null}:/etc/clearance/reviewers.toml:ro")
+    kept, listed = source["services"]["inbox"]["volumes"]
+    assert kept == "inbox:/var/lib/clearance"
+    assert listed == reviewers
     assert source["volumes"] == {
         "postgresql": {"name": "clearance-postgresql"},
         "state": {"name": "clearance-state"},
+        "inbox": {"name": "clearance-inbox"},
     }
+
+
+def test_what_is_ours_can_change_nothing_but_its_volume(services: Services) -> None:
+    for name in OURS:
+        service = services[name]
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert list(service["networks"]) == ["default"], name
+        assert "user" not in service, "the image's own user is not root"
+
+
+def test_neither_the_worker_nor_the_inbox_gets_the_others_secrets(config: Compose) -> None:
+    every = services_of(config(filled_in()))
+    worker, inbox = (set(every[name]["environment"]) for name in OURS)
+    assert not {name for name in inbox if name.startswith(("OPENAI_", "CLEARANCE_SMTP"))}
+    assert not {name for name in worker if "OIDC" in name or "DATABASE" in name}
 
 
 def test_the_password_comes_from_env_and_reaches_only_who_needs_it(
@@ -209,25 +242,59 @@ def test_without_a_password_nothing_starts(config: Compose, settings: str) -> No
 def test_the_example_lists_exactly_the_variables_that_are_used(source: dict[str, Any]) -> None:
     text = re.sub(r"\$\$", "", FILE.read_text())
     used = set(re.findall(r"\$\{?([A-Z_]+)", text))
-    used |= {key for key, value in source["services"]["worker"]["environment"].items() if not value}
+    for name in OURS:
+        environment = source["services"][name]["environment"]
+        used |= {key for key, value in environment.items() if not value}
+    used.add("COMPOSE_PROFILES")  # Compose reads it by itself
     listed = re.findall(r"^#?([A-Z_]+)=", EXAMPLE.read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(used)
 
 
-def test_the_worker_is_given_settings_that_it_knows(config: Compose) -> None:
-    filled_in = re.sub(r"^#(?=[A-Z_]+=)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
-    every = services_of(config(filled_in.replace("POSTGRES_PASSWORD=", "POSTGRES_PASSWORD=x")))
-    given = {key: value for key, value in every["worker"]["environment"].items() if value}
+def filled_in() -> str:
+    """The example with all that it offers set."""
+    every = re.sub(r"^#(?=[A-Z_]+=)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    return every.replace("POSTGRES_PASSWORD=", "POSTGRES_PASSWORD=x")
+
+
+def given(service: dict[str, Any]) -> dict[str, str]:
+    """The environment of a service, without what is left out."""
+    return {key: value for key, value in service["environment"].items() if value}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_is_ours_is_given_settings_that_it_knows(config: Compose, name: str) -> None:
+    environment = given(services_of(config(filled_in()))[name])
     known = {f"CLEARANCE_{name.upper()}" for name in Settings.model_fields}
-    assert {key for key in given if key.startswith("CLEARANCE_")} <= known
-    assert given["OPENAI_BASE_URL"] == "http://host.docker.internal:11434/v1"
-    assert given["TEMPORAL_ADDRESS"] == "temporal:7233"
+    assert {key for key in environment if key.startswith("CLEARANCE_")} <= known
+    assert environment["TEMPORAL_ADDRESS"] == "temporal:7233"
+
+
+def test_the_worker_is_told_which_model_to_use(config: Compose) -> None:
+    worker = services_of(config(filled_in()))["worker"]
+    assert given(worker)["OPENAI_BASE_URL"] == "http://host.docker.internal:11434/v1"
+
+
+@pytest.mark.parametrize("text", [NEEDED, filled_in()], ids=["the least", "everything"])
+def test_the_settings_of_the_inbox_make_one_that_listens_to_its_container(
+    config: Compose, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in given(services_of(config(text))["inbox"]).items():
+        monkeypatch.setenv(key, value)
+    made = config_of(Settings())
+    assert (made.host, made.port) == ("0.0.0.0", 8234)  # noqa: S104
+    assert made.public_url == "http://localhost:8234"
+    assert made.temporal_ui == "http://localhost:8233"
+    assert (made.oidc is not None) == (text != NEEDED)
 
 
 def test_the_worker_gets_longer_to_stop_than_it_takes(services: Services) -> None:
     assert int(services["worker"]["stop_grace_period"].removesuffix("s")) > (
         worker._GRACE.total_seconds()
     )
+
+
+def test_the_inbox_gets_longer_to_stop_than_its_answers_may_take(services: Services) -> None:
+    assert int(services["inbox"]["stop_grace_period"].removesuffix("s")) > server._GRACE
 
 
 def test_the_search_attributes_are_the_codes(services: Services) -> None:

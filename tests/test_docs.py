@@ -38,7 +38,7 @@ def test_every_command_is_in_the_readme() -> None:
     def named(of: typer.Typer, before: str) -> None:
         for command in of.registered_commands:
             assert command.callback is not None
-            assert f"{before} {command.callback.__name__}" in README
+            assert f"{before} {command.name or command.callback.__name__}" in README
         for group in of.registered_groups:
             assert group.typer_instance is not None
             named(group.typer_instance, f"{before} {group.name}")

@@ -1,9 +1,11 @@
 """The image: what its files promise, and the health check that it carries."""
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import re
+import sqlite3
 import sys
 import tomllib
 from datetime import timedelta
@@ -13,8 +15,11 @@ import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from clearance import ApprovalClient
 from clearance.workers import has_worker
 from cli.settings import EmbeddedServer, Settings
+from web.config import DEFAULT_PORT, WebConfig
+from web.server import running
 from workflows.approval import ApprovalWorkflow
 
 from .conftest import Serve
@@ -22,6 +27,7 @@ from .support import PlayedModel, eventually, unique
 
 ROOT = Path(__file__).parents[1]
 HEALTHY = ROOT / "deploy" / "healthy.py"
+READY = ROOT / "deploy" / "ready.py"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
@@ -61,6 +67,16 @@ def test_the_final_stage_has_no_build_tool_and_starts_the_worker() -> None:
     assert 'ENTRYPOINT ["clearance"]\nCMD ["worker"]' in final
 
 
+def test_it_brings_the_driver_of_every_database_that_the_inbox_takes() -> None:
+    installs = re.findall(r"uv sync .*", DOCKERFILE)
+    assert len(installs) == 2
+    assert all("--extra postgresql" in command for command in installs)
+
+
+def test_it_names_the_port_of_the_inbox() -> None:
+    assert re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE) == [str(DEFAULT_PORT)]
+
+
 def test_all_that_the_packages_are_built_from_reaches_the_image_and_no_secret_does() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
@@ -73,7 +89,8 @@ def test_all_that_the_packages_are_built_from_reaches_the_image_and_no_secret_do
         *project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"],
         *project["tool"]["uv"]["workspace"]["members"],
         *project["project"]["license-files"],
-        *("pyproject.toml", project["project"]["readme"], "deploy/healthy.py"),
+        *("pyproject.toml", project["project"]["readme"]),
+        *("deploy/healthy.py", "deploy/ready.py"),
     }
 
 
@@ -130,4 +147,39 @@ async def test_no_answer_from_temporal_is_not_healthy(
     code, said = await health(f"127.0.0.1:{unused_tcp_port}", settings)
     assert code == 1
     assert said.startswith("cannot reach Temporal at 127.0.0.1:")
+    assert "\n" not in said
+
+
+async def readiness(port: int) -> tuple[int | None, str]:
+    """Exit code and words of the inbox's check in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(READY)),
+        env={"CLEARANCE_WEB_PORT": str(port), "http_proxy": "http://127.0.0.1:9"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    return process.returncode, said.decode().strip()
+
+
+async def test_an_inbox_that_can_serve_is_ready_and_one_whose_database_is_gone_is_not(
+    approvals: ApprovalClient, tmp_path: Path
+) -> None:
+    config = WebConfig(port=0, database=f"sqlite:///{tmp_path / 'db'}")
+    async with running(config, approvals) as inbox:
+        port = int(inbox.url.rpartition(":")[2])
+        assert await readiness(port) == (0, "")
+        with contextlib.closing(sqlite3.connect(tmp_path / "db")) as file:
+            file.execute("DROP TABLE sessions")
+
+        async def unready() -> str:
+            code, said = await readiness(port)
+            return said if code == 1 else ""
+
+        assert "no answer from: database" in await eventually(unready)
+
+
+async def test_no_inbox_is_not_ready(unused_tcp_port: int) -> None:
+    code, said = await readiness(unused_tcp_port)
+    assert code == 1
+    assert said.startswith(f"no answer on port {unused_tcp_port}: ")
     assert "\n" not in said

@@ -19,6 +19,7 @@ from temporalio.workflow import NondeterminismError
 
 import workflows.agent
 import workflows.approval
+import workflows.consumption
 from activities.model import CALL
 from tools import registry, runner
 
@@ -43,10 +44,10 @@ def read(file: Path) -> WorkflowHistory:
 
 def replayer(file: Path, workflow: Any = None) -> Replayer:
     """With the converters of the worker that serves such a workflow."""
-    if file.stem.startswith("approval-"):
+    if file.stem.startswith(("approval-", "consumption-")):
+        here = [workflows.approval.ApprovalWorkflow, workflows.consumption.ConsumptionWorkflow]
         return Replayer(
-            workflows=[workflow or workflows.approval.ApprovalWorkflow],
-            data_converter=pydantic_data_converter,
+            workflows=[workflow] if workflow else here, data_converter=pydantic_data_converter
         )
     registry.load(["tools.samples"])
     plugin = OpenAIAgentsPlugin(
@@ -97,6 +98,24 @@ CHANGES = {
         "timeout=None,",
         {"approval-pending", "approval-refused-attempts-pending"},
     ),
+    "shows nobody what a taker reported": (
+        workflows.consumption,
+        "            workflow.upsert_memo({contract.MEMO_CONSUMPTION: plain})\n",
+        "            pass\n",
+        {"consumption-reported"},
+    ),
+    "ends a consumption while it could be taken again": (
+        workflows.consumption,
+        "            await workflow.sleep(left)\n",
+        "            pass\n",
+        {"consumption-reported"},
+    ),
+    "waits for no report": (
+        workflows.consumption,
+        "timeout=contract.MAX_REPORT_AFTER",
+        "timeout=None",
+        {"consumption-pending", "consumption-reported"},
+    ),
     "takes a rest before the agent": (
         workflows.agent,
         "    try:\n        result = await Runner.run(",
@@ -138,12 +157,12 @@ async def test_a_changed_workflow_does_not_replay(
     changed: ModuleType, request: pytest.FixtureRequest
 ) -> None:
     original, _, _, expected = CHANGES[request.node.callspec.params["changed"]]
-    workflow = changed.ApprovalWorkflow if original is workflows.approval else changed.AgentWorkflow
-    prefix = "approval-" if original is workflows.approval else "agent-"
+    prefix = original.__name__.removeprefix("workflows.")
+    workflow = getattr(changed, f"{prefix.title()}Workflow")
 
     caught = set()
     for file in FILES:
-        if file.stem.startswith(prefix):
+        if file.stem.startswith(f"{prefix}-"):
             result = await replayer(file, workflow).replay_workflow(
                 read(file), raise_on_replay_failure=False
             )

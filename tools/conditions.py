@@ -1,17 +1,15 @@
 """Whether a stage of a request is asked: its condition, over the arguments as they are by then."""
 
-import copy
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from pydantic import JsonValue
 
-from clearance import contract
+from clearance import contract, mask
 from clearance.requests import ApprovalRequest
 from clearance.stages import Stage
-from policy.condition import Call, kept
+from policy.condition import Call, arguments_in, kept
 
 
 def applies(request: ApprovalRequest, stage: Stage) -> bool:
@@ -33,13 +31,9 @@ def applies(request: ApprovalRequest, stage: Stage) -> bool:
     return _may_apply(_Same(request), condition)
 
 
-_BY_NAME = re.compile(r"""\bargs\s*(?:\.\s*\w+|\[\s*(?:"[^"\\]*"|'[^'\\]*')\s*\])""")
-
-
 def _reaches(condition: str, masked: Iterable[str]) -> bool:
     """Whether a condition names one of these arguments, or goes through all that there are."""
-    named = any(name in condition for name in masked)
-    return named or "args" in _BY_NAME.sub("", condition)
+    return arguments_in(condition) is None or any(name in condition for name in masked)
 
 
 class _Same:
@@ -69,7 +63,7 @@ def _calls(same: _Same) -> list[Call]:
     request = same.request
     readings = [request.arguments]
     if request.masked:
-        readings.append(_without(request.arguments, map(_path, request.masked)))
+        readings.append(_without(request.arguments, request.masked))
     names = {"tool": request.tool or "", "agent": "", "requester": request.requester or ""}
     return [Call({"args": arguments, **names}) for arguments in readings]
 
@@ -79,10 +73,10 @@ def _path(pointer: str) -> list[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
-def _without(arguments: dict[str, JsonValue], paths: Iterable[list[str]]) -> dict[str, JsonValue]:
+def _without(arguments: dict[str, JsonValue], pointers: Sequence[str]) -> dict[str, JsonValue]:
     """A copy without what is there, which a gate of ours finds only under names."""
-    left = copy.deepcopy(arguments)
-    for *steps, name in paths:
+    left = mask.opened(arguments, pointers)
+    for *steps, name in map(_path, pointers):
         inside: Any = left
         for step in steps:
             inside = inside[int(step) if type(inside) is list else step]

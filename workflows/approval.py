@@ -219,14 +219,14 @@ class ApprovalWorkflow:
                 self._changed = True
 
     async def _decide(self, decision: Decision, *, made_at: datetime) -> str | None:
-        who = await self._audience.standing(decision.reviewer, made_at)
+        who = await self._audience.standing(decision.reviewer, made_at, decision.groups)
         return self._invalid or self._record.decide(decision, workflow.now(), who, made_at=made_at)
 
     async def _act(self, act: Act) -> str | None:
         now = workflow.now()
         if act.kind in ("viewed", "notified"):  # anybody's
             return self._invalid or self._record.act(act, now)
-        who = await self._audience.standing(act.who, now)
+        who = await self._audience.standing(act.who, now, act.groups)
         to = await self._audience.standing(act.to, now) if act.to else None
         return self._invalid or self._record.act(act, workflow.now(), who, to)
 

@@ -85,8 +85,9 @@ class Audience:
             await workflow.sleep(timedelta(milliseconds=1))
             self._task, self._done_bytes = _history_length(), self._weight
 
-    async def standing(self, name: str, at: datetime) -> Standing:
-        """What somebody may do at that moment, by the directory and by this request's delegations.
+    async def standing(self, name: str, at: datetime, vouched: tuple[str, ...] = ()) -> Standing:
+        """What somebody may do at that moment, by the directory, by the groups that their sign-in
+        vouches for and by this request's delegations.
 
         Nobody is looked up where nothing counts any more.
         """
@@ -97,7 +98,9 @@ class Audience:
             person=name,
             at=at,
             groups=tuple(filter(is_group, self._names)),
+            vouched=vouched,
             principals=record.delegators(name),
+            lent=record.lent(name),
         )
         try:
             found: Standing = await self._look_up(contract.ACTIVITY_STANDING, question, Standing)

@@ -8,6 +8,7 @@ from .client import ApprovalClient
 from .connect import connect
 from .errors import (
     AlreadyAsked,
+    AlreadyConsumed,
     AlreadyDecided,
     Ambiguous,
     CannotConnect,
@@ -21,6 +22,7 @@ from .errors import (
 from .gate import approved_arguments, pending_approvals, request_approval
 from .grants import Grant, GrantTerms, Revocation
 from .models import Decision, Edit, Outcome, Receipt, Recorded, Status
+from .permits import ActionOutcome, OutcomeReceipt, Permit
 from .requests import ApprovalRequest, Risk
 from .stages import Stage, Terms
 from .views import (
@@ -38,7 +40,9 @@ from .views import (
 __all__ = [
     "Act",
     "ActReceipt",
+    "ActionOutcome",
     "AlreadyAsked",
+    "AlreadyConsumed",
     "AlreadyDecided",
     "Ambiguous",
     "ApprovalClient",
@@ -59,8 +63,10 @@ __all__ = [
     "NoWorker",
     "NotFound",
     "Outcome",
+    "OutcomeReceipt",
     "Page",
     "PendingApproval",
+    "Permit",
     "Receipt",
     "Recorded",
     "Refused",

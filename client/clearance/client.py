@@ -14,6 +14,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from . import attributes, contract, granting, reading, rules
 from .acting import Acting
 from .connect import connect
+from .consuming import Consuming
 from .deciding import Deciding
 from .errors import AlreadyAsked, InvalidRequest, WaitTimeout, explain
 from .grants import Grant, Revocation
@@ -24,7 +25,7 @@ from .stages import is_group
 from .views import ApprovalSummary, ApprovalView
 
 
-class ApprovalClient(Listing, Deciding, Acting):
+class ApprovalClient(Listing, Deciding, Acting, Consuming):
     """Ask for approvals, read them and decide them.
 
         async with await ApprovalClient.connect() as client:
@@ -89,6 +90,8 @@ class ApprovalClient(Listing, Deciding, Acting):
         fits = 0 < len(approval_id) <= contract.MAX_ID_CHARS and approval_id.isprintable()
         if not fits or approval_id != approval_id.strip():
             raise InvalidRequest("an id has 1 to 200 printable characters, no space at its ends")
+        if approval_id.endswith(contract.CONSUMED):  # else one could be put in another's way
+            raise InvalidRequest(f"an id doesn't end with {contract.CONSUMED}: choose another")
         conflict = WorkflowIDConflictPolicy
         try:
             handle = await self.temporal.start_workflow(

@@ -31,6 +31,16 @@ SIGNAL_ACT: Final = "record_act"
 UPDATE_ACT: Final = "act"
 """A whole ``Act``: a comment, a delegation, a withdrawal; answers at once whether it was taken."""
 
+CONSUMPTION_WORKFLOW: Final = "ConsumptionWorkflow"
+"""That somebody outside Temporal has taken the permission to act: at most one for each approval, on the
+queue that served it. What it is started with is a ``Taking``, in its memo as well."""
+
+UPDATE_REPORT: Final = "report"
+"""On a consumption: a whole ``Report``; answers at once whether it was taken."""
+
+SIGNAL_REPORT: Final = "record_outcome"
+"""A whole ``Report``, stored by the server while no worker answers the update."""
+
 QUERY_VIEW: Final = "view"
 """On an approval: the whole record, an ``ApprovalView``."""
 
@@ -63,6 +73,9 @@ ERROR_EXPIRED: Final = "TimeoutError"
 
 MEMO_APPROVAL: Final = "approval"
 """Memo key of an approval: an ``ApprovalSummary`` without id and times, so that lists need no queries."""
+
+MEMO_CONSUMPTION: Final = "consumption"
+"""Memo key of a consumption: a ``Consumption`` without its time."""
 
 MEMO_RUN: Final = "run"
 """Memo key of an agent run: a ``RunSummary``."""
@@ -119,6 +132,14 @@ the history."""
 DEFAULT_EXPIRY: Final = timedelta(days=7)
 MAX_EXPIRY: Final = timedelta(days=5 * 365)
 MAX_GRANT_EXPIRY: Final = timedelta(days=30)
+DEFAULT_USABLE: Final = timedelta(hours=1)
+"""How long after an approval its permission may be taken, where the request says nothing."""
+
+MAX_USABLE: Final = timedelta(days=30)
+MAX_REPORT_AFTER: Final = timedelta(days=30)
+"""How long after it was taken one may report what the action did."""
+
+CONSUMED: Final = ".consumed"
 
 
 def child_id(parent_id: str, sequence: int) -> str:
@@ -128,3 +149,8 @@ def child_id(parent_id: str, sequence: int) -> str:
     replaces its old request instead of leaving it behind as an orphan.
     """
     return f"{parent_id}.{sequence}"
+
+
+def consumption_id(approval_id: str) -> str:
+    """The workflow id of an approval's consumption. One id, so that the engine lets one taker in."""
+    return f"{approval_id}{CONSUMED}"

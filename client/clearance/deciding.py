@@ -89,14 +89,15 @@ class Deciding(Delivering):
         """
         if arguments is not None and changes is not None:
             raise InvalidRequest("give either arguments, all of them, or changes")
-        handle = await self._handle(id)
+        description = await self._described(id)
+        handle = self.temporal.get_workflow_handle(description.id)
         listed = None
         if changes is not None:
             view = await reading.record(handle, self._answer_timeout)
             digest, arguments = changed(view, digest, changes)
             stage = view.stage if stage is None and view.request.stages else stage
         elif digest is None or stage is None:
-            listed = await reading.summary_of(self.temporal, await handle.describe())
+            listed = await reading.summary_of(self.temporal, description)
             stage = listed.stage if stage is None and listed.stages else stage
         decision = _made_now(
             decision_id,

@@ -47,6 +47,10 @@ class _Judged:
     def on_behalf_of(self) -> str | None:
         return None if self.right.name == self.who.name else self.right.name
 
+    def said(self, audience: tuple[str, ...]) -> dict[str, str | None]:
+        """Fields of ``Event``: in whose right."""
+        return {"on_behalf_of": self.on_behalf_of, "through": self.right.through(audience)}
+
 
 class Deliberation:
     """What has been decided so far. ``Record`` adds what else happens to a request."""
@@ -114,8 +118,9 @@ class Deliberation:
             said = {"digest": decision.digest, "key": decision.decision_id}
             self._refuse(judged, decision.channel, now, who=decision.reviewer, **said)
             return judged
+        in_right_of = judged.said(self.ballot.audience)
         if decision.arguments is not None:
-            self._change(decision, judged, now)
+            self._change(decision, judged, now, in_right_of)
         if decision.grant:
             self._granted = decision
         self._count(
@@ -125,7 +130,7 @@ class Deliberation:
             counted=judged.counted,
             people=frozenset({who.name, judged.right.name}),
             reviewer=decision.reviewer,
-            on_behalf_of=judged.on_behalf_of,
+            **in_right_of,
             reason=decision.reason,
             decision_id=decision.decision_id,
             changes_requested=decision.changes_requested,
@@ -190,7 +195,9 @@ class Deliberation:
                 )
         return _Judged(who, right, would_run, editors, False)
 
-    def _change(self, decision: Decision, judged: "_Judged", now: datetime) -> None:
+    def _change(
+        self, decision: Decision, judged: "_Judged", now: datetime, in_right_of: dict[str, Any]
+    ) -> None:
         """Other arguments: what others decided before is no longer what runs."""
         arguments = decision.arguments or {}
         changes = since_asked = edits.differences(self._current.arguments, arguments)
@@ -206,8 +213,8 @@ class Deliberation:
         self._course.void()
         self._taken = [one for one in self._taken if self._course.is_done(one.ballot)]
         self._edits += 1
-        said = {"who": decision.reviewer, "on_behalf_of": judged.on_behalf_of}
-        said |= {"key": decision.decision_id, "digest": self._current.digest}
+        said = {"who": decision.reviewer, "key": decision.decision_id, **in_right_of}
+        said |= {"digest": self._current.digest}
         self._log.edit(changes, decision.channel, now, stage=self._stage(), **said)
 
     def _too_many_edits(self) -> str | None:
@@ -224,6 +231,7 @@ class Deliberation:
         counted: bool = True,
         people: frozenset[str] = frozenset(),
         reviewer: str | None = None,
+        through: str | None = None,
         **said: Any,
     ) -> None:
         """The one place that opens the gate."""
@@ -240,6 +248,7 @@ class Deliberation:
             now,
             who=reviewer,
             on_behalf_of=decision.on_behalf_of,
+            through=through,
             reason=decision.reason,
             key=decision.decision_id,
         )

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel
 from temporalio.client import (
     Client,
+    WorkflowExecutionDescription,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
@@ -21,9 +22,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract, reading, rules
 from .errors import AlreadyDecided, Refused
-from .ids import resolve
+from .ids import described
 from .models import Recorded
 from .views import ApprovalView
+from .workers import answered
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -80,8 +82,12 @@ class Delivering:
         self._answer_timeout = answer_timeout
         self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
 
+    async def _described(self, id: str) -> WorkflowExecutionDescription:
+        """The request that an id, or a beginning or end of one, means. Raises NotFound, Ambiguous."""
+        return await described(self.temporal, id)
+
     async def _handle(self, id: str) -> WorkflowHandle[Any, Any]:
-        return self.temporal.get_workflow_handle(await resolve(self.temporal, id))
+        return self.temporal.get_workflow_handle((await self._described(id)).id)
 
     def _lane(self, id: str) -> _Lane:
         return self._lanes.setdefault(id, _Lane())
@@ -98,11 +104,11 @@ class Delivering:
         lane = self._lane(handle.id)  # kept until all is known: others may be under way, too
         try:
             async with asyncio.timeout(self._answer_timeout.total_seconds()), lane.slots:
-                return await _update(handle, message)
+                return await answered(handle, _update(handle, message))
         except WorkflowUpdateFailedError as error:
-            if _is_cut_off(error):
+            if is_cut_off(error):
                 return await self._of_closed(handle, message, is_new=False)
-            raise _refusal(error) from error
+            raise refusal(error) from error
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             if (task := asyncio.current_task()) and task.cancelling():
                 raise asyncio.CancelledError from None  # by the caller, not by the time
@@ -211,14 +217,13 @@ async def _read(handle: WorkflowHandle[Any, Any], timeout: timedelta) -> Approva
         _NobodyAnswers: no worker does, in that time.
     """
     try:
-        found: ApprovalView = await handle.query(
-            contract.QUERY_VIEW, result_type=ApprovalView, rpc_timeout=timeout
-        )
+        asked = handle.query(contract.QUERY_VIEW, result_type=ApprovalView, rpc_timeout=timeout)
+        found: ApprovalView = await answered(handle, asked)
     except RPCError as error:
         if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:
             return None
         raise _NobodyAnswers from error
-    except WorkflowQueryFailedError as error:
+    except (TimeoutError, WorkflowQueryFailedError) as error:
         raise _NobodyAnswers from error
     return found
 
@@ -241,11 +246,13 @@ def refused(view: ApprovalView, reason: str) -> Refused:
     return Refused(reason)
 
 
-def _is_cut_off(error: WorkflowUpdateFailedError) -> bool:
+def is_cut_off(error: WorkflowUpdateFailedError) -> bool:
+    """Whether the end of its workflow cut an update off, so that it may have been taken or not."""
     return isinstance(error.cause, ApplicationError) and error.cause.type == _COMPLETED_MEANWHILE
 
 
-def _refusal(error: WorkflowUpdateFailedError) -> Refused:
+def refusal(error: WorkflowUpdateFailedError) -> Refused:
+    """The error that a worker answered an update with."""
     cause = error.cause
     if not isinstance(cause, ApplicationError):
         return Refused(str(cause))

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from . import mask
 from .fields import canonical_json
-from .models import Change
+from .models import Change, Outcome
 from .requests import ApprovalRequest
 from .text import one_line, some
 
@@ -37,6 +37,17 @@ def refuse_edit(request: ApprovalRequest, arguments: Mapping[str, JsonValue]) ->
         message = str(error.errors(include_url=False)[0]["msg"])
         return f"these changes can't be taken: {message.removeprefix('Value error, ')}"
     return None
+
+
+def is_of(request: ApprovalRequest, outcome: Outcome) -> bool:
+    """Whether an outcome is of this request, its masks on, and an edit one that the request allows."""
+    edit = outcome.edit
+    if edit is None or outcome.digest != request.digest or request.editable is False:
+        return edit is None and outcome.digest == request.digest
+    try:
+        return request.with_arguments(edit.arguments).digest == edit.digest
+    except pydantic.ValidationError:
+        return False
 
 
 def _secret(request: ApprovalRequest, changes: Iterable[Change]) -> str | None:

@@ -9,6 +9,7 @@ except ClearanceError as error:     # anything else; str(error) says what to do
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import text
@@ -67,6 +68,16 @@ class AlreadyDecided(Refused):
         super().__init__(message)
         self.status = status
         self.decision = decision
+
+
+class AlreadyConsumed(Refused):
+    """Somebody has taken the permission to act: ``taker``, at ``at``. There is one for each approval."""
+
+    def __init__(self, message: str, taker: str, at: datetime) -> None:
+        """Keep who and when beside the text."""
+        super().__init__(message)
+        self.taker = taker
+        self.at = at
 
 
 class WaitTimeout(ClearanceError, TimeoutError):

@@ -21,6 +21,14 @@ def canonical_json(value: JsonValue) -> str:
     )
 
 
+def same_json(one: JsonValue, other: JsonValue) -> bool:
+    """Whether two values are the same JSON; what is no JSON is the same as nothing."""
+    try:
+        return canonical_json(one) == canonical_json(other)
+    except (TypeError, ValueError):
+        return False
+
+
 def digest_of(value: JsonValue) -> str:
     """SHA-256, in hexadecimal, of canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -1,7 +1,6 @@
 """``request_approval``: the gate, for use inside anybody's Temporal workflow."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pydantic
@@ -11,7 +10,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, TerminatedError
 from temporalio.exceptions import CancelledError as TemporalCancelledError
 
-from . import attributes, contract, mask, rules
+from . import attributes, contract, edits, mask, rules
 from .errors import explain
 from .models import Outcome
 from .requests import ApprovalRequest
@@ -153,24 +152,9 @@ def approved_arguments(
 
 
 def _check(request: ApprovalRequest, outcome: Outcome) -> None:
-    """Raise unless the outcome is of this request, its masks on, and an edit one that it allows."""
-    edit = outcome.edit
-    same = outcome.digest == request.digest
-    if edit is not None:
-        same = (
-            same
-            and request.editable is not False
-            and _edited(request, edit.arguments) == edit.digest
-        )
-    if not same:
+    """Raise unless the outcome is of this request, and an edit one that it allows."""
+    if not edits.is_of(request, outcome):
         raise _mismatch(outcome.approval_id)
-
-
-def _edited(request: ApprovalRequest, arguments: Mapping[str, JsonValue]) -> str | None:
-    try:
-        return request.with_arguments(arguments).digest
-    except pydantic.ValidationError:
-        return None
 
 
 def _mismatch(approval_id: str) -> ApplicationError:

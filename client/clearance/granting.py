@@ -21,6 +21,7 @@ from .filters import quoted
 from .grants import Grant, Revocation
 from .ids import pick, resolve, unknown, whole
 from .models import Outcome
+from .workers import answered
 
 _AT_ONCE = 20
 """Runs asked at the same time."""
@@ -140,9 +141,8 @@ async def _runs(client: Client) -> list[str]:
 async def _read(run: _Handle, answer_timeout: timedelta) -> list[Grant] | None:
     """What a run says of its grants; None where nobody answers for it."""
     try:
-        kept: list[Grant] = await run.query(
-            contract.QUERY_GRANTS, result_type=_GRANTS, rpc_timeout=answer_timeout
-        )
-    except (RPCError, WorkflowQueryFailedError):
+        asked = run.query(contract.QUERY_GRANTS, result_type=_GRANTS, rpc_timeout=answer_timeout)
+        kept: list[Grant] = await answered(run, asked)
+    except (RPCError, TimeoutError, WorkflowQueryFailedError):
         return None
     return kept

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract
@@ -26,15 +26,22 @@ async def resolve(
         Ambiguous: several fit; the text lists them.
         NotFound: none fits; the text lists the nearest.
     """
+    return (await described(client, typed, workflow_type=workflow_type)).id
+
+
+async def described(
+    client: Client, typed: str, *, workflow_type: str = contract.APPROVAL_WORKFLOW
+) -> WorkflowExecutionDescription:
+    """The workflow that ``typed`` means, as the server describes it. Raises like ``resolve``."""
     typed = whole(typed)
-    if await _is_of_type(client, typed, workflow_type):
-        return typed
+    if found := await _of_type(client, typed, workflow_type):
+        return found
     everything: list[str] = []
     for running in (True, False):
         ids = await _ids(client, workflow_type, running=running)
         # Once each: a parent that was reset asks again under the same id.
-        if found := pick(typed, list(dict.fromkeys(ids))):
-            return found
+        if id := pick(typed, list(dict.fromkeys(ids))):
+            return await client.get_workflow_handle(id).describe()
         everything += ids
     raise unknown(typed, everything, "`clearance pending` lists what waits")
 
@@ -71,14 +78,16 @@ def unknown(typed: str, ids: Sequence[str], else_say: str) -> NotFound:
     return NotFound(f"nothing has the id {typed!r}; {hint}", nearest)
 
 
-async def _is_of_type(client: Client, id: str, workflow_type: str) -> bool:
+async def _of_type(
+    client: Client, id: str, workflow_type: str
+) -> WorkflowExecutionDescription | None:
     try:
-        description = await client.get_workflow_handle(id).describe()
+        found = await client.get_workflow_handle(id).describe()
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
-            return False
+            return None
         raise
-    return description.workflow_type == workflow_type
+    return found if found.workflow_type == workflow_type else None
 
 
 async def _ids(client: Client, workflow_type: str, *, running: bool) -> list[str]:

@@ -16,16 +16,18 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
 from . import attributes, contract
+from .consumption import consumption_of
 from .errors import InvalidRequest
 from .models import Outcome, Status
 from .requests import ApprovalRequest
 from .text import one_line
 from .views import ApprovalSummary, ApprovalView, Event, EventKind, Execution
+from .workers import answered
 
 _UNREADABLE = (KeyError, RuntimeError, ValueError)
 """What a converter raises on what it doesn't know, and pydantic on what is no such model."""
 
-_SHORT = timedelta(seconds=1)
+_SHORT = timedelta(seconds=2)
 """For a run to say whether the action has run: the record is readable without."""
 
 _EXECUTION: Any = Execution | None
@@ -102,9 +104,11 @@ async def view(handle: WorkflowHandle[Any, Any], answer_timeout: timedelta) -> A
         at = description.close_time or found.events[-1].at
         reason = (await ended(handle._client, description, found.digest)).explanation
         return _with_event(found, "withdrawn", at=at, reason=reason, explanation=reason)
-    ran = None
-    if found.status == "approved" and description.parent_id:
-        ran = await _execution(handle, description.parent_id, min(answer_timeout, _SHORT))
+    if found.status != "approved":
+        return found
+    if not description.parent_id:
+        return await _consumed(handle, found)
+    ran = await _execution(handle, description.parent_id, min(answer_timeout, _SHORT))
     if ran is None:
         return found
     reason = "it failed" if ran.failed else ""
@@ -124,23 +128,44 @@ async def _recorded(
     if description.status == WorkflowExecutionStatus.FAILED:  # it was malformed
         return await stored_view(handle, description)
     try:
-        found: ApprovalView = await handle.query(
+        asked = handle.query(
             contract.QUERY_VIEW, result_type=ApprovalView, rpc_timeout=answer_timeout
         )
-    except (RPCError, WorkflowQueryFailedError):
+        found: ApprovalView = await answered(handle, asked)
+    except (RPCError, TimeoutError, WorkflowQueryFailedError):
         return await stored_view(handle, description)
     # A request that Temporal ended with its parent never learned of it.
     status = status_of(description)
     return found if found.status != "pending" else found.model_copy(update={"status": status})
 
 
+async def _consumed(handle: WorkflowHandle[Any, Any], found: ApprovalView) -> ApprovalView:
+    """With who took the permission to act, and what they say that the action did."""
+    taken = await consumption_of(handle._client, handle.id)
+    if taken is None:
+        return found
+    found = _with_event(found, "consumed", at=taken.at, who=taken.taker)
+    if (told := taken.outcome) is None:
+        return found
+    failed = f"it failed: {told.summary}" if told.summary else "it failed"
+    reason = told.summary if told.succeeded else failed
+    return _with_event(found, "executed", at=told.at, who=taken.taker, reason=reason)
+
+
 def _with_event(
-    found: ApprovalView, kind: EventKind, *, at: datetime, reason: str, **update: Any
+    found: ApprovalView,
+    kind: EventKind,
+    *,
+    at: datetime,
+    who: str | None = None,
+    reason: str = "",
+    **update: Any,
 ) -> ApprovalView:
     event = Event(
         sequence=len(found.events) + 1,
         at=at,
         kind=kind,
+        who=who,
         channel="engine",
         reason=reason,
         digest=found.digest,
@@ -154,10 +179,11 @@ async def _execution(
     """What a run says of the action of its approval; None where it, or its worker, says nothing."""
     parent = handle._client.get_workflow_handle(run)
     try:
-        ran: Execution | None = await parent.query(
+        asked = parent.query(
             contract.QUERY_EXECUTION, handle.id, result_type=_EXECUTION, rpc_timeout=timeout
         )
-    except (RPCError, WorkflowQueryFailedError, *_UNREADABLE):
+        ran: Execution | None = await answered(parent, asked)
+    except (RPCError, TimeoutError, WorkflowQueryFailedError, *_UNREADABLE):
         return None
     return ran
 

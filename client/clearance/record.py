@@ -33,8 +33,9 @@ class Record(Deliberation):
         self.delegations: list[Delegation] = []
         self._explanation = ""
         self._acts: dict[str, tuple[Act, datetime]] = {}
-        self._handed: list[tuple[frozenset[str], str]] = []
-        """Of each delegation: all names of who may decide, and for whom."""
+        self._handed: list[tuple[frozenset[str], str, tuple[str, ...]]] = []
+        """Of each delegation: all names of who may decide, for whom, and which groups the sign-in of
+        those vouched for."""
 
     def next_time(self) -> datetime | None:
         """When ``tick`` has something to do; None for never."""
@@ -48,9 +49,12 @@ class Record(Deliberation):
 
     def delegators(self, name: str) -> tuple[str, ...]:
         """Whose right this request's delegations have handed to somebody."""
+        return tuple(self.lent(name))
+
+    def lent(self, name: str) -> dict[str, tuple[str, ...]]:
+        """The same, each with the groups that their sign-in vouched for when they last did so."""
         key = name.casefold()
-        found = [principal for names, principal in self._handed if key in names]
-        return tuple(dict.fromkeys(found))
+        return {principal: groups for names, principal, groups in self._handed if key in names}
 
     def signal(self, value: object, now: datetime) -> str | None:
         """The bare ``approve(value)``. Returns why it was refused, None if it counted."""
@@ -118,6 +122,10 @@ class Record(Deliberation):
                 # Anybody may send these, so what they say is kept short.
                 self._add(act.kind, act.channel, now, who=act.who, reason=one_line(act.text, 200))
             return None
+        groups, act = (
+            act.groups,
+            act.model_copy(update={"groups": ()}),
+        )  # another sign-in, the same act
         if act.act_id in self._acts and self._acts[act.act_id][0] == act:
             return None
         who = who or self.standing(act.who)
@@ -131,7 +139,8 @@ class Record(Deliberation):
         if act.kind == "delegated" and act.to is not None:
             right = acts.handed_over(self.request, who) or who
             self.delegations.append(Delegation(principal=right.name, to=act.to, by=act.who, at=now))
-            self._handed.append(((to or unlisted(act.to)).names, right.name))
+            lent = groups if right.name == who.name else self.lent(act.who).get(right.name, ())
+            self._handed.append(((to or unlisted(act.to)).names, right.name, lent))
             said |= {"to": act.to}
             said |= {} if right.name == who.name else {"on_behalf_of": right.name}
         self._add(act.kind, act.channel, now, **said)

@@ -41,6 +41,7 @@ def fields(view: ApprovalView, now: datetime) -> list[Entry]:
         "Own approval": _own_approval(request),
         "Standing in": delegations(view),
         "Granted": _granted(request),
+        "Usable": _usable(request),
         "Masked": some(request.masked, 10),
     }
     rows += [(label, one_line(value)) for label, value in known.items() if value]
@@ -167,6 +168,12 @@ def _own_approval(request: ApprovalRequest) -> str | None:
         return None
     words = {"requester": "of who asked for it", "editor": "of who changes it"}
     return "counts " + (" and ".join(words[one] for one in request.self_approval) or "of nobody")
+
+
+def _usable(request: ApprovalRequest) -> str | None:
+    """How long an agent outside Temporal may take its permission; None where nothing is said."""
+    length = request.usable_for
+    return None if length is None else f"within {span(length)} of the approval"
 
 
 def _granted(request: ApprovalRequest) -> str | None:

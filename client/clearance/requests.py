@@ -1,8 +1,9 @@
 """``ApprovalRequest``: what a person is asked to allow."""
 
+import contextlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -14,7 +15,7 @@ from pydantic import (
 )
 
 from . import contract, mask, template, text, wording
-from .fields import Digest, Name, Prose, canonical_json, check_arguments, digest_of
+from .fields import Digest, Name, Prose, check_arguments, digest_of, same_json
 from .grants import GrantUse
 from .stages import Stage, Terms
 
@@ -105,6 +106,12 @@ class ApprovalRequest(Terms):
 
     confirm_phrase: Prose | None = None
     """What a reviewer has to type to approve; a template (``{symbol}``) filled from the arguments."""
+
+    usable_for: (
+        Annotated[timedelta, Field(ge=timedelta(seconds=1), le=contract.MAX_USABLE)] | None
+    ) = None
+    """How long after its approval an agent outside Temporal may take its permission to act
+    (``ApprovalClient.consume``): 1 second to 30 days; an hour where nothing is said."""
 
     grantable: bool = False
     """Whether a reviewer may approve further calls like this one in advance."""
@@ -242,14 +249,18 @@ class ApprovalRequest(Terms):
         Raises:
             pydantic.ValidationError: the arguments break a limit, or a masked one was changed.
         """
-        if _same(dict(arguments), self.arguments):
+        arguments = dict(arguments)
+        if same_json(arguments, self.arguments):  # of what is no JSON, the model says so
             return self
-        change: dict[str, Any] = {"arguments": dict(arguments)}
+        change: dict[str, Any] = {"arguments": arguments}
         if self.sealed_digest is not None:
-            ApprovalRequest.model_validate({**dict(self), **change})  # before it is hashed
-            change["sealed_digest"] = digest_of(
-                {"tool": self.tool, "arguments": dict(arguments), "original": self.sealed_digest}
-            )
+            covered: Any = {
+                "tool": self.tool,
+                "arguments": arguments,
+                "original": self.sealed_digest,
+            }
+            with contextlib.suppress(TypeError, ValueError):  # no JSON: said below
+                change["sealed_digest"] = digest_of(covered)
         if self.description_template is not None:
             change |= wording.described(self.description_template, arguments)
         return ApprovalRequest.model_validate({**dict(self), **change})
@@ -267,10 +278,3 @@ class ApprovalRequest(Terms):
         if self.stages:
             plain |= {"stage": 1, "stages": [stage.name for stage in self.stages]}
         return {**plain, **first, "digest": self.digest}
-
-
-def _same(one: JsonValue, other: JsonValue) -> bool:
-    try:
-        return canonical_json(one) == canonical_json(other)
-    except (TypeError, ValueError):  # no JSON: the model says what is wrong
-        return False

@@ -3,10 +3,15 @@
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+)
 
 from . import contract
 from .errors import NoWorker
@@ -104,14 +109,20 @@ async def list_runs(
     if running:
         query += " AND ExecutionStatus = 'Running'"
     async for execution in client.list_workflows(query, limit=limit):
-        shown = (await execution.memo()).get(contract.MEMO_RUN, {"agent": "?", "prompt": ""})
-        status = execution.status or WorkflowExecutionStatus.RUNNING
-        yield RunSummary.model_validate(
-            {
-                **shown,
-                "id": execution.id,
-                "status": status.name.lower(),
-                "started_at": execution.start_time,
-                "closed_at": execution.close_time,
-            }
-        )
+        yield await summary_of(execution)
+
+
+async def summary_of(execution: WorkflowExecution) -> RunSummary:
+    """One line of a list."""
+    status = (execution.status or WorkflowExecutionStatus.RUNNING).name.lower()
+    known = {
+        "id": execution.id,
+        "status": status if status in get_args(RunStatus) else "completed",
+        "started_at": execution.start_time,
+        "closed_at": execution.close_time,
+    }
+    try:
+        shown = (await execution.memo())[contract.MEMO_RUN]
+        return RunSummary.model_validate({**shown, **known})
+    except (KeyError, RuntimeError, TypeError, ValueError):  # none, or one that others wrote
+        return RunSummary.model_validate({"agent": "?", "prompt": "", **known})

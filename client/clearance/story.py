@@ -51,6 +51,8 @@ def _who(event: Event) -> tuple[str, ...]:
         parts.append(who if event.kind in _TO_WHOM else f"by {who}")
     if event.on_behalf_of:
         parts.append(f"for {_name(event.on_behalf_of)}")
+    if event.through:
+        parts.append(f"as one of {_name(event.through)}")
     if event.to:
         to = _name(event.to) if event.kind == "delegated" else one_line(event.to)
         parts.append(to if event.kind in _TO_WHOM else f"to {to}")

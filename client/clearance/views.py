@@ -24,11 +24,13 @@ EventKind = (
         "reminded",
         "escalated",
         "expired",
+        "consumed",
         "executed",
     ]
 )
 """``approved`` and ``rejected`` once for each person; the request's status tells whether that was
-enough. ``advanced``: the next stage is asked. ``executed``: what was approved has run."""
+enough. ``advanced``: the next stage is asked. ``consumed``: an agent outside Temporal has taken the
+permission to act. ``executed``: what was approved has run."""
 
 
 class Event(BaseModel):
@@ -47,6 +49,8 @@ class Event(BaseModel):
     """Of ``refused`` the one that was named; else of the request as it is from here on."""
     on_behalf_of: str | None = None
     """Whose right was used, where it wasn't the person's own."""
+    through: str | None = None
+    """The group in whose name it counted, where only a sign-in vouched for that."""
     to: str | None = None
     """Of ``delegated`` and ``escalated``: who may decide from here on, too."""
     stage: str | None = None

@@ -1,15 +1,28 @@
 """Whether anybody works: what Temporal knows of the workers of a task queue."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from temporalio.api.enums.v1 import TaskQueueType, WorkerStatus
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, ListWorkersRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from .filters import quoted
+
+if TYPE_CHECKING:
+    from temporalio.worker import Worker
+
+T = TypeVar("T")
+
+_STUCK = 8
+"""Seconds after which a workflow task counts as stuck."""
+
+_SOON = 0.3
+"""Seconds in which a worker that isn't busy has answered; only then is it asked whether there is one."""
 
 _STOPPED = (WorkerStatus.WORKER_STATUS_SHUTTING_DOWN, WorkerStatus.WORKER_STATUS_SHUTDOWN)
 
@@ -42,6 +55,50 @@ async def has_worker(client: Client, task_queue: str) -> bool:
         > stopped.get(poller.identity, datetime.min.replace(tzinfo=UTC))
         for poller in polling
     )
+
+
+def patient(worker: "Worker") -> "Worker":
+    """Let each of its workflow tasks take as long as the server does, nearly.
+
+    The SDK takes a workflow for stuck after two seconds by the clock on the wall, and has no setting
+    for it. On a busy machine a large request can need them; its task then fails, and the same again
+    at every further try: a gate that takes no decision. The server itself waits ten seconds.
+    """
+    inside = worker._workflow_worker
+    if inside is not None and inside._deadlock_timeout_seconds is not None:  # None while debugging
+        inside._deadlock_timeout_seconds = _STUCK
+    return worker
+
+
+async def answered(handle: WorkflowHandle[Any, Any], asked: Coroutine[Any, Any, T]) -> T:
+    """What a worker answers, however long it takes.
+
+    Args:
+        handle: the workflow that is asked.
+        asked: its update or query, on its way.
+
+    Raises:
+        TimeoutError: nobody works on its queue, so that there is nothing to wait for.
+    """
+    answer = asyncio.ensure_future(asked)
+    try:
+        done, _ = await asyncio.wait({answer}, timeout=_SOON)
+        if not done and not await _is_served(handle):
+            raise TimeoutError(f"nobody works for {handle.id}")
+        return await answer
+    finally:
+        if not answer.done():
+            answer.cancel()
+            await asyncio.wait({answer})
+            answer.cancelled() or answer.exception()  # seen, and of no interest any more
+
+
+async def _is_served(handle: WorkflowHandle[Any, Any]) -> bool:
+    try:
+        queue = (await handle.describe()).task_queue
+        return await has_worker(handle._client, queue)
+    except RPCError:
+        return True  # nobody can tell: the time that the caller has decides
 
 
 async def _stopped(client: Client, task_queue: str) -> dict[str, datetime]:

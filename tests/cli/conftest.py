@@ -26,6 +26,8 @@ from cli import embedded
 from cli.settings import EmbeddedServer, Settings
 from tests.support import eventually, unique
 
+from . import warm
+
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 COMMAND = str(SCRIPTS / "clearance")
 REPOSITORY = Path(__file__).parents[2]
@@ -125,16 +127,32 @@ class Shell:
 
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
+    door: Path | None = None
+    """Where commands start that have been imported already (``warm``)."""
 
     def having(self, **changes: str | None) -> "Shell":
         """The same with other variables; None removes one."""
         env = {**self.env, **{k: v for k, v in changes.items() if v is not None}}
-        return Shell(self.folder, {k: v for k, v in env.items() if changes.get(k, v) is not None})
+        kept = {k: v for k, v in env.items() if changes.get(k, v) is not None}
+        return Shell(self.folder, kept, self.door)
 
     async def __call__(self, *arguments: str, stdin: str = "") -> Ended:
         """Run ``clearance`` with these arguments to its end."""
-        async with self.start(*arguments, stdin=stdin) as running:
-            return await running.ends()
+        if self.door is None:
+            async with self.start(*arguments, stdin=stdin) as running:
+                return await running.ends()
+        files = self._files(stdin)
+        async with asyncio.timeout(PATIENCE):
+            code = await warm.run(self.door, arguments, env=self.env, cwd=self.folder, files=files)
+        return Ended(code, files[1].read_text(), files[2].read_text())
+
+    def _files(self, stdin: str) -> tuple[Path, Path, Path]:
+        stem = self.folder / unique("output")
+        given, out, err = (stem.with_suffix(suffix) for suffix in (".in", ".out", ".err"))
+        given.write_text(stdin)
+        out.touch()
+        err.touch()
+        return given, out, err
 
     async def script(self, text: str) -> Ended:
         """Run a bash script to its end."""
@@ -146,9 +164,7 @@ class Shell:
         self, *arguments: str, stdin: str = "", command: str = COMMAND, cwd: Path | None = None
     ) -> AsyncIterator[Running]:
         """Start a command; leaving the context stops it if it still runs."""
-        stem = self.folder / unique("output")
-        given, out, err = (stem.with_suffix(suffix) for suffix in (".in", ".out", ".err"))
-        given.write_text(stdin)
+        given, out, err = self._files(stdin)
         with given.open() as i, out.open("w") as o, err.open("w") as e:
             process = await asyncio.create_subprocess_exec(
                 *(command, *arguments),
@@ -206,11 +222,27 @@ def _left_over(home: Path) -> list[psutil.Process]:
     return left
 
 
+@pytest.fixture(scope="session")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+    """Where commands start at once."""
+    socket = tmp_path_factory.mktemp("warm") / "door"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", warm.__name__, str(socket)),
+        cwd=REPOSITORY,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready\n"
+    yield socket
+    process.kill()
+    await process.wait()
+
+
 @pytest.fixture
-async def alone(tmp_path: Path) -> AsyncIterator[Shell]:
+async def alone(tmp_path: Path, door: Path) -> AsyncIterator[Shell]:
     """A shell on a machine that has nothing of ours yet: no Temporal, no settings, no model."""
     env = {"PATH": f"{SCRIPTS}:/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8"}
-    yield Shell(tmp_path, {**env, "CLEARANCE_REVIEWER": "ada@example.com"})
+    yield Shell(tmp_path, {**env, "CLEARANCE_REVIEWER": "ada@example.com"}, door)
 
     async def all_gone() -> bool:
         return not _left_over(tmp_path)

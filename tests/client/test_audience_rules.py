@@ -203,6 +203,16 @@ def test_enough_people_have_to_be_left_beside_those_who_changed_the_arguments(
     assert still_possible(request, request.stages[0], editors, members) is possible
 
 
+def test_of_a_group_that_nobody_can_list_somebody_may_be_left() -> None:
+    stages = ({"name": "one", "audience": ("group:finance",)},)
+    request = request_of(stages=stages)
+    members = Members(directory=True, groups={"group:finance": ("ada",)})
+
+    assert not still_possible(request, request.stages[0], {"ada"}, members)
+    members = members.model_copy(update={"open_groups": ("group:finance",)})
+    assert still_possible(request, request.stages[0], {"ada"}, members)
+
+
 def test_who_changes_the_arguments_needs_somebody_else_to_approve_them() -> None:
     record = record_of(audience=("ada", "bob"))
     sent = decision(record, "ada", **edit(amount=80))

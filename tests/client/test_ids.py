@@ -321,7 +321,7 @@ async def test_asking_again_for_what_was_refused_says_why_again(approvals: Appro
 
     for _ in range(2):
         with pytest.raises(InvalidRequest, match="there are no groups without"):
-            await approvals.request(request, id=id)
+            await approvals.wait((await approvals.request(request, id=id)).id)
     with pytest.raises(InvalidRequest, match="is used for something else"):
         await approvals.request("Deploy", id=id)
 

@@ -25,7 +25,9 @@ def test_the_exported_names_are_these() -> None:
     assert sorted(clearance.__all__) == [
         "Act",
         "ActReceipt",
+        "ActionOutcome",
         "AlreadyAsked",
+        "AlreadyConsumed",
         "AlreadyDecided",
         "Ambiguous",
         "ApprovalClient",
@@ -46,8 +48,10 @@ def test_the_exported_names_are_these() -> None:
         "NoWorker",
         "NotFound",
         "Outcome",
+        "OutcomeReceipt",
         "Page",
         "PendingApproval",
+        "Permit",
         "Receipt",
         "Recorded",
         "Refused",
@@ -78,6 +82,10 @@ def test_the_exported_names_are_these() -> None:
         ("UPDATE_DECIDE", "decide"),
         ("SIGNAL_ACT", "record_act"),
         ("UPDATE_ACT", "act"),
+        ("CONSUMPTION_WORKFLOW", "ConsumptionWorkflow"),
+        ("UPDATE_REPORT", "report"),
+        ("SIGNAL_REPORT", "record_outcome"),
+        ("MEMO_CONSUMPTION", "consumption"),
         ("QUERY_VIEW", "view"),
         ("QUERY_EXECUTION", "execution"),
         ("QUERY_PENDING", "pending_approvals"),
@@ -109,8 +117,9 @@ def imports(source: Path) -> set[str]:
 
 
 ENGINE = {
-    *("__init__", "acting", "attributes", "client", "connect", "deciding", "delivery", "filters"),
-    *("gate", "granting", "history", "ids", "listing", "reading", "runs", "workers"),
+    *("__init__", "acting", "attributes", "client", "connect", "consuming", "consumption"),
+    *("deciding", "delivery", "events", "filters", "gate", "granting", "history", "ids"),
+    *("listing", "reading", "runs", "timeline", "workers"),
 }
 """The modules that know Temporal."""
 

@@ -6,12 +6,19 @@ from typing import Any
 
 import pytest
 
-from clearance import ApprovalClient, ApprovalRequest, InvalidRequest, Page, filters
+from clearance import (
+    ApprovalClient,
+    ApprovalRequest,
+    ApprovalSummary,
+    InvalidRequest,
+    Page,
+    filters,
+)
 from clearance.listing import make_cursor
 from cli.settings import Settings
 from tests.support import eventually, unique
 
-ADA = {"reviewer": "ada@example.com"}
+ADA: dict[str, Any] = {"reviewer": "ada@example.com"}
 FOREIGN = "that cursor is not of this list: start again without"
 
 
@@ -38,7 +45,8 @@ async def test_the_pages_together_are_the_list(approvals: ApprovalClient) -> Non
     every = await listed(approvals, *(f"Deploy {n}" for n in range(7)))
     whole = [one async for one in approvals.pending()]
 
-    cursor, pages = None, []
+    cursor: str | None = None
+    pages: list[Page[ApprovalSummary]] = []
     while not pages or cursor:
         page = await approvals.page(size=3, cursor=cursor)
         cursor = page.cursor
@@ -123,7 +131,8 @@ async def test_a_cursor_of_another_list_is_refused(approvals: ApprovalClient) ->
     await listed(approvals, *tools("a", "a", "b", "b"))
     cursor = (await approvals.page(size=1, tool="a")).cursor
 
-    for other in ({"tool": "b"}, {}, {"tool": "a", "risk": "low"}):
+    others: list[dict[str, Any]] = [{"tool": "b"}, {}, {"tool": "a", "risk": "low"}]
+    for other in others:
         with pytest.raises(InvalidRequest, match=FOREIGN):
             await approvals.page(size=1, cursor=cursor, **other)
     with pytest.raises(InvalidRequest, match=FOREIGN):

@@ -47,6 +47,11 @@ def told(*, staged: bool = False, **said: Any) -> Told:
             {"kind": "approved", "who": "bob", "on_behalf_of": "ada"},
             "approved by bob for ada (cli)",
         ),
+        (
+            {"kind": "approved", "who": "bob", "through": "group:finance"},
+            "approved by bob as one of group:finance (cli)",
+        ),
+        ({"kind": "consumed", "who": "bot", "channel": "engine"}, "consumed by bot (engine)"),
         ({"kind": "rejected", "channel": "signal"}, "rejected (signal)"),
         ({"kind": "delegated", "who": "ada", "to": "bob"}, "delegated by ada to bob (cli)"),
         (

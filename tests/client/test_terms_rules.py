@@ -251,6 +251,24 @@ def test_before_the_directory_is_asked_only_the_names_are_judged(
     assert refused is None if said is None else (refused or "").startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"audience": ("group:empty",), "quorum": 9}, None),
+        ({"audience": ("ada", "Group:EMPTY"), "requester": "ada"}, None),
+        ({"audience": ("ada",), "escalate_to": ("group:empty",), "requester": "ada"}, None),
+        ({"audience": ("group:finance",), "quorum": 3}, "quorum is 3, but only 2 may decide"),
+        ({"quorum": 2}, "a quorum of 2 needs an audience"),
+    ],
+)
+def test_of_a_group_that_nobody_can_list_no_quorum_is_too_many(
+    fields: dict[str, Any], said: str | None
+) -> None:
+    refused = refuse_request(request_of(**fields), directory(open_groups=("group:empty",)))
+
+    assert refused is None if said is None else (refused or "").startswith(said)
+
+
 def test_a_request_without_stages_is_a_chain_of_one() -> None:
     terms: dict[str, Any] = {"audience": ("ada", "bob"), "quorum": 2, "expires_in": DAY}
     plain = request_of(**terms)

@@ -23,6 +23,7 @@ from clearance import (
     Receipt,
     Recorded,
 )
+from clearance.permits import Consumption, OutcomeReceipt, Permit, Report, Taking
 from clearance.runs import AgentResult, AgentRun, RunSummary
 
 DIGEST = "e6ef95eb2713ac10015ea033de4ef1f436b9b079bd1afcbfb0488e9aa308c894"
@@ -102,6 +103,28 @@ WIRE: list[tuple[type[BaseModel], str]] = [
         '"requested_at":"2026-11-21T10:00:00Z","expires_in":"P7D",'
         f'"closed_at":"2026-11-21T11:00:00Z","decision":{RECORDED},"reason":"fine"}}',
     ),
+    (
+        Taking,
+        f'{{"approval_id":"a","taker":"bot","consumption_id":"c-1","digest":"{DIGEST}",'
+        '"until":"2026-11-21T11:00:00Z"}',
+    ),
+    (
+        Consumption,
+        f'{{"approval_id":"a","taker":"bot","consumption_id":"c-1","digest":"{DIGEST}",'
+        '"until":"2026-11-21T11:00:00Z","at":"2026-11-21T10:00:00Z",'
+        '"outcome":{"succeeded":true,"summary":"paid","at":"2026-11-21T10:00:01Z"}}',
+    ),
+    (Report, '{"taker":"bot","succeeded":true,"summary":"paid"}'),
+    (
+        OutcomeReceipt,
+        '{"approval_id":"a","succeeded":true,"recorded_at":"2026-11-21T10:00:00Z"}',
+    ),
+    (
+        Permit,
+        f'{{"approval_id":"a","consumption_id":"c-1","taker":"bot","at":"2026-11-21T10:00:00Z",'
+        f'"until":"2026-11-21T11:00:00Z","digest":"{DIGEST}","action":"Pay","tool":"pay",'
+        f'"arguments":{{"n":1}},"masked":[],"decision":{RECORDED}}}',
+    ),
     (PendingApproval, '{"id":"a.1","action":"Send it","since":"2026-11-21T10:00:00Z"}'),
     (
         AgentRun,
@@ -136,7 +159,7 @@ def within(known: Any, written: Any) -> Any:
     return written
 
 
-ASKED: set[type[BaseModel]] = {ApprovalRequest, Decision, Act, AgentRun}
+ASKED: set[type[BaseModel]] = {ApprovalRequest, Decision, Act, AgentRun, Taking, Report}
 
 
 @pytest.mark.parametrize(("model", "wire"), WIRE)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policy.condition import MAX_CONDITION_CHARS
+from policy.condition import MAX_CONDITION_CHARS, arguments_in
 from policy.match import condition_error, holds
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -215,3 +215,28 @@ def test_threads_share_compiled_conditions() -> None:
     for thread in threads:
         thread.join()
     assert (answers.count(True), answers.count(False)) == (2_000, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("args.amount > 5 && args['cc'] == ''", {"amount", "cc"}),
+        ("has(args.to) || args [ \"b c\" ] == 1 || args[''] == 2", {"to", "b c", ""}),
+        ("tool == 'pay'", set()),
+        ("args.lines.size() > 2", {"lines"}),
+        ("args.size() == 2", None),
+        ("size(args) == 2", None),
+        ("'a' in args", None),
+        ("args[args.key] == 1", None),
+        ("args[tool] == 1", None),
+        ("args.exists(name, name == 'a')", None),
+        ("[1].all(args, args.a == 1)", None),
+        (r"args['\x61'] == 1", None),
+    ],
+)
+def test_the_arguments_that_a_condition_names_are_known(
+    expression: str, names: set[str] | None
+) -> None:
+    found = arguments_in(expression)
+
+    assert (found is None) if names is None else (set(found or ()) == names)

@@ -123,6 +123,87 @@ class TestStanding:
         )
 
 
+SIGNED = Directory(
+    {"ada": ["ada", "al"], "grace": ["grace"]},
+    {
+        "group:sre": ["grace"],
+        "group:ops": ["group:sre"],
+        "group:all": ["group:ops", "ada"],
+        "group:desk": ["ada"],
+    },
+    [days(0, 5, "ada", "grace")],
+    ["group:ops"],
+    sign_in=["group:sre"],
+)
+EVERY = ["group:sre", "group:ops", "group:all", "group:desk"]
+
+
+class TestSignIn:
+    def test_a_declared_group_reaches_upward_and_says_that_only_a_sign_in_vouches(self) -> None:
+        eve = SIGNED.standing("Eve", START, EVERY, vouched=["GROUP:Sre", "group:desk"])
+        assert eve.groups == eve.vouched == {"group:sre", "group:ops", "group:all"}
+        assert (eve.known, eve.operator) == (True, True)
+        assert eve.through(("bob", "Group:All", "group:sre")) == "Group:All"
+        assert eve.through(("eve", "group:all")) is None
+        assert eve.through(("group:desk",)) is None
+
+    def test_what_the_directory_lists_is_not_told_as_vouched_for(self) -> None:
+        ada = SIGNED.standing("al", START, EVERY, vouched=["group:sre"])
+        assert ada.groups == {"group:sre", "group:ops", "group:all", "group:desk"}
+        assert ada.vouched == {"group:sre", "group:ops"}
+        assert ada.through(("group:all",)) is None
+        assert ada.through(("group:ops",)) == "group:ops"
+        grace = SIGNED.standing("grace", START, EVERY, vouched=["group:sre"])
+        assert grace.vouched == frozenset()
+
+    @pytest.mark.parametrize(
+        "vouched", [(), ("group:ops",), ("group:all", "group:desk"), ("sre",), ("group:sre ",)]
+    )
+    def test_no_other_group_counts(self, vouched: tuple[str, ...]) -> None:
+        eve = SIGNED.standing("eve", START, EVERY, vouched=vouched)
+        assert (eve.groups, eve.vouched) == (frozenset(), frozenset())
+        assert (eve.known, eve.operator) == (False, False)
+
+    def test_whom_somebody_stands_in_for_is_vouched_for_by_what_they_lent_only(self) -> None:
+        lent = {"Eve": ("group:sre",), "mary": ("group:desk",)}
+        given = ["eve", "mary"]
+        grace = SIGNED.standing("grace", START, EVERY, given, vouched=["group:sre"], lent=lent)
+        eve, mary, ada = grace.stands_in_for
+        assert (eve.name, set(eve.vouched)) == ("eve", {"group:sre", "group:ops", "group:all"})
+        assert (mary.name, mary.groups) == ("mary", frozenset())
+        assert (ada.name, ada.vouched) == ("ada", frozenset())
+
+    def test_lending_hands_nothing_to_whom_nothing_was_handed_over(self) -> None:
+        bob = SIGNED.standing("bob", START, EVERY, [], lent={"eve": ("group:sre",)})
+        assert bob.stands_in_for == ()
+
+    def test_whoever_calls_themselves_a_group_is_nobody_however_vouched_for(self) -> None:
+        standing = SIGNED.standing("group:sre", START, EVERY, vouched=["group:sre"])
+        assert not standing.is_among(tuple(EVERY))
+        assert (standing.known, standing.operator) == (False, False)
+
+    def test_groups_with_members_that_nobody_can_list_are_told(self) -> None:
+        found = SIGNED.members(["Group:All", "group:sre", "group:desk", "ada"])
+        assert found.open_groups == ("group:all", "group:sre")
+        assert found.groups["group:all"] == ("ada", "grace")
+        assert found.is_open(("bob", "GROUP:all"))
+        assert not found.is_open(("group:desk", "ada"))
+        assert OFFICE.members(["group:all"]).open_groups == ()
+
+    def test_lists_find_what_names_a_group_that_is_vouched_for(self) -> None:
+        found = SIGNED.names_of("grace", START, ("GROUP:SRE", "group:desk"))
+        assert found == ("grace", "group:sre", "group:ops", "group:all", "ada", "al", "group:desk")
+        assert SIGNED.names_of("eve", START, ("group:sre",)) == (
+            *("eve", "group:sre", "group:ops", "group:all"),
+        )
+        assert SIGNED.names_of("group:sre", START, ("group:sre",)) == ("group:sre",)
+
+    def test_without_a_file_nobody_is_vouched_for(self) -> None:
+        standing = NOBODY.standing("eve", START, EVERY, vouched=EVERY)
+        assert (standing.groups, standing.operator) == (frozenset(), False)
+        assert NOBODY.names_of("eve", START, EVERY) == ("eve",)
+
+
 def test_an_audience_may_mean_somebody_by_all_their_names_and_groups() -> None:
     assert OFFICE.names_of("Al", START + timedelta(days=4)) == (
         *("ada", "al", "group:finance", "group:leads", "group:all"),

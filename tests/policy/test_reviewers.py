@@ -203,6 +203,59 @@ def test_what_can_not_be_is_told(text: str, problem: str) -> None:
     assert said.startswith(problem)
 
 
+class TestSignIn:
+    def test_its_groups_are_written_as_in_groups_and_need_not_be_there(self) -> None:
+        directory = parse(
+            '[groups]\nleads = ["group:sre", "group:finance"]\nfinance = ["ada"]\n'
+            '[sign_in]\ngroups = ["SRE", "finance", "sre"]\n',
+            "r.toml",
+        )
+        assert directory.summary() == "1 person, 3 groups, 0 delegations"
+        found = directory.members(["group:sre", "group:leads", "group:finance"])
+        assert (found.unknown, found.groups["group:sre"]) == ((), ())
+        assert found.open_groups == ("group:sre", "group:leads", "group:finance")
+        eve = directory.standing("eve", NOW, ["group:leads"], vouched=["group:sre"])
+        assert eve.groups == {"group:leads"}
+
+    @pytest.mark.parametrize("text", ["[sign_in]\n", "[sign_in]\ngroups = []\n"])
+    def test_it_may_be_empty(self, text: str) -> None:
+        assert parse(text, "r.toml").members(["group:a"]).unknown == ("group:a",)
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("sign_in = 1", "r.toml:1: sign_in: write a table: [sign_in]"),
+            (
+                "sign_in.group = []",
+                'r.toml:1: sign_in: unknown key "group": did you mean "groups"?',
+            ),
+            ("sign_in.groups = 'a'", "r.toml:1: sign_in: groups: write a list"),
+            (
+                "[sign_in]\ngroups = ['a', 'group:b']",
+                'r.toml:2: sign_in: groups, number 2: write it without "group:" here',
+            ),
+            (
+                "sign_in.groups = [1]",
+                "r.toml:1: sign_in: groups, number 1: Input should be a valid",
+            ),
+            ("sign_in.groups = ['']", "r.toml:1: sign_in: groups, number 1: String should have at"),
+            (
+                f"sign_in.groups = {[f'g{n}' for n in range(MAX_GROUPS + 1)]}",
+                "r.toml:1: sign_in: groups: 1,001 of them, at most 1,000",
+            ),
+        ],
+    )
+    def test_what_can_not_be_is_told(self, text: str, problem: str) -> None:
+        (said,) = problems(text)
+        assert said.startswith(problem)
+
+    def test_a_circle_through_one_of_them_is_told(self) -> None:
+        said = problems('[sign_in]\ngroups = ["a"]\n[groups]\nb = ["group:a"]\na = ["group:b"]\n')
+        assert said == [
+            "r.toml:4: groups.b: a group can't be inside itself: group:b -> group:a -> group:b"
+        ]
+
+
 class TestCircles:
     def test_a_group_in_itself(self) -> None:
         assert problems('[groups]\na = ["group:A"]') == [
