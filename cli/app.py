@@ -22,12 +22,15 @@ from . import (
     demo,
     grants,
     history,
+    links,
     output,
     policy,
     requesting,
     runs,
     serve,
     session,
+    tokens,
+    web,
 )
 
 app = typer.Typer(
@@ -53,6 +56,10 @@ app.command(rich_help_panel="Approvals")(history.history)
 app.command(rich_help_panel="Approvals")(requesting.request)
 app.command(rich_help_panel="Approvals")(grants.grants)
 app.command(rich_help_panel="Approvals")(grants.revoke)
+app.command(rich_help_panel="Inbox")(web.web)
+app.command("sign-in", rich_help_panel="Inbox")(web.sign_in)
+app.command(rich_help_panel="Inbox")(links.link)
+app.add_typer(tokens.app, name="token", rich_help_panel="Inbox")
 app.add_typer(policy.app, name="policy", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(admin.setup)
 app.command(rich_help_panel="Operate")(admin.doctor)

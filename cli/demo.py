@@ -1,15 +1,15 @@
 """``clearance demo``: the whole story in one terminal, with a real effect at its end."""
 
 import asyncio
+import contextlib
+import gc
 import importlib
 import secrets
 import shutil
 import signal
 import sqlite3
-import sys
-import threading
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -22,7 +22,8 @@ from clearance.runs import AgentResult, AgentRun, list_runs, start_run
 from clearance.views import ApprovalView
 from policy.source import SAMPLE
 
-from . import embedded, output, session
+from . import embedded, output, session, web
+from .answers import Answers
 from .runs import result_of
 from .settings import EmbeddedServer, Settings
 
@@ -125,8 +126,11 @@ async def _play(settings: Settings, name: str, answer: str | None) -> None:
         client = ApprovalClient(serving.client, task_queue=settings.approvals_queue)
         run_id, result = await _run(client, settings, name, folder)
         following = asyncio.create_task(result)
+        answers = Answers(answer)
+        if answer is None:
+            await stack.enter_async_context(_inbox_beside(settings, client, answers))
         try:
-            await _answer_all(client, settings, run_id, following, _Answers(answer))
+            await _answer_all(client, settings, run_id, following, answers)
         except asyncio.CancelledError:
             output.say(f"\n{run_id} is left waiting; the same command goes on with it.")
             raise
@@ -162,51 +166,26 @@ async def _run(
     return handle.id, result_of(handle)
 
 
-class _Answers:
-    """Lines from the keyboard, read beside everything else; or one answer given in advance."""
+@asynccontextmanager
+async def _inbox_beside(
+    settings: Settings, client: ApprovalClient, answers: Answers
+) -> AsyncIterator[None]:
+    """The inbox, started once the first question is on the screen: it must not hold that up."""
 
-    def __init__(self, given: str | None) -> None:
-        self.given = given
-        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
-        if given is None:
-            loop = asyncio.get_running_loop()
+    async def run() -> None:
+        await answers.asks.wait()
+        await web.beside(settings, client, answers.interrupt)
 
-            def read() -> None:
-                for line in sys.stdin:
-                    loop.call_soon_threadsafe(self._lines.put_nowait, line.strip())
-                loop.call_soon_threadsafe(self._lines.put_nowait, None)
-
-            # A thread that may be left blocked in a read when the process leaves.
-            threading.Thread(target=read, daemon=True).start()
-
-    async def line(self, question: str) -> str | None:
-        """The next line; None when there will be no more."""
-        print(question, end="", file=sys.stderr, flush=True)  # noqa: T201
-        return await self._lines.get()
-
-    async def decision(self, phrase: str | None) -> tuple[bool, str, str | None]:
-        """Yes or no, a reason, and what was typed to confirm, where ``phrase`` has to be.
-
-        Never returns where nobody can answer.
-        """
-        if self.given is not None:
-            return self.given == "approve", "", phrase
-        while True:
-            line = await self.line("Approve? [a]pprove or [r]eject: ")
-            if line is None:
-                output.say("\nNobody answers here; waiting for a decision from elsewhere.")
-                await asyncio.Event().wait()
-            elif line.lower() in ("a", "approve", "y", "yes"):
-                return True, "", phrase and await self.confirmation(phrase)
-            elif line.lower() in ("r", "reject", "n", "no"):
-                return False, await self.line("Why not? ") or "", None
-
-    async def confirmation(self, phrase: str) -> str:
-        """The phrase, asked for until it is there."""
-        while (typed := await self.line(f"Type {phrase} to confirm: ")) != phrase:
-            if typed is None:
-                await asyncio.Event().wait()
-        return phrase
+    running = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        # The process is about to end. What the worker leaves half-run is told of on the terminal if it
+        # is collected before (sdk-python pull request 1849), as loading the inbox would make happen.
+        gc.disable()
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
 
 
 async def _answer_all(
@@ -214,7 +193,7 @@ async def _answer_all(
     settings: Settings,
     run_id: str,
     following: "asyncio.Task[AgentResult]",
-    answers: _Answers,
+    answers: Answers,
 ) -> None:
     """Show every request of the run and decide it, until the run has ended."""
     while not following.done():
@@ -226,13 +205,14 @@ async def _answer_all(
         if view.status == "pending":
             output.console().print(output.request_panel(view))
             output.say(f"From another terminal here: clearance approve {view.id}")
+            answers.asks.set()
             await _answer_one(client, settings, view, answers)
         while view.id in [one.id async for one in client.pending(run=run_id)]:
             await asyncio.sleep(0.05)
 
 
 async def _answer_one(
-    client: ApprovalClient, settings: Settings, view: ApprovalView, answers: _Answers
+    client: ApprovalClient, settings: Settings, view: ApprovalView, answers: Answers
 ) -> None:
     """Whoever is first: the keyboard here, or anybody elsewhere."""
     here = asyncio.create_task(answers.decision(view.current.phrase))

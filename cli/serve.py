@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from . import output, session
-from .settings import EmbeddedServer
+from clearance import ApprovalClient
+
+from . import output, session, web
+from .settings import EmbeddedServer, Settings
 
 Only = Annotated[
     str | None, typer.Option(help="Serve one of the two queues alone: approvals or agents.")
@@ -25,8 +27,9 @@ def worker(only: Only = None) -> None:
 
 
 def up() -> None:
-    """Run an embedded Temporal server and the worker; state is kept in the folder .clearance."""
+    """Run an embedded Temporal server, the worker and the inbox; state is kept in .clearance."""
     settings = session.load()
+    web.config_of(settings)
 
     async def work() -> None:
         import worker as process
@@ -42,13 +45,23 @@ def up() -> None:
             session.elsewhere(settings, server)
             async with process.running(settings, {"target_host": server.address}) as serving:
                 output.say(f"Worker:      {serving.line}")
-                output.say("Ready. In another terminal here: clearance pending. Ctrl-C stops.")
-                while not stop.is_set():
-                    if EmbeddedServer.find(settings.state) is None:
-                        log = settings.state / "temporal.log"
-                        raise embedded.CannotStart(f"the embedded server ended; its log is {log}")
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), timeout=1)
-                output.say("Stopping; what waits goes on waiting and is here again next time.")
+                client = ApprovalClient(serving.client, task_queue=settings.approvals_queue)
+                async with web.inbox(settings, client, any_port=True) as context:
+                    output.say(await web.line(settings, context))
+                    output.say("Ready. In another terminal here: clearance pending. Ctrl-C stops.")
+                    await _until(stop, settings)
+                    output.say("Stopping; what waits goes on waiting and is here again next time.")
 
     session.run(work())
+
+
+async def _until(stop: asyncio.Event, settings: Settings) -> None:
+    """Wait for the stop. Raises embedded.CannotStart where the server ends before."""
+    from . import embedded
+
+    while not stop.is_set():
+        if EmbeddedServer.find(settings.state) is None:
+            log = settings.state / "temporal.log"
+            raise embedded.CannotStart(f"the embedded server ended; its log is {log}")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), timeout=1)

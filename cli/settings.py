@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clearance import contract
 from clearance.connect import DEFAULT_ADDRESS, load_settings
+from web.config import Issuer, Networks, Port, Site
 
 
 class Settings(BaseSettings):
@@ -63,7 +64,40 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
     """Address of any OpenAI-compatible server."""
 
-    @field_validator("agents", mode="before")
+    web_host: str = "127.0.0.1"
+    """Where the inbox listens; beyond this machine only with a provider or an API token."""
+
+    web_port: Port | None = None
+    """8234 unless set; `clearance up` and `demo` take a free one where that is taken."""
+
+    public_url: Site | None = None
+    """As reviewers reach the inbox, where a proxy stands before it."""
+
+    trusted_proxies: Annotated[Networks, NoDecode] = ()
+    """Proxies that are believed from where somebody calls: addresses or networks, with commas."""
+
+    database_url: SecretStr | None = None
+    """Where the inbox keeps tokens, sessions and links; unless set, a SQLite file in the state folder."""
+
+    oidc_issuer: Issuer | None = None
+    """An OpenID Connect provider that says who somebody is."""
+
+    oidc_client_id: str | None = None
+    """As whom the inbox is registered there."""
+
+    oidc_client_secret: SecretStr | None = None
+    """Its secret there; none for a public client."""
+
+    oidc_name_claim: str = "email"
+    """The claim that is a person's name here."""
+
+    oidc_groups_claim: str = "groups"
+    """The claim that lists a person's groups."""
+
+    temporal_ui: str | None = None
+    """Temporal's own pages, to link to from a run; unless set, those of the embedded server."""
+
+    @field_validator("agents", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -103,6 +137,30 @@ class EmbeddedServer(BaseModel):
     @classmethod
     def find(cls, state: Path) -> "EmbeddedServer | None":
         """The one that runs on this state folder now, if any."""
+        try:
+            found = cls.model_validate(json.loads(cls.path(state).read_text()))
+            alive = psutil.Process(found.pid).create_time() == found.started
+        except (OSError, ValueError, ValidationError, psutil.Error):
+            return None
+        return found if alive else None
+
+
+class RunningInbox(BaseModel):
+    """What a running inbox leaves in the state folder for ``clearance sign-in`` and ``link``."""
+
+    pid: int
+    started: float
+    """Of the process, so that a reused pid is not taken for it."""
+    url: str
+
+    @staticmethod
+    def path(state: Path) -> Path:
+        """The file in the state folder."""
+        return state / "inbox.json"
+
+    @classmethod
+    def find(cls, state: Path) -> "RunningInbox | None":
+        """The one that was started last with this state folder, if it runs."""
         try:
             found = cls.model_validate(json.loads(cls.path(state).read_text()))
             alive = psutil.Process(found.pid).create_time() == found.started

@@ -2,12 +2,70 @@
 
 import ipaddress
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from clearance import contract
 
 DEFAULT_PORT = 8234
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _site(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        ours = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        ours = False
+    if not ours or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+        raise ValueError("write it like https://approvals.example.com, with nothing behind")
+    return value.rstrip("/")
+
+
+def _issuer(value: str) -> str:
+    parts = urlsplit(value)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    if not safe or not parts.hostname:
+        raise ValueError("write its https address: who somebody is must not be told in the open")
+    return value
+
+
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ipaddress.ip_network(value)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no address like 10.0.0.7 or 10.0.0.0/24") from error
+    return values
+
+
+def _rate(value: str) -> str:
+    import limits  # slow to load, and every command reads this module
+
+    limits.parse(value)
+    return value
+
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Site = Annotated[str, AfterValidator(_site)]
+"""``https://approvals.example.com``: no path behind it."""
+Issuer = Annotated[str, AfterValidator(_issuer)]
+"""An https address; http only on this machine."""
+Networks = Annotated[tuple[str, ...], AfterValidator(_networks)]
+"""Addresses or networks: ``10.0.0.7``, ``10.0.0.0/24``."""
+Rate = Annotated[str, AfterValidator(_rate)]
+"""How often, as ``limits`` writes it: ``10/minute``."""
 
 
 class Oidc(BaseModel):
@@ -15,7 +73,7 @@ class Oidc(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    issuer: str
+    issuer: Issuer
     """Its address; ``/.well-known/openid-configuration`` below it tells the rest."""
 
     client_id: str
@@ -29,25 +87,41 @@ class Oidc(BaseModel):
     """The claim that lists their groups, ``finance`` for ``group:finance``."""
 
 
+class Rates(BaseModel):
+    """How often somebody may try. Each instance counts for itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sign_in: Rate = "20/minute"
+    """Ways in that are tried from one address: links, a provider's answers."""
+
+    failed_token: Rate = "20/minute"  # noqa: S105 - a rate
+    """Tokens that don't hold, from one address."""
+
+    act: Rate = "600/minute"
+    """What one person, token or link may change: decisions, comments, new requests."""
+
+
 class WebConfig(BaseModel):
     """Where an inbox listens, how it is reached, and who tells it who somebody is."""
 
     model_config = ConfigDict(frozen=True)
 
     host: str = "127.0.0.1"
-    port: int = DEFAULT_PORT
+    port: Port = DEFAULT_PORT
     """0 for one that the system picks."""
 
-    public_url: str | None = None
+    public_url: Site | None = None
     """As reviewers reach it, ``https://approvals.example.com``; left out, where it listens."""
 
-    proxies: tuple[str, ...] = ()
-    """Addresses whose ``X-Forwarded-For`` and ``-Proto`` are believed."""
+    proxies: Networks = ()
+    """Whose ``X-Forwarded-For`` and ``-Proto`` are believed."""
 
     database: str
     """An SQLAlchemy address: ``sqlite:///path`` or ``postgresql://...``."""
 
     oidc: Oidc | None = None
+    rates: Rates = Rates()
     reviewers: Path | None = None
     """``reviewers.toml``, to know who is in which group; None where there is none."""
 
@@ -59,12 +133,7 @@ class WebConfig(BaseModel):
     @property
     def loopback(self) -> bool:
         """Whether only this machine reaches it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     @property
     def local(self) -> bool:

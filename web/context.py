@@ -12,6 +12,7 @@ from policy.reviewers import load
 
 from .config import WebConfig
 from .live import Live
+from .rates import Limiter
 from .store import Store
 
 
@@ -25,6 +26,9 @@ class Context:
     live: Live
     url: str
     """Where reviewers reach it, without a slash at its end."""
+    limits: Limiter
+    stopping: asyncio.Event
+    """Set when the inbox is about to stop: whoever waits for something answers now."""
 
     async def names_of(self, person: str, groups: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Every name by which an audience may mean somebody: their own, their groups, and the same

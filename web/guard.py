@@ -1,12 +1,14 @@
-"""What stands before every route: which hosts are ours, and what a browser may do with a page."""
+"""What stands before every route: which hosts are ours, what a browser may do with a page, the log."""
 
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .access_log import AccessLog
+from .config import WebConfig
 from .context import Context
 
 _POLICY = (
@@ -40,7 +42,7 @@ class _Headers:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)  # a route may be stricter
                 if not scope.get("path", "").startswith("/static/"):
                     headers["Cache-Control"] = "no-store"
             await send(message)
@@ -48,12 +50,40 @@ class _Headers:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
+class _Hosts:
+    """Answers only to names of ours. What watches over a process calls it by any address."""
+
+    def __init__(self, app: ASGIApp, hosts: list[str]) -> None:
+        self._app = app
+        self._checked = TrustedHostMiddleware(app, allowed_hosts=hosts, www_redirect=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app if scope.get("path") in ("/healthz", "/readyz") else self._checked
+        await app(scope, receive, send)
+
+
+def address_of(request: Request) -> str:
+    """Where somebody calls from: what a trusted proxy says, else the connection's other end."""
+    return request.client.host if request.client else ""
+
+
+def _hosts(config: WebConfig) -> list[str]:
+    """The names that a request may call us by; any, where nobody said how we are reached.
+
+    A page elsewhere could point a name of its own at a server that only this machine or a private
+    network reaches, and would then be of the same origin (DNS rebinding).
+    """
+    if not config.loopback and config.public_url is None:
+        return ["*"]
+    public = urlsplit(config.public_url or "").hostname
+    here = f"[{config.host}]" if ":" in config.host else config.host
+    return sorted({here, "localhost", "127.0.0.1", "[::1]", *([public] if public else [])})
+
+
 def guarded(app: FastAPI, context: Context) -> None:
     """Put it all before the routes."""
     config = context.config
-    # A page elsewhere must not reach a loopback server by a name that it points here.
-    hosts = {config.host, "localhost", "127.0.0.1", "[::1]"} if config.loopback else {"*"}
-    if config.public_url and config.loopback:
-        hosts.add(urlsplit(config.public_url).hostname or "")
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=sorted(hosts), www_redirect=False)
+
+    app.add_middleware(_Hosts, hosts=_hosts(config))
     app.add_middleware(_Headers, secure=config.secure)
+    app.add_middleware(AccessLog)

@@ -1,7 +1,7 @@
 """What was asked and what has ended, as it happens: one pair of small queries for everybody who looks."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -45,24 +45,34 @@ class Live:
         """For the requests on this queue."""
         self._client = client
         self._all = f"WorkflowType = '{contract.APPROVAL_WORKFLOW}' AND TaskQueue = {quoted(queue)}"
-        self._listeners: set[asyncio.Queue[Changed]] = set()
+        self._listeners: set[asyncio.Queue[Changed | None]] = set()
+        self._closed = False
         self._watching: asyncio.Task[None] | None = None
 
-    async def changes(self) -> AsyncIterator[Changed]:
-        """What happens from now on, for as long as it is asked for; first a ``resync``."""
-        mine: asyncio.Queue[Changed] = asyncio.Queue(_BACKLOG)
+    async def changes(self) -> AsyncGenerator[Changed, None]:
+        """What happens from now on, until ``close`` or for as long as it is asked for; first a
+        ``resync``."""
+        mine: asyncio.Queue[Changed | None] = asyncio.Queue(_BACKLOG + 1)
+        if self._closed:
+            return
         self._listeners.add(mine)
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
         try:
             yield _RESYNC
-            while True:
-                yield await mine.get()
+            while (change := await mine.get()) is not None:
+                yield change
         finally:
             self._listeners.discard(mine)
             if not self._listeners and self._watching is not None:
                 self._watching.cancel()
                 self._watching = None
+
+    def close(self) -> None:
+        """End it for everybody who listens, and for whoever comes now."""
+        self._closed = True
+        for one in self._listeners:
+            one.put_nowait(None)
 
     async def _watch(self) -> None:
         seen = _Seen()
@@ -103,7 +113,7 @@ class Live:
         for one in self._listeners:
             if one.qsize() < _BACKLOG - 1:
                 one.put_nowait(change)
-            elif not one.full():
+            elif one.qsize() < _BACKLOG:
                 one.put_nowait(_RESYNC)
 
 

@@ -5,19 +5,25 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import uvicorn
 
 from clearance import ApprovalClient, ClearanceError
+from clearance.errors import InvalidRequest
 
 from . import app
 from .config import WebConfig
+from .connections import Prompt, allow_many
 from .context import Context
 from .live import Live
+from .rates import Limiter
 from .store import Store
 
 _GRACE = 10
 """Seconds that answers under way may take after a stop was asked for; streams end at once."""
+
+_BACKLOG = 2_048
 
 
 class CannotListen(ClearanceError):
@@ -39,45 +45,74 @@ async def running(config: WebConfig, approvals: ApprovalClient) -> AsyncIterator
     Raises:
         CannotListen: the address is taken, or not this machine's.
         CannotStore: the database can't be used.
+        InvalidRequest: others than this machine would reach it, and nobody could say who they are.
     """
-    with contextlib.closing(_listening(config)) as listening:
-        port = listening.getsockname()[1]
-        async with Store.open(config.database) as store:
+    allow_many()
+    async with Store.open(config.database) as store:
+        await _check_reach(config, store)
+        with contextlib.closing(_listening(config)) as listening:
             context = Context(
                 config=config,
                 approvals=approvals,
                 store=store,
                 live=Live(approvals.temporal, config.approvals_queue),
-                url=_url(config, port),
+                url=_url(config, listening.getsockname()[1]),
+                limits=Limiter(config.rates),
+                stopping=asyncio.Event(),
             )
-            server = _Server(
-                uvicorn.Config(
-                    app.make(context),
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    lifespan="off",
-                    proxy_headers=bool(config.proxies),
-                    forwarded_allow_ips=list(config.proxies) or None,
-                    timeout_graceful_shutdown=_GRACE,
-                )
-            )
+            server = _server(context)
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             try:
                 while not server.started and not serving.done():
                     await asyncio.sleep(0.01)
-                yield context
+                if not serving.done():
+                    yield context
             finally:
+                context.stopping.set()
+                context.live.close()
                 server.should_exit = True
                 await serving
 
 
+def _server(context: Context) -> _Server:
+    proxies = list(context.config.proxies)
+    return _Server(
+        uvicorn.Config(
+            app.make(context),
+            http=Prompt,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies or None,
+            timeout_graceful_shutdown=_GRACE,
+            backlog=_BACKLOG,
+        )
+    )
+
+
+async def _check_reach(config: WebConfig, store: Store) -> None:
+    if config.loopback or config.oidc is not None:
+        return
+    now = datetime.now(UTC)
+    if not any(token.holds(now) for token in await store.tokens.all()):
+        raise InvalidRequest(
+            f"on {config.host} others than this machine reach the inbox, and nobody could say who "
+            "they are: set CLEARANCE_OIDC_ISSUER and CLEARANCE_OIDC_CLIENT_ID, or make a token for a "
+            "service with `clearance token create`"
+        )
+
+
 def _listening(config: WebConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    made = socket.socket(family)
+    # With its protocol named: only then does asyncio send small answers at once (TCP_NODELAY).
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((config.host, config.port))
+        made.listen(_BACKLOG)  # two sockets may be bound to one port until one of them listens
     except OSError as error:
         made.close()
         raise CannotListen(
@@ -88,6 +123,6 @@ def _listening(config: WebConfig) -> socket.socket:
 
 def _url(config: WebConfig, port: int) -> str:
     if config.public_url:
-        return config.public_url.rstrip("/")
+        return config.public_url
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"http://{host}:{port}"

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from .context import Here
+from .context import Context, Here
+from .guard import address_of
 from .templating import page
 from .who import Acting, cookie, set_cookie
 
@@ -20,6 +21,16 @@ def within(path: str) -> str:
     return path if ours and path.isprintable() else "/"
 
 
+async def entered(
+    context: Context, who: str, groups: tuple[str, ...] = (), to: str = "/"
+) -> Response:
+    """Sign somebody in, whoever vouched for them, and send them on to a path of ours."""
+    secret, _ = await context.store.sessions.begin(who, groups)
+    response = RedirectResponse(within(to), 303)
+    set_cookie(response, context.config, secret)
+    return response
+
+
 @router.get("/sign-in", name="sign_in")
 async def sign_in(request: Request, next: Next = "/") -> HTMLResponse:
     """The ways in."""
@@ -29,8 +40,11 @@ async def sign_in(request: Request, next: Next = "/") -> HTMLResponse:
 @router.get("/sign-in/{token}")
 async def redeem(request: Request, token: str, context: Here) -> Response:
     """Follow a link that a command has printed; it works once."""
+    address = address_of(request)
+    context.limits.check("sign_in", address)
     who = await context.store.sessions.redeem(token) if context.config.local else None
     if who is None:
+        context.limits.hit("sign_in", address)
         return page(
             request,
             "signin.html",
@@ -38,10 +52,7 @@ async def redeem(request: Request, token: str, context: Here) -> Response:
             next="/",
             problem="That link was used or is too old. `clearance sign-in` prints another.",
         )
-    secret, _ = await context.store.sessions.begin(who)
-    response = RedirectResponse("/", 303)
-    set_cookie(response, context.config, secret)
-    return response
+    return await entered(context, who)
 
 
 @router.post("/sign-out")

@@ -92,6 +92,7 @@ async def _session(request: Request, context: Context) -> Session:
     session = await context.store.sessions.find(secret) if secret else None
     if session is None:
         raise SignInNeeded("sign in first")
+    request.state.caller = "person"
     return session
 
 
@@ -107,6 +108,7 @@ async def _acting(request: Request, context: Here) -> Who:
     session = await _session(request, context)
     given = request.headers.get(CSRF_HEADER) or (await request.form()).get(CSRF_FIELD)
     check_form(context, request, session.id, given if isinstance(given, str) else "")
+    context.limits.hit("act", f"person {session.who}")
     return _who(context, session)
 
 
@@ -114,4 +116,4 @@ Person = Annotated[Who, Depends(_person)]
 """Whoever is signed in. Raises SignInNeeded."""
 
 Acting = Annotated[Who, Depends(_acting)]
-"""Whoever is signed in and has sent a form of ours. Raises SignInNeeded, Forged."""
+"""Whoever is signed in and has sent a form of ours. Raises SignInNeeded, Forged, TooMany."""

@@ -1,11 +1,13 @@
 """``clearance demo``: the story in one terminal, its effect looked up in the world."""
 
+import re
 import sqlite3
 from contextlib import closing
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
+import httpx
 import pytest
 
 from .conftest import Shell, Terminal
@@ -132,3 +134,34 @@ async def test_each_demo_starts_from_a_fresh_shop(alone: Shell) -> None:
     for _ in range(2):
         ended = await alone("demo", "refund", "--answer", "approve")
         assert "\nThe ledger has 1 refunds" in ended.out
+
+
+async def signed_in_at(shown: str) -> httpx.Response:
+    """What the inbox shows to whoever opens the link on the screen."""
+    found = re.search(r"Inbox: +(http://127\.0\.0\.1:\d+/sign-in/\S+)", shown)
+    assert found, shown
+    async with httpx.AsyncClient(follow_redirects=True) as browser:
+        return await browser.get(found[1])
+
+
+async def test_the_inbox_comes_up_beside_the_question_and_has_the_request(alone: Shell) -> None:
+    async with alone.terminal("demo", "refund") as terminal:
+        await terminal.shows(PROMPT)
+        page = await signed_in_at(await terminal.shows(PROMPT))
+        assert "Refund 12900 cents for order A-1001" in page.text
+        assert "Signed in as ada@example.com" in page.text
+        terminal.types("a")
+        ended = await terminal.ends()
+    assert ended.code == 0
+    assert len(rows(alone.folder, "SELECT * FROM refunds")) == 1
+
+
+async def test_the_demo_goes_on_where_its_inbox_cannot_start(alone: Shell) -> None:
+    shell = alone.having(CLEARANCE_DATABASE_URL="sqlite:////dev/null/clearance.db")
+    async with shell.terminal("demo", "refund") as terminal:
+        await terminal.shows(PROMPT)
+        assert "The inbox can't be started: " in await terminal.shows(PROMPT)
+        terminal.types("a")
+        ended = await terminal.ends()
+    assert ended.code == 0
+    assert len(rows(shell.folder, "SELECT * FROM refunds")) == 1

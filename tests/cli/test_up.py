@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import aiohttp
+import httpx
 import psutil
 import pytest
 
@@ -196,3 +197,21 @@ async def test_a_broken_agents_module_ends_it_and_its_server(alone: Shell) -> No
     ended = await shell("up")
     assert (ended.code, ended.out) == (1, "")
     assert re.fullmatch("clearance: missing: importing it fails.*", ended.err.splitlines()[-1])
+
+
+async def test_its_inbox_has_what_waits(alone: Shell) -> None:
+    async with alone.start("up") as up:
+        await _ready(up)
+        link = (await up.says(r"Inbox: +(http://127\.0\.0\.1:\d+/sign-in/\S+)"))[1]
+        await alone("request", "Deploy the new thing")
+        another = (await alone("sign-in")).out.strip()
+        async with httpx.AsyncClient(follow_redirects=True) as browser:
+            assert "Deploy the new thing" in (await browser.get(link)).text
+            browser.cookies.clear()
+            assert "Deploy the new thing" in (await browser.get(another)).text
+
+
+async def test_an_inbox_that_cannot_start_ends_it_with_the_reason(alone: Shell) -> None:
+    ended = await alone.having(CLEARANCE_DATABASE_URL="mysql://host/db")("up")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines()[-1].startswith("clearance: mysql: the databases are")

@@ -6,7 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+)
 
 from clearance import ApprovalClient
 from cli.settings import Settings
@@ -14,6 +20,10 @@ from web.config import WebConfig
 from web.context import Context
 from web.server import running
 from web.store.tokens import Scope
+
+from . import idp
+
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture
@@ -38,6 +48,13 @@ async def browser(inbox: Context) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client that is not signed in, and follows no redirect."""
     async with httpx.AsyncClient(base_url=inbox.url) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+async def issuer() -> AsyncIterator[str]:
+    """A real identity provider."""
+    async with idp.provider() as address:
+        yield address
 
 
 SignedIn = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -83,9 +100,12 @@ async def with_token(inbox: Context) -> AsyncIterator[WithToken]:
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium, one process for the whole run."""
+    if not CHROMIUM.exists():
+        install = "apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
+        pytest.fail(f"the tests of the pages need {CHROMIUM}: {install}")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
+            executable_path=CHROMIUM,
             args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"],
         )
         yield browser
@@ -99,25 +119,39 @@ OpenPage = Callable[..., Awaitable[Page]]
 async def open_page(inbox: Context, chromium: Browser) -> AsyncIterator[OpenPage]:
     """``await open_page("/", who="ada@example.com", **options)``: a page in a window of its own.
 
-    Options are those of a Playwright context: ``viewport``, ``color_scheme``, ``java_script_enabled``.
-    A page that logs an error, or that the policy keeps from doing something, fails the test.
+    Options are those of a Playwright context: ``viewport``, ``color_scheme``, ``java_script_enabled``;
+    and ``code``, the status that the page is to have. A page that logs an error, or that the policy
+    keeps from doing something, fails the test.
     """
     contexts: list[BrowserContext] = []
     faults: list[str] = []
+    meant: set[str] = set()
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            faults.append(message.text)
 
     async def enter(
-        path: str = "/", *, who: str | None = "ada@example.com", **options: Any
+        path: str = "/",
+        *,
+        who: str | None = "ada@example.com",
+        code: int = 200,
+        **options: Any,
     ) -> Page:
         contexts.append(await chromium.new_context(base_url=inbox.url, **options))
         page = await contexts[-1].new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda said: said.type == "error" and faults.append(said.text))
+        page.on("console", said)
         if who is not None:
             await page.goto(f"/sign-in/{await inbox.store.sessions.invite(who)}")
-        await page.goto(path)
+        answer = await page.goto(path)
+        assert answer is not None
+        assert answer.status == code
+        if code != 200:  # which a browser calls an error, too
+            meant.add(f"Failed to load resource: the server responded with a status of {code} ")
         return page
 
     yield enter
     for one in contexts:
         await one.close()
-    assert not faults
+    assert not [fault for fault in faults if not fault.startswith(tuple(meant))]

@@ -82,8 +82,11 @@ def _url(address: str) -> URL:
             f"{url.drivername}: the databases are sqlite:///path and postgresql://user@host/name"
         )
     if url.drivername == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        Path(url.database).touch(mode=0o600)
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(url.database).touch(mode=0o600)
+        except OSError as error:
+            raise CannotStore(f"{_told(url)} can't be used: {error.strerror or error}") from error
     return url.set(drivername=_DRIVERS[url.drivername])
 
 

@@ -1,0 +1,226 @@
+"""Whether an inbox lives and can serve, with Temporal really gone and back."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from temporalio.client import Client, CountWorkflowsInput, Interceptor, OutboundInterceptor
+
+from clearance import ApprovalClient
+from cli import embedded
+from cli.settings import Settings
+from tests.processes import Process, answers, kill, server_process
+from tests.support import eventually
+from web.config import WebConfig
+from web.context import Context
+from web.server import running
+
+
+class Counting(Interceptor):
+    """Counts how often Temporal is asked how many there are."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        counting = self
+
+        class Outbound(OutboundInterceptor):
+            async def count_workflows(self, input: CountWorkflowsInput) -> Any:
+                counting.asked += 1
+                return await super().count_workflows(input)
+
+        return Outbound(next)
+
+
+class Engine:
+    """A server of a test's own, to be stopped and started."""
+
+    def __init__(self, folder: Path) -> None:
+        self._database = folder / "temporal.db"
+        self._stack = AsyncExitStack()
+        self.port = embedded.free_port(0)
+        self.process: Process
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        started = server_process(self.port, self._database)
+        self.process = await self._stack.enter_async_context(started)
+
+    async def stop(self) -> None:
+        await kill(self.process)
+
+    async def end(self) -> None:
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGCONT)
+        await self._stack.aclose()
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    """It runs already."""
+    made = Engine(tmp_path)
+    await made.start()
+    yield made
+    await made.end()
+
+
+@pytest.fixture
+async def there(
+    engine: Engine, web_config: WebConfig, settings: Settings
+) -> AsyncIterator[Context]:
+    """An inbox on that server."""
+    client = await answers(engine.process, engine.address)
+    assert client is not None
+    approvals = ApprovalClient(client, task_queue=settings.approvals_queue)
+    async with running(web_config, approvals) as context:
+        yield context
+
+
+@pytest.fixture
+async def caller(there: Context) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who is signed in there, and patient."""
+    async with httpx.AsyncClient(base_url=there.url, timeout=60) as client:
+        await client.get(f"/sign-in/{await there.store.sessions.invite('ada@example.com')}")
+        yield client
+
+
+async def test_an_inbox_that_can_serve_says_so_to_anybody(browser: httpx.AsyncClient) -> None:
+    lives, serves = await browser.get("/healthz"), await browser.get("/readyz")
+
+    assert (lives.status_code, lives.json()) == (200, {"status": "ok"})
+    assert (serves.status_code, serves.json()) == (200, {"status": "ready"})
+
+
+async def test_without_temporal_it_lives_but_is_not_ready_until_temporal_is_back(
+    there: Context,
+    engine: Engine,
+    caller: httpx.AsyncClient,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def ready(status: int) -> httpx.Response | None:
+        answer = await caller.get("/readyz")
+        return answer if answer.status_code == status else None
+
+    await eventually(lambda: ready(200))
+    await engine.stop()
+    with caplog.at_level(logging.WARNING, logger="clearance.web"):
+        gone = await eventually(lambda: ready(503))
+    assert gone is not None
+    assert gone.headers["content-type"] == "application/problem+json"
+    assert gone.headers["retry-after"] == "5"
+    told = gone.json()
+    assert (told["status"], told["away"]) == (503, ["temporal"])
+    assert told["detail"] == "no answer from: temporal"
+    assert str(engine.port) not in gone.text
+    assert caplog.messages == ["no answer from temporal"]
+    assert (await caller.get("/healthz")).status_code == 200
+
+    await engine.start()
+    await eventually(lambda: ready(200), within=60)
+
+
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+async def test_a_page_without_temporal_says_what_is_the_matter_and_works_again_afterwards(
+    engine: Engine, caller: httpx.AsyncClient, way: signal.Signals
+) -> None:
+    assert (await caller.get("/runs")).status_code == 200
+
+    engine.process.send_signal(way)
+    page = await caller.get("/runs")
+
+    assert page.status_code == 503
+    assert page.headers["retry-after"] == "5"
+    assert page.headers["content-security-policy"]
+    assert "Temporal, which keeps the requests, does not answer" in page.text
+    assert str(engine.port) not in page.text
+
+    if way == signal.SIGKILL:
+        await engine.process.wait()
+        await engine.start()
+    else:
+        engine.process.send_signal(signal.SIGCONT)
+
+    async def works() -> bool:
+        return (await caller.get("/runs")).status_code == 200
+
+    await eventually(works, within=60)
+
+
+async def test_who_was_deciding_is_told_that_sending_it_again_is_harmless(
+    engine: Engine, caller: httpx.AsyncClient
+) -> None:
+    form = (await caller.get("/runs")).text.partition('name="csrf" value="')[2].partition('"')[0]
+    await engine.stop()
+
+    page = await caller.post("/requests/send-it", data={"csrf": form, "do": "approve"})
+
+    assert page.status_code == 503
+    assert "not known whether this was recorded" in page.text
+    assert "the same decision sent twice counts once" in page.text
+
+
+async def test_a_program_is_told_the_same_as_a_problem(there: Context, engine: Engine) -> None:
+    token, _ = await there.store.tokens.create("ci", ["read"], lasts=None)
+    headers = {"Authorization": f"Bearer {token}"}
+    await engine.stop()
+
+    async with httpx.AsyncClient(base_url=there.url, headers=headers, timeout=60) as client:
+        answer = await client.get("/api/v1/requests")
+
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "5"
+    assert "Temporal" in answer.json()["detail"]
+    assert str(engine.port) not in answer.text
+
+
+async def test_what_needs_no_temporal_is_answered_without_it(
+    engine: Engine, caller: httpx.AsyncClient
+) -> None:
+    await engine.stop()
+
+    assert (await caller.get("/sign-in")).status_code == 200
+    assert (await caller.get("/static/base.css")).status_code == 200
+
+
+async def test_however_many_ask_at_once_temporal_is_asked_once(
+    web_config: WebConfig, temporal: Client
+) -> None:
+    counting = Counting()
+    config: dict[str, Any] = {**temporal.config(), "interceptors": [counting]}
+    watched = Client(**config)
+    async with (
+        running(web_config, ApprovalClient(watched)) as inbox,
+        httpx.AsyncClient(base_url=inbox.url) as client,
+    ):
+        answers = await asyncio.gather(*(client.get("/readyz") for _ in range(50)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert counting.asked < 25  # one, and one more for every second that they took
+
+
+async def test_a_database_that_is_gone_is_named_and_temporal_not_blamed(
+    inbox: Context, web_config: WebConfig, browser: httpx.AsyncClient
+) -> None:
+    with contextlib.closing(
+        sqlite3.connect(web_config.database.removeprefix("sqlite:///"))
+    ) as file:
+        file.execute("DROP TABLE sessions")
+
+    answer = await browser.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["away"] == ["database"]
+    assert answer.json()["detail"] == "no answer from: database"

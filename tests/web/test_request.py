@@ -1,0 +1,245 @@
+"""The page of a request, over HTTP: what it tells, and to whom."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+from clearance import ApprovalClient, ApprovalRequest
+from cli.settings import Settings
+from tests.conftest import Serve
+from tests.directory import ADA, BOB, EVE, MARY, PEOPLE, kinds, reviewed, rewrite
+from tests.support import eventually, unique
+from web.config import WebConfig
+from web.context import Context
+
+from .asking import words
+from .conftest import SignedIn
+from .pressing import forms, path, press
+
+PAY = ApprovalRequest(
+    action="Pay 100 to Ada",
+    details="For the lights.\n  And the heating.",
+    tool="pay",
+    arguments={"to": "Ada", "cents": 100, "ref": "1", "api_key": "sk-123456", "parts": {"a": [1]}},
+    impact="The money leaves today.",
+    user_prompt="Pay the bill",
+    agent_message="I pay it now.",
+    requester=MARY,
+    checkpoint="payments",
+    risk="high",
+    audience=(ADA, BOB),
+)
+
+with_a_worker = pytest.mark.usefixtures("worker_running")
+
+
+@pytest.fixture
+def approvals(
+    temporal: Client, settings: Settings, request: pytest.FixtureRequest
+) -> ApprovalClient:
+    """Patient only where a worker is to answer."""
+    waits = "worker_running" in request.fixturenames
+    return ApprovalClient(
+        temporal,
+        task_queue=settings.approvals_queue,
+        answer_timeout=timedelta(seconds=5 if waits else 1),
+    )
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With people and groups."""
+    return reviewed(settings)
+
+
+@pytest.fixture
+def web_config(web_config: WebConfig, settings: Settings) -> WebConfig:
+    """With the same."""
+    return web_config.model_copy(update={"reviewers": settings.reviewers})
+
+
+async def _open(client: httpx.AsyncClient, id: str) -> httpx.Response:
+    page = await client.get(path(id))
+    assert page.status_code == 200, page.text
+    return page
+
+
+@with_a_worker
+async def test_it_tells_all_that_somebody_decides_about(
+    approvals: ApprovalClient, signed_in: SignedIn
+) -> None:
+    asked = await approvals.request(PAY)
+
+    said = words(await _open(await signed_in(ADA), asked.id))
+
+    for text in (
+        *("pending", "high risk", "Pay 100 to Ada", "For the lights. And the heating.", "pay"),
+        *('to "Ada"', "cents 100", 'ref "1"', "api_key [masked]", 'parts {"a": [1]}'),
+        *("The money leaves today.", "It was told Pay the bill", "It says I pay it now."),
+        *(f"Asked by {MARY}", "payments", f"{ADA}, {BOB}", asked.digest, asked.id, "6 d 23 h"),
+        *("created", "Approve", "Reject", "Ask for changes"),
+    ):
+        assert text in said, text
+    assert "sk-123456" not in said
+    assert said.index("Pay 100 to Ada") < said.index("What will run") < said.index("Record")
+
+
+@with_a_worker
+async def test_each_end_is_told_with_its_reason(
+    approvals: ApprovalClient, signed_in: SignedIn
+) -> None:
+    expired = await approvals.request(
+        ApprovalRequest(action="Pay", expires_in=timedelta(milliseconds=200))
+    )
+    withdrawn = await approvals.request("Pay")
+    await approvals.withdraw(withdrawn.id, who=ADA, reason="Enough")
+    await approvals.wait(expired.id, timedelta(seconds=20))
+    client = await signed_in(ADA)
+
+    for id, said in ((expired.id, "Expired: nobody decided in time"), (withdrawn.id, "Enough")):
+        page = await _open(client, id)
+        assert said in words(page)
+        assert set(forms(page)) == {"/sign-out", ""}
+
+
+@with_a_worker
+async def test_an_id_that_nothing_has_or_several_begin_with_is_told(
+    approvals: ApprovalClient, signed_in: SignedIn
+) -> None:
+    start = unique("pay")
+    for end in ("one", "two"):
+        await approvals.request("Pay", id=f"{start}-{end}")
+    client = await signed_in()
+    await eventually(lambda: _found(client, f"{start}-on", 303))
+
+    unknown = await client.get("/requests/nothing-has-this-id")
+    several = await client.get(path(start))
+    short = await client.get(path(f"{start}-on"))
+    long = await client.get(path("x" * 300))
+
+    assert unknown.status_code == 404
+    assert "nothing has the id" in words(unknown)
+    assert several.status_code == 409
+    assert f"{start}-one" in words(several)
+    assert short.headers["location"] == path(f"{start}-one")
+    assert long.status_code == 422
+
+
+async def _found(client: httpx.AsyncClient, id: str, status: int) -> bool:
+    return (await client.get(path(id))).status_code == status
+
+
+@with_a_worker
+@pytest.mark.parametrize("odd", ["a/b", "100%", "a?b#c&d=e", "ä 猫", "x\"'><b>", "../..", "%2F"])
+async def test_any_id_has_a_page_that_works(
+    approvals: ApprovalClient, signed_in: SignedIn, odd: str
+) -> None:
+    id = f"{unique('odd')}{odd}"
+    await approvals.request("Pay", id=id)
+    client = await signed_in(ADA)
+
+    page = await press(client, await _open(client, id), "comment", text="Hm")
+    page = await press(client, page, "approve")
+
+    assert f"Approved by {ADA}" in words(page)
+    assert (await approvals.get(id)).status == "approved"
+
+
+async def test_without_a_worker_it_is_read_as_far_as_it_is_known_and_a_decision_is_kept(
+    approvals: ApprovalClient, signed_in: SignedIn, serve: Serve
+) -> None:
+    asked = await approvals.request(PAY)
+    client = await signed_in(ADA)
+
+    page = await _open(client, asked.id)
+    done = await press(client, page, "reject", reason="No")
+
+    assert "No worker answers now" in words(page)
+    assert "Your rejection is recorded; it takes effect when a worker is back." in words(done)
+    assert "pending" in words(done)
+    async with serve():
+        await approvals.wait(asked.id, timedelta(seconds=20))
+        back = await _open(client, asked.id)
+    assert f"Rejected by {ADA}" in words(back)
+
+
+@with_a_worker
+async def test_a_reading_is_recorded_once_and_only_of_who_loads_the_page(
+    approvals: ApprovalClient, signed_in: SignedIn
+) -> None:
+    asked = await approvals.request(PAY)
+    client, other = await signed_in(ADA), await signed_in(BOB)
+
+    for headers in (
+        {"HX-Request": "true"},
+        {"Sec-Purpose": "prefetch"},
+        {"Sec-Fetch-Dest": "empty"},
+    ):
+        await client.get(path(asked.id), headers=headers)
+    await _open(client, asked.id)
+
+    async def seen() -> bool:
+        return "viewed" in kinds(await approvals.get(asked.id))
+
+    await eventually(seen)
+    await _open(client, asked.id)
+    await _open(other, asked.id)
+    await approvals.comment(asked.id, "after", who=ADA)
+
+    events = (await approvals.get(asked.id)).events
+    assert [one.who for one in events if one.kind == "viewed"] == [ADA, BOB]
+
+
+@with_a_worker
+async def test_what_was_done_is_said_only_by_us_and_to_whom_it_happened(
+    approvals: ApprovalClient, signed_in: SignedIn
+) -> None:
+    asked = await approvals.request(PAY)
+    ada, bob = await signed_in(ADA), await signed_in(BOB)
+    fields = forms(await _open(ada, asked.id))["comment"][1]
+    sent = await ada.post(path(asked.id), data={**fields, "text": "Hm"})
+    where = sent.headers["location"]
+
+    assert "Your comment is in the record." in words(await ada.get(where))
+    assert "Your comment is in the record." not in words(await bob.get(where))
+    assert "made up" not in (await ada.get(f"{path(asked.id)}?said=made%20up")).text
+
+
+@with_a_worker
+async def test_what_an_agent_outside_did_with_the_permission_is_told(
+    approvals: ApprovalClient, signed_in: SignedIn
+) -> None:
+    done, failed = await approvals.request(PAY), await approvals.request(PAY)
+    for asked, succeeded in ((done, True), (failed, False)):
+        await approvals.approve(asked.id, reviewer=ADA)
+        permit = await approvals.consume(asked.id, digest=asked.digest, taker="shop-bot")
+        assert permit.approval_id == asked.id
+        await approvals.report(asked.id, taker="shop-bot", succeeded=succeeded, summary="No. 17")
+    client = await signed_in(ADA)
+
+    good, bad = words(await _open(client, done.id)), words(await _open(client, failed.id))
+
+    assert "shop-bot took the permission" in good
+    assert "✓ pay has run" in good
+    assert "No. 17" in good
+    assert "pay was tried, and it failed: No. 17" in bad
+
+
+@with_a_worker
+async def test_a_group_that_a_sign_in_vouches_for_decides(
+    approvals: ApprovalClient, inbox: Context, settings: Settings
+) -> None:
+    rewrite(settings, PEOPLE + '\n[sign_in]\ngroups = ["treasury"]\n')
+    asked = await approvals.request(PAY.model_copy(update={"audience": ("group:treasury",)}))
+    secret, _ = await inbox.store.sessions.begin(BOB)
+    async with httpx.AsyncClient(base_url=inbox.url, cookies={"clearance": secret}) as client:
+        refused = await _open(client, asked.id)
+    secret, _ = await inbox.store.sessions.begin(EVE, ("group:treasury",))
+    async with httpx.AsyncClient(base_url=inbox.url, cookies={"clearance": secret}) as client:
+        done = await press(client, await _open(client, asked.id), "approve")
+
+    assert "approve" not in forms(refused)
+    assert f"{BOB} is not in the audience" in words(refused)
+    assert f"Approved by {EVE}" in words(done)

@@ -1,0 +1,55 @@
+"""Waiting with a client for something, for no longer than the client waits."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from clearance import Outcome, WaitTimeout
+
+from .whole import Whole
+
+T = TypeVar("T")
+
+MAX_WAIT = 60
+"""Seconds that one request waits at most; proxies cut longer ones off."""
+
+
+async def outcome_within(approvals: Whole, id: str, seconds: float) -> Outcome:
+    """How a request has ended, or ends within so many seconds; 0 for one look.
+
+    Raises:
+        WaitTimeout: it still waits.
+        NotFound: there is none.
+        InvalidRequest: it was refused as malformed.
+    """
+    if await approvals.has_ended(id):
+        return await approvals.wait(id)
+    if not seconds:
+        raise WaitTimeout(f"{id} still waits for a decision")
+    return await approvals.wait(id, timedelta(seconds=seconds))
+
+
+async def while_there(
+    request: Request, stopping: asyncio.Event, work: Coroutine[Any, Any, T]
+) -> T | None:
+    """What ``work`` returns or raises; None where the client left first, or the server has to stop.
+
+    Nothing of it goes on after that.
+    """
+    working = asyncio.ensure_future(work)
+    ends = [asyncio.ensure_future(_left(request)), asyncio.ensure_future(stopping.wait())]
+    try:
+        await asyncio.wait([working, *ends], return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for one in (working, *ends):
+            one.cancel()
+        await asyncio.wait([working, *ends])
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,143 @@
+"""Signed links: one person's way to one request, and to nothing else.
+
+A GET never decides: mail scanners follow every link, so it leaves no trace in the record either. The
+link names a row of the store, where it can be revoked; its signature keeps anybody from trying names.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from clearance import ClearanceError, InvalidRequest
+
+from .context import Context, Here
+from .errors import status_of
+from .guard import address_of
+from .pages.forms import Form
+from .pages.request import said_of, shown
+from .pages.request_acts import send
+from .store import Link
+from .templating import page
+from .who import CSRF_FIELD, Who, check_form, csrf_of
+
+router = APIRouter(include_in_schema=False)
+
+_DOES = ("approve", "reject", "changes", "preview", "comment", "ask", "answer")
+"""What somebody does by a link. Whom it may be handed over to is for whoever made it to say."""
+
+
+class LinkGone(ClearanceError):
+    """A link that opens nothing. ``status`` is for HTTP: 403 for none of ours, 410 for one that was."""
+
+    def __init__(self, status: int, text: str) -> None:
+        """Say what it is, and what to do."""
+        super().__init__(text)
+        self.status = status
+
+
+def path_of(signing_key: bytes, link_id: str) -> str:
+    """The path of a link, with its signature."""
+    return f"/l/{_signer(signing_key).dumps(link_id)}"
+
+
+def _signer(signing_key: bytes) -> URLSafeSerializer:
+    return URLSafeSerializer(signing_key, salt="link")
+
+
+@router.get("/l/{token}")
+async def read(request: Request, token: str, context: Here, said: str = "") -> Response:
+    """Show the request, as far as it is."""
+    try:
+        link = await _opened(request, context, token)
+    except LinkGone as gone:
+        return _gone(request, gone)
+    return await _page(request, context, link, token, 200, said=said)
+
+
+@router.post("/l/{token}")
+async def act(request: Request, token: str, context: Here) -> Response:
+    """Decide it, or say something to it."""
+    try:
+        link = await _opened(request, context, token)
+    except LinkGone as gone:
+        return _gone(request, gone)
+    form = Form(await request.form())
+    check_form(context, request, _subject(link), form.raw(CSRF_FIELD))
+    context.limits.hit("act", _subject(link))
+    who = _who(context, link)
+    view = await context.approvals.get(link.approval_id)
+    try:
+        if form.do not in _DOES:
+            raise InvalidRequest("that is not done by a link: reload the page and try again")
+        if form.do == "preview":
+            return await _page(request, context, link, token, 200, form=form, preview=True)
+        tone, sentence = await send(context, who, view, form)
+    except ClearanceError as error:
+        code = status_of(error)
+        return await _page(request, context, link, token, code, form=form, error=error)
+    said = f"?said={said_of(context, who, view.id, tone, sentence)}" if sentence else ""
+    return _private(RedirectResponse(f"/l/{quote(token)}{said}", 303))
+
+
+async def _opened(request: Request, context: Context, token: str) -> Link:
+    """The link, which holds. Raises LinkGone, TooMany."""
+    address = address_of(request)
+    context.limits.check("sign_in", address)
+    try:
+        id = _signer(context.store.signing_key).loads(token)
+    except BadSignature:
+        id = None
+    link = await context.store.links.find(id) if isinstance(id, str) else None
+    if link is None:
+        context.limits.hit("sign_in", address)
+        raise LinkGone(
+            403,
+            "This is no link of this inbox. Was it cut off on its way? Copy it whole from where it "
+            "was sent to you.",
+        )
+    if link.revoked_at is not None:
+        raise LinkGone(410, "This link was revoked. Ask whoever sent it for another.")
+    if not link.holds(datetime.now(UTC)):
+        raise LinkGone(410, "This link has expired. Ask whoever sent it for another.")
+    request.state.caller = "link"
+    return link
+
+
+def _subject(link: Link) -> str:
+    """What its forms are bound to."""
+    return f"link {link.id}"
+
+
+def _who(context: Context, link: Link) -> Who:
+    return Who(link.who, "link", (), csrf_of(context, _subject(link)))
+
+
+async def _page(
+    request: Request, context: Context, link: Link, token: str, code: int, **more: Any
+) -> Response:
+    body = await shown(
+        context,
+        _who(context, link),
+        link.approval_id,
+        act_url=f"/l/{quote(token)}",
+        links_elsewhere=False,
+        **more,
+    )
+    body |= {"may": replace(body["may"], delegate=False, withdraw=False), "link": link}
+    return _private(page(request, "link.html", code, **body))
+
+
+def _gone(request: Request, gone: LinkGone) -> Response:
+    shown = {"status": gone.status, "detail": str(gone)}
+    return _private(page(request, "link_gone.html", gone.status, **shown))
+
+
+def _private(response: Response) -> Response:
+    """Its address opens the request: no other page may learn it."""
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
