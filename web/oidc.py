@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 from authlib.common.errors import AuthlibBaseError  # type: ignore[import-untyped]
@@ -37,6 +38,9 @@ router = APIRouter(include_in_schema=False)
 
 _DANCE_LASTS = 15 * 60
 """Seconds from the way to the provider to the way back."""
+
+_LONGEST_WAY = 1_000
+"""Characters of the path that somebody is sent on to afterwards."""
 
 _ANSWERS_WITHIN = 10.0
 """Seconds that the provider has for each answer."""
@@ -141,7 +145,8 @@ async def leave(request: Request, context: Here, next: Next = "/") -> Response:
         return _refused(request, 502, _away(error))
     except _Unusable as error:
         return _refused(request, 502, f"Nobody can be signed in: {error}.")
-    request.session["next"] = within(next)
+    # It travels in the cookie, which browsers drop when it has more than 4 KB.
+    request.session["next"] = within(next) if len(quote(next)) <= _LONGEST_WAY else "/"
     return answer
 
 

@@ -42,6 +42,7 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
         *,
         task_queue: str = contract.APPROVALS_QUEUE,
         answer_timeout: timedelta = timedelta(seconds=5),
+        whole_ids: bool = False,
     ) -> None:
         """Wrap a connected Temporal client.
 
@@ -50,8 +51,10 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
             task_queue: the approvals queue to ask on and to list.
             answer_timeout: how long a worker may take to answer a decision or a reading, before
                 the decision is stored instead and the reading comes from the server alone.
+            whole_ids: take ids only whole. A beginning or end helps people who type; where programs
+                send ids, one that is cut off must not mean another request.
         """
-        super().__init__(client, task_queue, answer_timeout)
+        super().__init__(client, task_queue, answer_timeout, whole_ids=whole_ids)
 
     @classmethod
     async def connect(cls, *, task_queue: str = contract.APPROVALS_QUEUE) -> Self:
@@ -127,6 +130,14 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
         if description.status == WorkflowExecutionStatus.FAILED:
             await reading.ended(self.temporal, description, request.digest)
         return await reading.summary_of(self.temporal, description)
+
+    async def summary(self, id: str) -> ApprovalSummary:
+        """One request as a list shows it, pending or ended; no worker is asked.
+
+        Raises:
+            InvalidRequest: it is malformed.
+        """
+        return await reading.summary_of(self.temporal, await self._described(id))
 
     async def get(self, id: str) -> ApprovalView:
         """The whole record of a request, pending or ended.

@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract, reading, rules
 from .errors import AlreadyDecided, Refused
-from .ids import described
+from .ids import described, exactly
 from .models import Recorded
 from .views import ApprovalView
 from .workers import answered
@@ -75,15 +75,20 @@ class _Lane:
 class Delivering:
     """What the methods that bring something to a request have in common."""
 
-    def __init__(self, client: Client, queue: str, answer_timeout: timedelta) -> None:
+    def __init__(
+        self, client: Client, queue: str, answer_timeout: timedelta, *, whole_ids: bool
+    ) -> None:
         """With a connected client, the approvals queue, and how long a worker may take to answer."""
         self.temporal = client
+        self._whole_ids = whole_ids
         self._queue = queue
         self._answer_timeout = answer_timeout
         self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
 
     async def _described(self, id: str) -> WorkflowExecutionDescription:
         """The request that an id, or a beginning or end of one, means. Raises NotFound, Ambiguous."""
+        if self._whole_ids:
+            return await exactly(self.temporal, id)
         return await described(self.temporal, id)
 
     async def _handle(self, id: str) -> WorkflowHandle[Any, Any]:

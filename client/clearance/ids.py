@@ -46,6 +46,17 @@ async def described(
     raise unknown(typed, everything, "`clearance pending` lists what waits")
 
 
+async def exactly(client: Client, id: str) -> WorkflowExecutionDescription:
+    """The request that has this id, as the server describes it. Raises NotFound."""
+    try:
+        if found := await _of_type(client, id, contract.APPROVAL_WORKFLOW):
+            return found
+    except RPCError as error:
+        if error.status != RPCStatusCode.INVALID_ARGUMENT:  # nothing can have such an id
+            raise
+    raise NotFound("no request has this id; ids are given whole here")
+
+
 def whole(typed: str) -> str:
     """What was typed, without the space around it. Raises InvalidRequest for what can be no id."""
     typed = typed.strip()

@@ -19,6 +19,7 @@ from clearance import (
 )
 from clearance.contract import AGENT_WORKFLOW, APPROVAL_WORKFLOW
 from clearance.ids import resolve
+from cli.settings import Settings
 from tests.support import eventually, unique
 
 
@@ -92,6 +93,19 @@ async def test_several_that_fit_are_listed(approvals: ApprovalClient) -> None:
     assert text.endswith(" …. Type more of it")
     assert sum(id in text for id in caught.value.candidates[:10]) == 10
     assert "\n" not in text
+
+
+async def test_a_program_that_cuts_an_id_off_means_nothing_by_it(
+    approvals: ApprovalClient, temporal: Client, settings: Settings
+) -> None:
+    exact = ApprovalClient(temporal, task_queue=settings.approvals_queue, whole_ids=True)
+    asked = await approvals.request("Deploy", id=unique("deploy"))
+
+    assert await exact.summary(asked.id) == asked
+    with pytest.raises(NotFound, match="ids are given whole here"):
+        await exact.summary(asked.id[:-1])
+    with pytest.raises(NotFound):
+        await exact.approve(asked.id[1:], reviewer="ada", digest=asked.digest)
 
 
 async def test_a_beginning_of_one_and_an_end_of_another_is_ambiguous(

@@ -195,7 +195,14 @@ async def test_what_a_provider_says_of_an_error_is_dead_text(browser: httpx.Asyn
 
 @pytest.mark.parametrize(
     "to",
-    ["https://evil.example", "//evil.example", "/\\evil.example", "/a\r\nX: y", "javascript:1"],
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "/a\r\nX: y",
+        "javascript:1",
+        "/" + "ü" * 1_900,
+    ],
 )
 async def test_it_leads_nowhere_else(browser: httpx.AsyncClient, to: str) -> None:
     answer = await logs_in(browser, "mary", to=to)

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BeforeValidator
 
 from clearance import (
     AlreadyAsked,
+    ApprovalClient,
     ApprovalRequest,
     ApprovalSummary,
     ApprovalView,
@@ -27,7 +28,7 @@ from .document import header, posted, problems
 from .keys import IdempotencyKey, key_of
 from .models import Json, NewRequest, StillWaits
 from .waiting import MAX_WAIT, outcome_within, while_there
-from .whole import Approvals, Id, Whole, path_of
+from .whole import Approvals, Id, path_of
 
 router = APIRouter(tags=["requests"])
 
@@ -86,13 +87,13 @@ async def create(
 
 
 async def _asked_once(
-    approvals: Whole, asked: ApprovalRequest, id: str
+    approvals: ApprovalClient, asked: ApprovalRequest, id: str
 ) -> tuple[ApprovalSummary, bool]:
     """The one request under an id that a key makes, and whether it is new."""
     try:
         return await approvals.request(asked, id=id, new=True), True
     except AlreadyAsked:
-        if not await approvals.has_asked(id, asked):
+        if (await approvals.get(id)).request != asked.concealed():
             raise KeyReused(
                 "another request was asked with this Idempotency-Key: take a new key"
             ) from None

@@ -78,7 +78,7 @@ async def report(
             id, taker=service.name, succeeded=body.succeeded, summary=body.summary
         )
     except NotFound:
-        await approvals.has_ended(id)  # raises where there is no such request
+        await approvals.summary(id)  # raises where there is no such request
         raise Refused(
             f"nobody has taken the permission of {id}: take it, act, then report"
         ) from None

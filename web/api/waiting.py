@@ -7,9 +7,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from clearance import Outcome, WaitTimeout
-
-from .whole import Whole
+from clearance import ApprovalClient, InvalidRequest, Outcome, WaitTimeout
 
 T = TypeVar("T")
 
@@ -17,7 +15,7 @@ MAX_WAIT = 60
 """Seconds that one request waits at most; proxies cut longer ones off."""
 
 
-async def outcome_within(approvals: Whole, id: str, seconds: float) -> Outcome:
+async def outcome_within(approvals: ApprovalClient, id: str, seconds: float) -> Outcome:
     """How a request has ended, or ends within so many seconds; 0 for one look.
 
     Raises:
@@ -25,7 +23,11 @@ async def outcome_within(approvals: Whole, id: str, seconds: float) -> Outcome:
         NotFound: there is none.
         InvalidRequest: it was refused as malformed.
     """
-    if await approvals.has_ended(id):
+    try:
+        waits = (await approvals.summary(id)).status == "pending"
+    except InvalidRequest:  # its own end says why, once a worker has looked at it
+        waits, seconds = True, max(1.0, seconds)
+    if not waits:
         return await approvals.wait(id)
     if not seconds:
         raise WaitTimeout(f"{id} still waits for a decision")

@@ -1,20 +1,15 @@
 """Ids as programs write them: whole, in one segment of the path."""
 
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import quote, unquote
 
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 from starlette.types import ASGIApp, Receive, Scope, Send
-from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
 
 from clearance import (
     ApprovalClient,
-    ApprovalRequest,
-    NotFound,
     contract,
-    reading,
 )
 
 _SLASH = "\0"
@@ -63,40 +58,15 @@ def path_of(id: str) -> str:
     return f"/api/v1/requests/{quote(id, safe='')}"
 
 
-class Whole(ApprovalClient):
-    """Takes ids only whole. A prefix helps people who type; a program that sends one has a fault, and
-    must not decide another request than it means."""
-
-    @classmethod
-    def like(cls, other: ApprovalClient) -> Self:
-        """On the same connection and queue."""
-        return cls(other.temporal, task_queue=other._queue, answer_timeout=other._answer_timeout)
-
-    async def has_ended(self, id: str) -> bool:
-        """Whether a request waits no more. Raises NotFound."""
-        return (await self._described(id)).status != WorkflowExecutionStatus.RUNNING
-
-    async def has_asked(self, id: str, request: ApprovalRequest) -> bool:
-        """Whether this very request was asked under that id."""
-        handle = self.temporal.get_workflow_handle(id)
-        return await reading.stored_request(handle) == request.concealed()
-
-    async def _described(self, id: str) -> WorkflowExecutionDescription:
-        try:
-            found = await self.temporal.get_workflow_handle(id).describe()
-        except RPCError as error:
-            if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
-                raise
-        else:
-            if found.workflow_type == contract.APPROVAL_WORKFLOW:
-                return found
-        raise NotFound("no request has this id; ids are given whole here")
+def whole(approvals: ApprovalClient, queue: str) -> ApprovalClient:
+    """A client on the same connection that takes ids only whole."""
+    return ApprovalClient(approvals.temporal, task_queue=queue, whole_ids=True)
 
 
-def _approvals(request: Request) -> Whole:
-    approvals: Whole = request.app.state.whole
+def _approvals(request: Request) -> ApprovalClient:
+    approvals: ApprovalClient = request.app.state.whole
     return approvals
 
 
-Approvals = Annotated[Whole, Depends(_approvals)]
+Approvals = Annotated[ApprovalClient, Depends(_approvals)]
 """The requests, as a route asks for them."""
