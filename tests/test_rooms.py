@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("activities", "cli", "client/clearance", "policy", "tools", "workflows")
+ROOMS = ("activities", "cli", "client/clearance", "policy", "tools", "web", "workflows")
 MODULES = [
     *sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")),
     Path("worker.py"),
