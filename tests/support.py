@@ -8,8 +8,9 @@ import time
 import tomllib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+import pytest
 from agents import Model, ModelResponse, Usage
 from openai.types.responses import (
     ResponseFunctionToolCall,
@@ -52,6 +53,14 @@ def says(text: str) -> ResponseOutputMessage:
         status="completed",
         content=[ResponseOutputText(type="output_text", text=text, annotations=[])],
     )
+
+
+def missing(what: str, install: str) -> NoReturn:
+    """Skip a test for want of a program that it runs; fail it where CI has to have it."""
+    said = f"{what} is missing: {install}"
+    if os.environ.get("CI"):
+        pytest.fail(said)
+    pytest.skip(said)
 
 
 class PlayedModel(Model):

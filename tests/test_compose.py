@@ -23,7 +23,7 @@ from cli.settings import EmbeddedServer, Settings
 from cli.web import config_of
 from web import server
 
-from .support import unique
+from .support import missing, unique
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docker-compose.temporal.yml"
@@ -38,18 +38,19 @@ Services = dict[str, dict[str, Any]]
 
 
 def compose_command() -> list[str]:
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if shutil.which(command[0]):
-            asked = subprocess.run([*command, "version"], capture_output=True, check=False)
-            if asked.returncode == 0:
-                return command
-    missing = (
-        "Docker Compose is missing (it needs no engine here): "
-        "apt-get install -y --no-install-recommends docker-compose"
-    )
-    if os.environ.get("CI"):
-        pytest.fail(missing)
-    pytest.skip(missing)
+    def answers(command: list[str]) -> bool:
+        if shutil.which(command[0]) is None:
+            return False
+        asked = subprocess.run([*command, "version"], capture_output=True, check=False)
+        return asked.returncode == 0
+
+    commands = filter(answers, (["docker", "compose"], ["docker-compose"]))
+    if (found := next(commands, None)) is None:
+        missing(
+            "Docker Compose (it needs no engine here)",
+            "apt-get install -y --no-install-recommends docker-compose",
+        )
+    return found
 
 
 @pytest.fixture(scope="module")

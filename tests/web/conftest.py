@@ -16,6 +16,7 @@ from playwright.async_api import (
 
 from clearance import ApprovalClient
 from cli.settings import Settings
+from tests.support import missing
 from web.config import WebConfig
 from web.context import Context
 from web.server import running
@@ -102,7 +103,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium, one process for the whole run."""
     if not CHROMIUM.exists():
         install = "apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
-        pytest.fail(f"the tests of the pages need {CHROMIUM}: {install}")
+        missing(str(CHROMIUM), install)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM,

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support import missing
+
 _USER = "nobody"
 """PostgreSQL refuses to run as root, as tests in a container often do."""
 
 
 def _binaries() -> Path:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    assert found, "PostgreSQL is missing: apt-get install postgresql"
+    if not found:
+        missing("PostgreSQL", "apt-get install -y --no-install-recommends postgresql")
     return found[-1].parent
 
 

