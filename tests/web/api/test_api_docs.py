@@ -1,6 +1,7 @@
 """What docs/api.md says is so, and its examples run."""
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -16,13 +17,15 @@ from web.context import Context
 
 from .conftest import CFO, Asked
 
-DOCS = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+ROOT = Path(__file__).parents[3]
+DOCS = (ROOT / "docs" / "api.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
-def example(name: str) -> str:
+def example(name: str, text: str = DOCS) -> str:
     """The code block that follows ``<!-- example: name -->``."""
-    found = re.search(rf"<!-- example: {name} -->\n```\w+\n(.*?)```", DOCS, re.DOTALL)
-    assert found, f"docs/api.md has no example {name}"
+    found = re.search(rf"<!-- example: {name} -->\n```\w+\n(.*?)```", text, re.DOTALL)
+    assert found, f"there is no example {name}"
     return found[1]
 
 
@@ -128,3 +131,13 @@ def test_every_kind_of_error_is_in_the_documentation() -> None:
     known |= {(kind, status) for status, kind in errors._OF_HTTP.items()}
     for kind, status in known | {("changed", 409)}:
         assert kind in ON_PAGES or f"| `{kind}` | {status} |" in DOCS, kind
+
+
+async def test_the_example_of_the_readme_asks(inbox: Context, approvals: ApprovalClient) -> None:
+    asking = await started(inbox, "sh", "-c", example("http", README), scopes=("request",))
+
+    said, failed = await asking.communicate()
+
+    asked = json.loads(said or failed)
+    assert (asked["status"], asked["risk"]) == ("pending", "critical")
+    assert asked["id"] == await the_one_that_waits(approvals)
