@@ -2,21 +2,19 @@
 
 import asyncio
 import json
-import math
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import typer
 from pydantic import JsonValue
 
 from clearance import ApprovalView, InvalidRequest
-from clearance.answers import Question, as_words, questions
+from clearance.answers import Question, as_words, others_follow, questions
 from clearance.text import one_line
+from clearance.typed import is_not, parsed, written_as_json
 
 from . import output
-from .editing import parsed
 
 NOTHING_TYPED = "nothing was typed, and nothing was sent"
 
@@ -41,7 +39,7 @@ async def response_for(view: ApprovalView, given: Sequence[str]) -> JsonValue:
         if given:
             raise InvalidRequest("this request asks for no answer: leave --answer out")
         return None
-    if not given and _others_follow(view):
+    if not given and others_follow(view):
         return None  # the last stage answers; the gate says so, should this turn out to be it
     asked = questions(schema)
     if [one.name for one in asked] == [""]:
@@ -89,21 +87,7 @@ def read(question: Question, typed: str) -> JsonValue:
         return _chosen(question, typed)
     if question.kind == "boolean":
         return _yes_or_no(question, typed)
-    try:
-        value = parsed(typed)
-    except ValueError:
-        if question.kind == "any":
-            return typed
-        raise _not(question, typed) from None
-    if not _is_a(question.kind, value):
-        raise _not(question, typed)
-    return value  # type: ignore[no-any-return]
-
-
-def _others_follow(view: ApprovalView) -> bool:
-    """Whether other stages may be asked after the one that is asked now."""
-    known = [one.status for one in view.stages]
-    return "waiting" in known if known else len(view.request.stages) > 1
+    return written_as_json(question, typed)
 
 
 async def _single(question: Question, given: Sequence[str]) -> JsonValue:
@@ -206,7 +190,7 @@ def _chosen(question: Question, typed: str) -> JsonValue:
     for choice in question.choices:
         if as_words(choice).casefold() == typed.casefold():
             return choice
-    raise _not(question, typed)
+    raise is_not(question, typed)
 
 
 def _yes_or_no(question: Question, typed: str) -> bool:
@@ -215,19 +199,7 @@ def _yes_or_no(question: Question, typed: str) -> bool:
         return True
     if word in ("no", "n", "false"):
         return False
-    raise _not(question, typed)
-
-
-def _not(question: Question, typed: str) -> ValueError:
-    return ValueError(f"{one_line(typed, 80) or 'nothing'} is not {question.wanted}")
-
-
-def _is_a(kind: str, value: Any) -> bool:
-    """Whether a value is of a kind whose values are written as JSON; ``True`` is no number."""
-    kinds: dict[str, Any] = {"integer": int, "number": (int, float), "list": list, "object": dict}
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    return kind == "any" or (isinstance(value, kinds[kind]) and not isinstance(value, bool))
+    raise is_not(question, typed)
 
 
 def answered(response: JsonValue) -> str:

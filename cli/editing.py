@@ -21,6 +21,7 @@ from clearance.edits import NOT_EDITABLE, differences
 from clearance.errors import explain
 from clearance.models import Change
 from clearance.text import control_characters, one_line
+from clearance.typed import parsed
 
 from . import output
 
@@ -47,25 +48,6 @@ def assignment(given: str) -> tuple[str, JsonValue]:
         return name, parsed(value)
     except ValueError:
         return name, value
-
-
-def parsed(text: str) -> Any:
-    """JSON as the standard has it: no NaN, and no name twice in an object. Raises ValueError."""
-    try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_name_twice)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is no number")
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is there twice")
-    return found
 
 
 class Draft:

@@ -1,6 +1,5 @@
 """The policy file: check, explain."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +8,7 @@ from pydantic import JsonValue
 
 from clearance import InvalidRequest, mask
 from clearance.text import one_line
+from clearance.typed import parsed
 from policy.match import Rules
 from policy.model import Policy
 from policy.source import BrokenPolicy, load
@@ -167,13 +167,9 @@ def _covered(rules: Rules, tool: str) -> str:
 
 def _arguments(given: str) -> dict[str, JsonValue]:
     """The value of --args. Raises InvalidRequest."""
-
-    def refuse(word: str) -> None:
-        raise ValueError(f"{word} is no number")
-
     try:
-        value = json.loads(given, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
+        value: JsonValue = parsed(given)
+    except ValueError as error:
         raise InvalidRequest(f"--args: not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InvalidRequest("--args: not an object: write '{\"name\": value}'")

@@ -11,13 +11,13 @@ from pydantic import ValidationError
 
 from clearance import ApprovalRequest, InvalidRequest, Outcome, text
 from clearance.errors import explain
+from clearance.typed import parsed
 from clearance.workers import has_worker
 from policy.schemas import schema_problem
 
 from . import output, session
 from .answering import answered
 from .approvals import As, Json
-from .editing import parsed
 
 _STAGE = re.compile(r"(?P<name>[^=]+)=(?:(?P<quorum>\d{1,9}) of )?(?P<who>.+)", re.DOTALL)
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import psutil
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
@@ -120,46 +120,22 @@ class Settings(BaseSettings):
         return self.openai_api_key is not None or self.openai_base_url is not None
 
 
-class EmbeddedServer(BaseModel):
-    """What a running embedded server leaves in the state folder for other commands to find it."""
+class _LeftBehind(BaseModel):
+    """What a running process leaves in the state folder for other commands to find it."""
+
+    FILE: ClassVar[str]
 
     pid: int
     started: float
     """Of the process, so that a reused pid is not taken for it."""
-    address: str
-    ui: str
-
-    @staticmethod
-    def path(state: Path) -> Path:
-        """The file in the state folder."""
-        return state / "server.json"
 
     @classmethod
-    def find(cls, state: Path) -> "EmbeddedServer | None":
-        """The one that runs on this state folder now, if any."""
-        try:
-            found = cls.model_validate(json.loads(cls.path(state).read_text()))
-            alive = psutil.Process(found.pid).create_time() == found.started
-        except (OSError, ValueError, ValidationError, psutil.Error):
-            return None
-        return found if alive else None
-
-
-class RunningInbox(BaseModel):
-    """What a running inbox leaves in the state folder for ``clearance sign-in`` and ``link``."""
-
-    pid: int
-    started: float
-    """Of the process, so that a reused pid is not taken for it."""
-    url: str
-
-    @staticmethod
-    def path(state: Path) -> Path:
+    def path(cls, state: Path) -> Path:
         """The file in the state folder."""
-        return state / "inbox.json"
+        return state / cls.FILE
 
     @classmethod
-    def find(cls, state: Path) -> "RunningInbox | None":
+    def find(cls, state: Path) -> Self | None:
         """The one that was started last with this state folder, if it runs."""
         try:
             found = cls.model_validate(json.loads(cls.path(state).read_text()))
@@ -167,6 +143,23 @@ class RunningInbox(BaseModel):
         except (OSError, ValueError, ValidationError, psutil.Error):
             return None
         return found if alive else None
+
+
+class EmbeddedServer(_LeftBehind):
+    """A running embedded server."""
+
+    FILE = "server.json"
+
+    address: str
+    ui: str
+
+
+class RunningInbox(_LeftBehind):
+    """A running inbox, for ``clearance sign-in`` and ``link``."""
+
+    FILE = "inbox.json"
+
+    url: str
 
 
 def temporal_settings(settings: Settings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from .text import one_line
+from .views import ApprovalView
 
 Kind = Literal["text", "integer", "number", "boolean", "choice", "list", "object", "any"]
 
@@ -86,6 +87,12 @@ def questions(schema: Mapping[str, JsonValue], limit: int | None = None) -> list
         _question(name, part, schema, required=name in names)
         for name, part in islice(properties.items(), limit)
     ]
+
+
+def others_follow(view: ApprovalView) -> bool:
+    """Whether other stages may be asked after the one that is asked now: the last one answers."""
+    known = [one.status for one in view.stages]
+    return "waiting" in known if known else len(view.request.stages) > 1
 
 
 def as_words(value: JsonValue) -> str:

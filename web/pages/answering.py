@@ -1,18 +1,17 @@
 """The answer that an approval has to carry: a form made from the request's schema, and its reading."""
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import JsonValue
 
 from clearance import ApprovalView
-from clearance.answers import Question, as_words, questions
+from clearance.answers import Question, as_words, others_follow, questions
 from clearance.text import one_line
+from clearance.typed import written_as_json
 
-from .forms import Form, Misfit, parsed
+from .forms import Form, Misfit
 
 _MOST_RADIOS = 6
 _MOST_QUESTIONS = 100
@@ -42,7 +41,7 @@ class Asked:
 def asked(view: ApprovalView, form: Form | None = None) -> list[Asked]:
     """What an approval has to answer now: nothing where none is asked, or other stages follow."""
     schema = view.current.response_schema
-    if schema is None or view.status != "pending" or _others_follow(view):
+    if schema is None or view.status != "pending" or others_follow(view):
         return []
     return [_asked(question, schema, form) for question in questions(schema, limit=_MOST_QUESTIONS)]
 
@@ -72,12 +71,6 @@ def response(view: ApprovalView, form: Form) -> JsonValue:
     if [one.question.name for one in wanted] == [""]:
         return found.get("")
     return found if wanted else None
-
-
-def _others_follow(view: ApprovalView) -> bool:
-    """Whether other stages may be asked after the one that is asked now."""
-    known = [one.status for one in view.stages]
-    return "waiting" in known if known else len(view.request.stages) > 1
 
 
 def _asked(question: Question, schema: Mapping[str, JsonValue], form: Form | None) -> Asked:
@@ -119,24 +112,4 @@ def _read(one: Asked, typed: str) -> JsonValue:
         if typed not in [sent for sent, _ in one.choices]:
             raise ValueError(f"choose {question.wanted}")
         return question.choices[int(typed)] if question.kind == "choice" else typed == "true"
-    try:
-        value = parsed(typed)
-    except ValueError as error:
-        if question.kind == "any":
-            return typed
-        raise ValueError(_not(question, typed)) from error
-    if not _is_a(question.kind, value):
-        raise ValueError(_not(question, typed))
-    return value  # type: ignore[no-any-return]
-
-
-def _not(question: Question, typed: str) -> str:
-    return f"{one_line(typed, 80)} is not {question.wanted}"
-
-
-def _is_a(kind: str, value: Any) -> bool:
-    """Whether a value is of a kind whose values are written as JSON; ``True`` is no number."""
-    kinds: dict[str, Any] = {"integer": int, "number": (int, float), "list": list, "object": dict}
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    return kind == "any" or (isinstance(value, kinds[kind]) and not isinstance(value, bool))
+    return written_as_json(question, typed)

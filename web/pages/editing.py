@@ -15,9 +15,10 @@ from clearance.errors import explain
 from clearance.models import Change
 from clearance.rules import CHANGED
 from clearance.text import control_characters, one_line, visible
+from clearance.typed import parsed
 from clearance.values import argument_label, is_block
 
-from .forms import Form, Misfit, parsed
+from .forms import Form, Misfit
 
 _MOST = 100
 """Arguments that have an input; of more, the others are changed on the command line."""

@@ -1,8 +1,6 @@
 """What a form of a page has sent, and the reading of what was typed in it."""
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.datastructures import FormData
 
@@ -42,22 +40,3 @@ class Form:
     def do(self) -> str:
         """What is to be done."""
         return self.raw("do")
-
-
-def parsed(text: str) -> Any:
-    """JSON as the standard has it: no NaN, and no name twice in an object. Raises ValueError."""
-    try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_name_twice)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is no number")
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is there twice")
-    return found

@@ -8,11 +8,12 @@ from clearance import ApprovalView, InvalidRequest, Receipt, Refused
 from clearance.acts import ActReceipt
 from clearance.rules import CHANGED
 from clearance.text import one_line
+from clearance.typed import parsed
 from web.context import Context
 from web.who import Who
 
 from . import answering, editing
-from .forms import Form, Misfit, parsed
+from .forms import Form, Misfit
 
 DECISIONS = ("approve", "reject", "changes")
 ACTS = ("comment", "ask", "answer", "delegate", "withdraw")
