@@ -20,9 +20,6 @@ from .settings import Settings
 
 app = typer.Typer(help="Which tools wait for whom.", no_args_is_help=True)
 
-_ASKS_ITSELF = "wait_for_confirmation"
-"""The tool that does nothing but ask a person, whatever the policy says."""
-
 File = Annotated[
     Path | None,
     typer.Argument(metavar="FILE", help="The policy; left out, the one the worker goes by."),
@@ -37,7 +34,7 @@ def check(file: File = None, as_json: Json = False) -> None:
 
     seen = worker.registered_tools(settings)
     rules = Rules(policy)
-    uncovered = sorted({one.tool for one in seen if _free(rules, one.tool)})
+    uncovered = sorted({one.tool for one in seen if not one.asks and _free(rules, one.tool)})
     if as_json:
         tools = [{**one._asdict(), "covered_by": _reach(rules, one.tool)} for one in seen]
         about: dict[str, Any] = {"source": path and str(path), "default": policy.default}
@@ -47,7 +44,8 @@ def check(file: File = None, as_json: Json = False) -> None:
         output.out(f"{path or 'No policy file'}: {_summary(policy)}")
         table = output.table("AGENT", "TOOL", "COVERED BY")
         for one in seen:
-            table.add_row(*map(output.text, (one.agent, one.tool, _covered(rules, one.tool))))
+            covered = "a person, always" if one.asks else _covered(rules, one.tool)
+            table.add_row(*map(output.text, (one.agent, one.tool, covered)))
         output.console().print(table)
         if uncovered:
             output.out(f"Warning: nobody is asked about {', '.join(uncovered)}.")
@@ -128,12 +126,7 @@ def _named(tool: str) -> bool:
 
 def _free(rules: Rules, tool: str) -> bool:
     """Whether it goes through only because no checkpoint is about it."""
-    return (
-        rules.policy.default == "allow"
-        and not rules.covering(tool)
-        and tool != _ASKS_ITSELF
-        and _named(tool)
-    )
+    return rules.policy.default == "allow" and not rules.covering(tool) and _named(tool)
 
 
 def _reach(rules: Rules, tool: str) -> list[dict[str, Any]]:
@@ -150,8 +143,6 @@ def _reach(rules: Rules, tool: str) -> list[dict[str, Any]]:
 def _covered(rules: Rules, tool: str) -> str:
     if not _named(tool):
         return "each of its tools by its own name"
-    if tool == _ASKS_ITSELF:
-        return "a person, always"
     words = {"conditional": "if", "allow": "allows"}
     reach = _reach(rules, tool)
     parts = []

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.policy import _ASKS_ITSELF
 from policy.source import SAMPLE
-from tools import confirmation
 
 from .conftest import Shell, only_line
 
@@ -77,8 +75,25 @@ async def test_check_lists_every_tool_with_what_covers_it(alone: Shell) -> None:
     )
 
 
-def test_the_tool_that_asks_a_person_anyway_is_known_by_its_name() -> None:
-    assert _ASKS_ITSELF == confirmation.NAME
+async def test_a_tool_that_does_nothing_but_ask_is_not_warned_of(alone: Shell) -> None:
+    (alone.folder / "painting.py").write_text(
+        "from agents import Agent\nfrom pydantic import BaseModel\n"
+        "from tools.questions import question\n\n\n"
+        "class Colour(BaseModel):\n    name: str\n\n\n"
+        "def build() -> Agent:\n"
+        '    ask = question("ask_colour", Colour, "Ask which colour to paint it.")\n'
+        '    return Agent(name="painter", tools=[ask])\n\n\n'
+        'AGENTS = {"painter": build}\n'
+    )
+    (alone.folder / "open.toml").write_text('default = "allow"\n')
+
+    checked = await alone.having(CLEARANCE_AGENTS="painting")("policy", "check", "open.toml")
+
+    assert checked.code == 0, checked.err
+    [row] = [line for line in checked.out.splitlines() if "ask_colour" in line]
+    assert row.split(maxsplit=2)[2].strip() == "a person, always"
+    [warning] = [line for line in checked.out.splitlines() if line.startswith("Warning")]
+    assert "ask_colour" not in warning
 
 
 async def test_check_without_a_policy_file_says_that_everything_waits(alone: Shell) -> None:
