@@ -29,6 +29,11 @@ from workflows.consumption import ConsumptionWorkflow
 from .support import PlayedModel, unique
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: much of what is tested is waiting."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
     """The embedded server, in memory, on free ports."""

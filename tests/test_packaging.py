@@ -32,9 +32,17 @@ def test_two_wheels_hold_the_rooms_and_nothing_else(wheels: Path) -> None:
         for path in wheels.glob("*.whl")
     }
     assert held == {
-        "clearance": {"activities", "cli", "policy", "tools", "workflows", "worker.py"},
+        "clearance": {"activities", "cli", "policy", "tools", "web", "workflows", "worker.py"},
         "clearance_client": {"clearance"},
     }
+
+
+def test_the_wheel_has_what_the_pages_are_made_of(wheels: Path) -> None:
+    [wheel] = wheels.glob("clearance-*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    made_of = [*(ROOT / "web" / "static").rglob("*.*"), *(ROOT / "web" / "templates").rglob("*.*")]
+    assert len(made_of) > 20
+    assert {str(path.relative_to(ROOT)) for path in made_of} <= held
 
 
 def test_the_installed_command_plays_the_demo_in_an_empty_folder(

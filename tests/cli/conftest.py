@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import termios
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -266,27 +266,37 @@ def cli(alone: Shell, server: EmbeddedServer, settings: Settings) -> Shell:
 
 
 @pytest.fixture
-async def bare(alone: Shell) -> AsyncIterator[Shell]:
-    """A shell on a Temporal of its own that nobody has prepared for us."""
-    port = embedded.free_port(0)
-    flags = ("--headless", f"--port={port}", "--log-level=error")
-    async with alone.start("server", "start-dev", *flags, command=embedded.temporal_command()):
-        yield alone.having(TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+async def untouched(alone: Shell) -> AsyncIterator[Client]:
+    """A client on a Temporal of its own that nobody has prepared for us, and that is up."""
+    async with AsyncExitStack() as stack:
+
+        async def up() -> Client | None:
+            # Between finding a free port and listening on it, another test's server may take it.
+            if tried[-1].process.returncode is not None:
+                await begin()
+            try:
+                return await connect({"target_host": f"127.0.0.1:{ports[-1]}"}, timeout=5)
+            except CannotConnect:
+                return None
+
+        async def begin() -> None:
+            ports.append(embedded.free_port(0))
+            flags = ("--headless", f"--port={ports[-1]}", "--log-level=error")
+            server = alone.start("server", "start-dev", *flags, command=embedded.temporal_command())
+            tried.append(await stack.enter_async_context(server))
+
+        ports: list[int] = []
+        tried: list[Running] = []
+        await begin()
+        client = await eventually(up, within=PATIENCE)
+        assert client
+        yield client
 
 
 @pytest.fixture
-async def untouched(bare: Shell) -> Client:
-    """A client on that Temporal, which is up then."""
-
-    async def up() -> Client | None:
-        try:
-            return await connect({"target_host": bare.env["TEMPORAL_ADDRESS"]}, timeout=1)
-        except CannotConnect:
-            return None
-
-    client = await eventually(up, within=PATIENCE)
-    assert client
-    return client
+def bare(alone: Shell, untouched: Client) -> Shell:
+    """A shell on that Temporal."""
+    return alone.having(TEMPORAL_ADDRESS=untouched.service_client.config.target_host)
 
 
 def only_line(ended: Ended, code: int) -> str:
