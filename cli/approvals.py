@@ -42,7 +42,7 @@ def pending(
     run: Annotated[str | None, typer.Option(help="Only of this agent run.")] = None,
     risk: Annotated[str | None, typer.Option(help="low, medium, high or critical.")] = None,
     mine: Annotated[
-        bool, typer.Option("--mine", help="Only what you may decide, by reviewers.toml.")
+        bool, typer.Option("--mine", help="Only what you may still decide, by reviewers.toml.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and show changes.")] = False,
     as_json: Json = False,
@@ -55,7 +55,7 @@ def pending(
     filters: Filters = {"audience": audience, "tool": tool, "run": run, "risk": risk}
     if mine:
         person = session.reviewer(settings, None)
-        filters |= {"reviewer": person, "also": _mine(settings, person)}
+        filters |= {"reviewer": person, "also": _mine(settings, person), "left_to": person}
 
     async def work() -> None:
         async with session.connected(settings) as client:

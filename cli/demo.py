@@ -65,11 +65,11 @@ SCENARIOS = {
     "email": Scenario("Tell Ada that her order A-1001 has shipped.", _mails),
     "refund": Scenario(
         "Ada returned order A-1001. Refund what she paid.",
-        _rows("SELECT count(*) FROM refunds", "The ledger has {} refunds ({})."),
+        _rows("SELECT count(*) FROM refunds", "Refunds in the ledger: {} ({})."),
     ),
     "cleanup": Scenario(
         "Delete the customers nobody has seen since 2020-01-01.",
-        _rows("SELECT count(*) FROM customers", "The table has {} customers, of 5 ({})."),
+        _rows("SELECT count(*) FROM customers", "Customers in the table: {} of 5 ({})."),
     ),
 }
 

@@ -64,7 +64,7 @@ def test_the_installed_command_plays_the_demo_in_an_empty_folder(
         check=False,
     )
     assert played.returncode == 0, played.stderr
-    assert "The ledger has 1 refunds" in played.stdout
+    assert "Refunds in the ledger: 1 " in played.stdout
     unreachable = subprocess.run(
         [command, "pending", "--json"],
         cwd=tmp_path,

@@ -7,7 +7,7 @@ from typing import Any, TypedDict, TypeGuard, Unpack
 from . import attributes, contract
 from .errors import InvalidRequest
 from .stages import folded
-from .views import ApprovalSummary
+from .views import ApprovalSummary, Vote
 
 PENDING = f"WorkflowType = '{contract.APPROVAL_WORKFLOW}' AND ExecutionStatus = 'Running'"
 """Everything that waits. The status attribute alone would list requests of ended parents too."""
@@ -52,6 +52,8 @@ class Filters(OfAny, total=False):
     also: Sequence[str] | None
     """What else ``reviewer`` decides as: their groups and other names, and those of whom they stand
     in for. It fits what names any of them, too."""
+    left_to: str | None
+    """Only requests that this person has not approved already, in the stage that is asked."""
     due_before: datetime | None
     """Only requests whose deadline, or whose stage's, is before; with a time zone."""
 
@@ -112,12 +114,20 @@ def fits(listed: ApprovalSummary, **filters: Unpack[Filters]) -> bool:
     names = folded(listed.audience and listed.audience + listed.delegates)
     asked = _decides_as(filters)
     audience, due, deadline = filters.get("audience"), filters.get("due_before"), listed.deadline
+    left_to = (filters.get("left_to") or "").casefold()
     return (
         is_of(listed, filters)
+        and not any(_is_by(left_to, vote) for vote in listed.approvals)
         and (due is None or (deadline is not None and deadline < due))
         and (not audience or audience.casefold() in names)
         and (not asked or not names or any(one in names for one in asked))
     )
+
+
+def _is_by(person: str, vote: Vote) -> bool:
+    """Whether it is theirs, also where they stood in for somebody."""
+    who = vote.who.casefold()
+    return bool(person) and (who == person or who.startswith(f"{person} for "))
 
 
 def is_of(listed: ApprovalSummary, filters: Mapping[str, Any]) -> bool:

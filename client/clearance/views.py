@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
 from .acts import ActKind
 from .models import Change, Channel, Edit, Recorded, Status
@@ -107,6 +107,7 @@ class ApprovalSummary(BaseModel):
     due: AwareDatetime | None = None
     """The deadline, once it is another one: of a later stage, or after an escalation."""
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def deadline(self) -> datetime | None:
         """When the request expires, or its stage does; None for never."""

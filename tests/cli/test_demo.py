@@ -73,7 +73,7 @@ async def test_an_approved_refund_is_written_once(alone: Shell) -> None:
         ended = await terminal.ends()
     assert "Refund 12900 cents for order A-1001" in shown
     assert ended.code == 0
-    assert "The ledger has 1 refunds" in ended.out
+    assert "Refunds in the ledger: 1 " in ended.out
     assert rows(alone.folder, "SELECT order_id, cents FROM refunds") == [("A-1001", 12_900)]
 
 
@@ -112,7 +112,7 @@ async def test_an_answer_given_in_advance_needs_no_terminal(
 ) -> None:
     ended = await alone("demo", "refund", "--answer", answer)
     assert ended.code == 0
-    assert f"\nThe ledger has {refunds} refunds" in ended.out
+    assert f"\nRefunds in the ledger: {refunds} " in ended.out
     assert len(rows(alone.folder, "SELECT * FROM refunds")) == refunds
 
 
@@ -133,7 +133,7 @@ async def test_only_a_clear_answer_counts(alone: Shell) -> None:
 async def test_each_demo_starts_from_a_fresh_shop(alone: Shell) -> None:
     for _ in range(2):
         ended = await alone("demo", "refund", "--answer", "approve")
-        assert "\nThe ledger has 1 refunds" in ended.out
+        assert "\nRefunds in the ledger: 1 " in ended.out
 
 
 async def signed_in_at(shown: str) -> httpx.Response:

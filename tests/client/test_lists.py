@@ -1,11 +1,13 @@
 """What waits for a person: listed, and filtered by what the server's index knows."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from clearance import ApprovalClient, ApprovalRequest, Stage, contract
+from clearance import ApprovalClient, ApprovalRequest, ApprovalSummary, Stage, contract
+from clearance.filters import fits
+from clearance.views import Vote
 from tests.conftest import Serve
 from tests.support import eventually, unique
 
@@ -207,3 +209,36 @@ async def test_what_is_no_request_does_not_stop_the_list(approvals: ApprovalClie
         return [one.action async for one in approvals.pending()] == ["Roll back", "Deploy"]
 
     await eventually(actions)
+
+
+async def test_what_somebody_has_approved_already_is_not_left_to_them(
+    approvals: ApprovalClient, worker_running: object
+) -> None:
+    pair = ApprovalRequest(action="Trade", audience=("ada", "bob"), quorum=2)
+    asked = await approvals.request(pair)
+    await approvals.approve(asked.id, reviewer="ada")
+
+    async def votes() -> list[Vote]:
+        [one] = [one async for one in approvals.pending()]
+        return list(one.approvals)
+
+    assert await eventually(votes)
+    assert await found(approvals, reviewer="ada") == [asked.id]
+    assert await found(approvals, reviewer="ada", left_to="ADA") == []
+    assert await found(approvals, reviewer="bob", left_to="bob") == [asked.id]
+
+
+def test_standing_in_for_somebody_is_deciding_too() -> None:
+    voted = Vote(who="Ada for bob", at=datetime.now(UTC))
+    listed = ApprovalSummary(
+        id="one",
+        status="pending",
+        action="Trade",
+        digest="0" * 64,
+        requested_at=datetime.now(UTC),
+        approvals=(voted,),
+    )
+
+    assert not fits(listed, left_to="ada")
+    assert fits(listed, left_to="bob")
+    assert fits(listed, left_to="a")
