@@ -48,15 +48,15 @@ def link(
 def _create(settings: Settings, id: str, who: str, lasts: timedelta) -> None:
     config = config_of(settings)
     from web.links import path_of
-
     from web.store import Store
 
     async def work() -> "tuple[str, Link]":
         async with session.connected(settings) as client:
             view = await client.get(id)
+            asked_at = (await client.summary(view.id)).requested_at
         _check(settings, view, who)
         async with Store.open(config.database) as store:
-            made = await store.links.create(view.id, who, lasts)
+            made = await store.links.create(view.id, who, lasts, asked_at=asked_at)
             return path_of(store.signing_key, made.id), made
 
     path, made = session.run(work())

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
+from logging.handlers import RotatingFileHandler
 from typing import Annotated
 
 import typer
@@ -45,6 +47,7 @@ def up() -> None:
             session.elsewhere(settings, server)
             async with process.running(settings, {"target_host": server.address}) as serving:
                 output.say(f"Worker:      {serving.line}")
+                web.log_access(_log(settings))
                 client = ApprovalClient(serving.client, task_queue=settings.approvals_queue)
                 async with web.inbox(settings, client, any_port=True) as context:
                     output.say(await web.line(settings, context))
@@ -53,6 +56,14 @@ def up() -> None:
                     output.say("Stopping; what waits goes on waiting and is here again next time.")
 
     session.run(work())
+
+
+def _log(settings: Settings) -> logging.Handler:
+    """Beside the server's own log; of what the inbox answers the latest 10 MB are kept."""
+    path = settings.state / "inbox.log"
+    return RotatingFileHandler(
+        path, maxBytes=5_000_000, backupCount=1, encoding="utf-8", delay=True
+    )
 
 
 async def _until(stop: asyncio.Event, settings: Settings) -> None:

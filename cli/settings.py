@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     oidc_name_claim: str = "email"
     """The claim that is a person's name here."""
 
+    oidc_accept_unverified: bool = False
+    """Whether an email address counts that the provider doesn't call verified."""
+
     oidc_groups_claim: str = "groups"
     """The claim that lists a person's groups."""
 

@@ -28,8 +28,8 @@ def create(
     scopes: Annotated[
         str,
         typer.Option(
-            help="What it may do, with commas: request, read, decide; decide-as:NAME is decide "
-            "with --as NAME."
+            help="What it may do, with commas: request, request-for (for others, whom it names), "
+            "read, decide; decide-as:NAME is decide with --as NAME."
         ),
     ],
     as_: Annotated[
@@ -122,6 +122,8 @@ def _scopes(given: str, as_: str | None) -> "tuple[list[Scope], str | None]":
         if scope is None or (name and word != "decide-as"):
             raise typer.BadParameter(f"--scopes: {part.strip()!r}; they are {', '.join(known)}")
         found.append(scope)
+    if "request-for" in found and "request" not in found:
+        raise InvalidRequest("request-for goes with the scope request")
     names = {person(name) for name in people}
     if len(names) > 1:
         raise InvalidRequest(f"a token decides as one person, not as {', '.join(sorted(names))}")

@@ -32,7 +32,7 @@ def web() -> None:
     """Run the inbox against the configured Temporal, until SIGTERM or Ctrl-C."""
     settings = session.load()
     config_of(settings)
-    _log_access()
+    log_access(logging.StreamHandler(sys.stderr))
 
     async def work() -> None:
         stop = asyncio.Event()
@@ -99,6 +99,7 @@ def _oidc(settings: Settings) -> Oidc | None:
         client_id=settings.oidc_client_id,
         client_secret=settings.oidc_client_secret,
         name_claim=settings.oidc_name_claim,
+        accept_unverified=settings.oidc_accept_unverified,
         groups_claim=settings.oidc_groups_claim,
     )
 
@@ -204,9 +205,8 @@ def person(name: str) -> str:
     return str(one)
 
 
-def _log_access() -> None:
-    """On standard error, a line an answer."""
-    handler = logging.StreamHandler(sys.stderr)
+def log_access(handler: logging.Handler) -> None:
+    """A line an answer, wherever the handler writes."""
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.getLogger("clearance.access")
     logger.addHandler(handler)

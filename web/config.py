@@ -83,6 +83,10 @@ class Oidc(BaseModel):
     name_claim: str = "email"
     """The claim that is a person's name here, as audiences and ``reviewers.toml`` write it."""
 
+    accept_unverified: bool = False
+    """Whether an email address counts that the provider does not call verified: only where nobody
+    can choose their own there."""
+
     groups_claim: str = "groups"
     """The claim that lists their groups, ``finance`` for ``group:finance``."""
 

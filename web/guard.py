@@ -1,5 +1,6 @@
 """What stands before every route: which hosts are ours, what a browser may do with a page, the log."""
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
@@ -63,8 +64,18 @@ class _Hosts:
 
 
 def address_of(request: Request) -> str:
-    """Where somebody calls from: what a trusted proxy says, else the connection's other end."""
-    return request.client.host if request.client else ""
+    """Where somebody calls from: what a trusted proxy says, else the connection's other end.
+
+    Of IPv6 the first 64 bits: whoever has one address has all that begin so.
+    """
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 6 and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host
 
 
 def _hosts(config: WebConfig) -> list[str]:
@@ -85,5 +96,9 @@ def guarded(app: FastAPI, context: Context) -> None:
     config = context.config
 
     app.add_middleware(_Hosts, hosts=_hosts(config))
-    app.add_middleware(_Headers, secure=config.secure)
     app.add_middleware(AccessLog)
+
+
+def with_headers(app: ASGIApp, config: WebConfig) -> ASGIApp:
+    """Put the headers around everything, also around what answers where a route has failed."""
+    return _Headers(app, secure=config.secure)

@@ -16,6 +16,7 @@ from . import app
 from .config import WebConfig
 from .connections import Prompt, allow_many
 from .context import Context
+from .guard import with_headers
 from .live import Live
 from .rates import Limiter
 from .store import Store
@@ -48,12 +49,14 @@ async def running(config: WebConfig, approvals: ApprovalClient) -> AsyncIterator
         InvalidRequest: others than this machine would reach it, and nobody could say who they are.
     """
     allow_many()
+    # Ids whole: a beginning of one, in a link or an address, must never mean another request.
+    exact = ApprovalClient(approvals.temporal, task_queue=config.approvals_queue, whole_ids=True)
     async with Store.open(config.database) as store:
         await _check_reach(config, store)
         with contextlib.closing(_listening(config)) as listening:
             context = Context(
                 config=config,
-                approvals=approvals,
+                approvals=exact,
                 store=store,
                 live=Live(approvals.temporal, config.approvals_queue),
                 url=_url(config, listening.getsockname()[1]),
@@ -78,7 +81,7 @@ def _server(context: Context) -> _Server:
     proxies = list(context.config.proxies)
     return _Server(
         uvicorn.Config(
-            app.make(context),
+            with_headers(app.make(context), context.config),
             http=Prompt,
             ws="none",
             log_config=None,

@@ -40,11 +40,9 @@ async def sign_in(request: Request, next: Next = "/") -> HTMLResponse:
 @router.get("/sign-in/{token}")
 async def redeem(request: Request, token: str, context: Here) -> Response:
     """Follow a link that a command has printed; it works once."""
-    address = address_of(request)
-    context.limits.check("sign_in", address)
     who = await context.store.sessions.redeem(token) if context.config.local else None
     if who is None:
-        context.limits.hit("sign_in", address)
+        context.limits.hit("sign_in", address_of(request))
         return page(
             request,
             "signin.html",

@@ -6,16 +6,22 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from . import contract
 from .answers import Question
+from .fields import depth
 from .text import one_line
 
 
 def parsed(text: str) -> Any:
-    """JSON as the standard has it: no NaN, and no name twice in an object. Raises ValueError."""
+    """JSON as the standard has it: no NaN, no name twice in an object, and not nested deeper than a
+    request may be. Raises ValueError."""
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_name_twice)
+        found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_name_twice)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    if depth(found) > contract.MAX_ARGUMENTS_DEPTH:
+        raise ValueError("nested too deep")
+    return found
 
 
 def _no_constant(word: str) -> None:

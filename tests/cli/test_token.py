@@ -85,3 +85,12 @@ async def test_a_name_is_used_once_also_after_its_token_was_revoked(shell: Shell
 
 async def test_revoking_what_there_is_not_is_one_line(shell: Shell) -> None:
     assert "no token 'ci'" in only_line(await shell("token", "revoke", "ci"), 2)
+
+
+async def test_asking_for_others_goes_with_asking(alone: Shell) -> None:
+    made = await alone("token", "create", "--name", "app", "--scopes", "request,request-for")
+    refused = await alone("token", "create", "--name", "b", "--scopes", "read,request-for")
+
+    assert made.code == 0, made.err
+    assert "request, request-for" in made.err
+    assert "request-for goes with the scope request" in only_line(refused, 2)

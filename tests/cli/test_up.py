@@ -209,6 +209,10 @@ async def test_its_inbox_has_what_waits(alone: Shell) -> None:
             assert "Deploy the new thing" in (await browser.get(link)).text
             browser.cookies.clear()
             assert "Deploy the new thing" in (await browser.get(another)).text
+        # What it answered is in the state folder, without what opens it.
+        log = (alone.folder / ".clearance" / "inbox.log").read_text()
+        assert "GET /sign-in/{token} 303" in log
+        assert link.rpartition("/")[2] not in log
 
 
 async def test_an_inbox_that_cannot_start_ends_it_with_the_reason(alone: Shell) -> None:

@@ -9,6 +9,7 @@ const ACCOUNTS = {
   ada: { email: "ada@example.com", email_verified: true, groups: ["finance", "leads"] },
   mary: { email: "mary@example.com", email_verified: true },
   grace: { email: "grace@example.com", email_verified: false, groups: ["finance"] },
+  quiet: { email: "quiet@example.com" },
   nameless: { groups: ["finance"] },
   crowd: { email: "group:finance", email_verified: true },
   lines: { email: "ada@example.com\nSet-Cookie: a=b", email_verified: true },

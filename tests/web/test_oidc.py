@@ -98,7 +98,8 @@ async def test_a_group_that_stands_alone_is_one_group(
 @pytest.mark.parametrize(
     ("login", "why"),
     [
-        ("grace", "has not verified your email"),
+        ("grace", "does not say that it has verified your email"),
+        ("quiet", "does not say that it has verified your email"),
         ("nameless", "does not say your email"),
         ("crowd", "is the name of a group"),
         ("lines", "is no name of a person"),
@@ -113,6 +114,31 @@ async def test_claims_that_are_missing_or_strange_sign_nobody_in(
     answer = await logs_in(browser, login)
 
     assert why in await refusal(browser, answer, 403)
+
+
+async def test_a_provider_that_verifies_nothing_may_be_believed(
+    inbox: Context, approvals: ApprovalClient, issuer: str
+) -> None:
+    believing = Oidc(issuer=issuer, client_id="public", accept_unverified=True)
+    config = inbox.config.model_copy(update={"oidc": believing})
+    async with (
+        running(config, approvals) as other,
+        httpx.AsyncClient(base_url=other.url) as browser,
+    ):
+        assert (await logs_in(browser, "quiet")).status_code == 303
+        assert await session_of(other, browser) == ("quiet@example.com", ())
+
+
+async def test_our_page_says_nothing_that_a_link_of_somebody_elses_does(
+    browser: httpx.AsyncClient,
+) -> None:
+    said = {"error": "trouble", "error_description": "Call 0900 1234"}
+
+    answer = await browser.get("/sign-in/oidc/callback", params=said)
+
+    assert answer.status_code == 403
+    assert "0900" not in answer.text
+    assert "started elsewhere or too long ago" in answer.text
 
 
 async def test_the_name_may_come_from_another_claim(
@@ -183,10 +209,11 @@ async def test_who_gives_up_at_the_provider_is_told_so(browser: httpx.AsyncClien
 
 
 async def test_what_a_provider_says_of_an_error_is_dead_text(browser: httpx.AsyncClient) -> None:
-    answer = await browser.get(
-        "/sign-in/oidc/callback",
-        params={"error": "odd\x1b", "error_description": "<script>alert(1)</script>"},
-    )
+    left = await browser.get("/sign-in/oidc")
+    [state] = parse_qs(urlsplit(left.headers["location"]).query)["state"]
+    said_there = {"error": "odd\x1b", "error_description": "<script>alert(1)</script>"}
+
+    answer = await browser.get("/sign-in/oidc/callback", params={**said_there, "state": state})
 
     said = await refusal(browser, answer, 403)
     assert "&lt;script&gt;" in said

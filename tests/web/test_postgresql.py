@@ -22,6 +22,7 @@ from . import databases
 
 DAY = timedelta(days=1)
 PAST = timedelta(seconds=-1)
+ASKED = datetime(2026, 11, 1, 9, 30, 0, 123_456, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +121,13 @@ async def test_a_session_keeps_who_it_is_and_ends(store: Store) -> None:
 
 
 async def test_links_are_found_listed_and_revoked_by_request_and_person(store: Store) -> None:
-    cfo = await store.links.create("wire/1", "cfo@example.com", DAY)
-    mary = await store.links.create("wire/1", "mary@example.com", DAY)
-    other = await store.links.create("wire/2", "cfo@example.com", DAY)
-    old = await store.links.create("wire/1", "cfo@example.com", PAST)
+    cfo = await store.links.create("wire/1", "cfo@example.com", DAY, asked_at=ASKED)
+    mary = await store.links.create("wire/1", "mary@example.com", DAY, asked_at=ASKED)
+    other = await store.links.create("wire/2", "cfo@example.com", DAY, asked_at=ASKED)
+    old = await store.links.create("wire/1", "cfo@example.com", PAST, asked_at=ASKED)
     now = datetime.now(UTC)
 
+    assert cfo.asked_at == ASKED
     assert await store.links.find(cfo.id) == cfo
     assert await store.links.find("none") is None
     assert (cfo.holds(now), old.holds(now)) == (True, False)
@@ -196,3 +198,11 @@ async def test_a_server_that_is_away_is_told_without_the_password() -> None:
         r"postgresql://ada:\*\*\*@127\.0\.0\.1:1/inbox can't be used: ", str(refused.value)
     )
     assert "geheim" not in str(refused.value)
+
+
+async def test_names_that_differ_by_capitals_are_one_name(store: Store) -> None:
+    await store.tokens.create("Agent", ["read"], lasts=None)
+
+    with pytest.raises(InvalidRequest, match="there is a token 'agent' already"):
+        await store.tokens.create("agent", ["read"], lasts=None)
+    assert (await store.tokens.revoke("AGENT")).name == "Agent"

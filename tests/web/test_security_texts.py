@@ -94,7 +94,8 @@ async def test_a_request_that_waits_is_dead_text_wherever_it_is_shown(
     await page.locator("#draft-title").wait_for()
     await harmless(page)
 
-    link = await inbox.store.links.create(id, ADA, timedelta(hours=1))
+    asked_at = (await inbox.approvals.summary(id)).requested_at
+    link = await inbox.store.links.create(id, ADA, timedelta(hours=1), asked_at=asked_at)
     await harmless(await open_page(path_of(inbox.store.signing_key, link.id), who=None))
 
 

@@ -7,12 +7,11 @@ from web.context import Context
 
 from . import classic, deciding, events, requests, taking
 from .document import documented
-from .whole import SlashesInIds, whole
+from .whole import SlashesInIds
 
 
 def offered(app: FastAPI, context: Context) -> None:
     """Offer it."""
-    app.state.whole = whole(context.approvals, context.config.approvals_queue)
     app.add_middleware(SlashesInIds)
     v1 = APIRouter(prefix="/api/v1", generate_unique_id_function=_name)
     for part in (requests, deciding, taking, events):

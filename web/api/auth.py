@@ -8,6 +8,7 @@ from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from web.context import Here
+from web.guard import address_of
 from web.problems import ScopeMissing, TokenNeeded
 from web.store.tokens import Scope
 
@@ -27,6 +28,11 @@ class Service:
     scopes: frozenset[str]
     decides_as: str | None
     """Whose decisions it brings; only with the scope ``decide``."""
+
+    def needs(self, scope: Scope) -> None:
+        """Raise ScopeMissing where it lacks this one."""
+        if scope not in self.scopes:
+            raise _missing(scope)
 
     @property
     def reviewer(self) -> str:
@@ -51,7 +57,7 @@ async def _service(
     token = await context.store.tokens.find(given.credentials)
     if token is None:
         # A token that holds is let in from the same address all the while.
-        context.limits.hit("failed_token", request.client.host if request.client else "")
+        context.limits.hit("failed_token", address_of(request))
         raise TokenNeeded(
             "this token is none, is too old or was revoked: `clearance token create` makes another",
             'Bearer error="invalid_token"',

@@ -68,9 +68,12 @@ async def create(
 ) -> Any:
     """Asks people, as the request says: whom, how many of them, until when.
 
-    Without a `requester`, your service is the one that asks. What may be done afterwards is bound to
+    Your service is the one that asks; with the scope `request-for` it may name another `requester`, for
+    whom it asks. What may be done afterwards is bound to
     the `digest` in the answer. Secrets among `arguments` are masked before they are stored.
     """
+    if body.requester is not None and body.requester != service.name:
+        service.needs("request-for")  # who approves their own is judged by that name
     asked = body.as_request(service.name)
     key = key_of(service, idempotency_key)
     if key is None:

@@ -3,14 +3,12 @@
 from typing import Annotated
 from urllib.parse import quote, unquote
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path
 from pydantic import AfterValidator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from clearance import (
-    ApprovalClient,
-    contract,
-)
+from clearance import ApprovalClient, contract
+from web.context import Here
 
 _SLASH = "\0"
 """Stands for a slash inside an id until the id is read; no id has it."""
@@ -58,15 +56,9 @@ def path_of(id: str) -> str:
     return f"/api/v1/requests/{quote(id, safe='')}"
 
 
-def whole(approvals: ApprovalClient, queue: str) -> ApprovalClient:
-    """A client on the same connection that takes ids only whole."""
-    return ApprovalClient(approvals.temporal, task_queue=queue, whole_ids=True)
-
-
-def _approvals(request: Request) -> ApprovalClient:
-    approvals: ApprovalClient = request.app.state.whole
-    return approvals
+def _approvals(context: Here) -> ApprovalClient:
+    return context.approvals
 
 
 Approvals = Annotated[ApprovalClient, Depends(_approvals)]
-"""The requests, as a route asks for them."""
+"""The requests, as a route asks for them: by whole ids."""

@@ -18,6 +18,9 @@ from .sessions import Sessions
 from .tables import Key, Table
 from .tokens import Tokens
 
+_TRIES = 20
+"""To make the tables: instances that start together may get in each other's way, table by table."""
+
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "postgresql": "postgresql+psycopg",
@@ -106,13 +109,13 @@ def _prepare(connection: Any, _record: object) -> None:
 
 async def _ready(engine: AsyncEngine) -> bytes:
     """Make the tables and the key, or find them. Returns the key."""
-    for last in (False, True):
+    for left in reversed(range(_TRIES)):
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(Table.metadata.create_all)
             break
         except DBAPIError:  # another instance was making them at the same moment
-            if last:
+            if not left:
                 raise
     begin = async_sessionmaker(engine)
     try:

@@ -16,6 +16,8 @@ class Link:
 
     id: str
     approval_id: str
+    asked_at: datetime
+    """When the request was asked: another one may have its id later."""
     who: str
     created_at: datetime
     expires_at: datetime
@@ -33,12 +35,15 @@ class Links:
         """In this database."""
         self._begin = begin
 
-    async def create(self, approval_id: str, who: str, lasts: timedelta) -> Link:
-        """Remember a new link."""
+    async def create(
+        self, approval_id: str, who: str, lasts: timedelta, *, asked_at: datetime
+    ) -> Link:
+        """Remember a new link to the request that was asked then."""
         now = datetime.now(UTC)
         row = LinkRow(
             id=secrets.token_hex(8),
             approval_id=approval_id,
+            asked_at=asked_at,
             who=who,
             created_at=now,
             expires_at=now + lasts,
@@ -82,6 +87,7 @@ def _link(row: LinkRow) -> Link:
     return Link(
         id=row.id,
         approval_id=row.approval_id,
+        asked_at=row.asked_at,
         who=row.who,
         created_at=row.created_at,
         expires_at=row.expires_at,

@@ -43,7 +43,8 @@ class TokenRow(Table):
     __tablename__ = "api_tokens"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    name: Mapped[str] = mapped_column(String(200), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    name_key: Mapped[str] = mapped_column(String(400), unique=True)
     secret_hash: Mapped[str] = mapped_column(String(64))
     scopes: Mapped[list[str]] = mapped_column(JSON)
     decides_as: Mapped[str | None] = mapped_column(String(200))
@@ -82,6 +83,7 @@ class LinkRow(Table):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     approval_id: Mapped[str] = mapped_column(String(200), index=True)
+    asked_at: Mapped[datetime] = mapped_column(Moment)
     who: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment)

@@ -16,9 +16,10 @@ from clearance.errors import InvalidRequest, NotFound
 from .hashing import hashed, new_secret
 from .tables import TokenRow
 
-Scope = Literal["request", "read", "decide"]
-"""``request``: ask, withdraw what one asked for, take the permission to act. ``read``: read. ``decide``:
-decide, comment and delegate as the one person that the token names."""
+Scope = Literal["request", "request-for", "read", "decide"]
+"""``request``: ask, withdraw what one asked for, take the permission to act. ``request-for``: ask for
+others, and say who they are. ``read``: read. ``decide``: decide, comment and delegate as the one person
+that the token names."""
 
 PREFIX = "clr"
 
@@ -58,7 +59,7 @@ class Tokens:
         """Make a token. Returns it, to be shown this once, and what is known of it.
 
         Args:
-            name: of the service, unlike every other token's; requests it makes carry it.
+            name: of the service, unlike every other token's, capitals aside; requests it makes carry it.
             scopes: what it may be used for; at least one.
             decides_as: with ``decide``, as whom.
             lasts: for how long; None for until it is revoked.
@@ -71,6 +72,7 @@ class Tokens:
         row = TokenRow(
             id=secrets.token_hex(6),
             name=name,
+            name_key=name.casefold(),
             secret_hash=hashed(secret),
             scopes=sorted(set(scopes)),
             decides_as=decides_as,
@@ -100,6 +102,12 @@ class Tokens:
         known = _known(row)
         return known if known.holds(datetime.now(UTC)) else None
 
+    async def still_holds(self, id: str) -> bool:
+        """Whether a token that was found holds by now."""
+        async with self._begin() as session:
+            row = await session.get(TokenRow, id)
+        return row is not None and _known(row).holds(datetime.now(UTC))
+
     async def all(self) -> list[ApiToken]:
         """All tokens, also those that don't hold any more, the oldest first."""
         async with self._begin() as session:
@@ -113,7 +121,7 @@ class Tokens:
             NotFound: there is none.
         """
         async with self._begin.begin() as session:
-            of = (TokenRow.name == name) | (TokenRow.id == name)
+            of = (TokenRow.name_key == name.casefold()) | (TokenRow.id == name)
             row = await session.scalar(select(TokenRow).where(of))
             if row is None:
                 raise NotFound(f"no token {name!r}: `clearance token list` shows all")

@@ -35,8 +35,8 @@ def patient(client: httpx.AsyncClient) -> httpx.AsyncClient:
 
 @pytest.fixture
 async def agent(with_token: WithToken) -> httpx.AsyncClient:
-    """A service that asks, and reads what became of it."""
-    return patient(await with_token("request", "read"))
+    """A service that asks, also for others, and reads what became of it."""
+    return patient(await with_token("request", "request-for", "read"))
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 
 from clearance import ApprovalClient
 from tests.support import eventually, unique
+from tests.web.conftest import WithToken
 
-from .conftest import CFO, PAYMENT, Asked, digest, is_problem
+from .conftest import CFO, PAYMENT, Asked, digest, is_problem, patient
 
 REQUESTS = "/api/v1/requests"
 
@@ -294,3 +295,13 @@ async def test_twenty_at_once_with_one_key_are_one_request(
         return [one.id async for one in approvals.pending()]
 
     assert await eventually(listed) == [answers[0].json()["id"]]
+
+
+async def test_only_who_may_asks_for_others(with_token: WithToken, worker_running: object) -> None:
+    plain = patient(await with_token("request"))
+
+    answer = await plain.post(REQUESTS, json={**PAYMENT, "requester": "ceo@example.com"})
+    its_own = await plain.post(REQUESTS, json={**PAYMENT, "requester": "service-0"})
+
+    assert "request-for" in is_problem(answer, 403, "scope-missing")["detail"]
+    assert its_own.status_code == 201

@@ -82,3 +82,16 @@ async def test_the_stream_ends_when_the_inbox_stops(cfo: httpx.AsyncClient, inbo
         inbox.live.close()
         while (await told.get())[0] != "end":
             pass
+
+
+async def test_a_token_that_is_revoked_hears_nothing_more(
+    asked: Asked, cfo: httpx.AsyncClient, inbox: Context
+) -> None:
+    async with listening(cfo) as told, asyncio.timeout(30):
+        assert await told.get() == ("resync", {})
+        assert await told.get() == ("resync", {})
+        [token] = [one for one in await inbox.store.tokens.all() if one.decides_as]
+        await inbox.store.tokens.revoke(token.name)
+        await asked()
+
+        assert await told.get() == ("end", None)

@@ -9,8 +9,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from clearance import NotFound
 from tests.web.conftest import WithToken
+from web.config import WebConfig
 from web.context import Context
 from web.errors import handle_errors, status_of
+from web.guard import with_headers
 
 from .conftest import PAYMENT, is_problem
 
@@ -53,11 +55,14 @@ async def test_a_fault_of_ours_is_told_without_its_words() -> None:
     async def broken() -> None:
         raise RuntimeError("the password is hunter2")
 
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    served = with_headers(app, WebConfig(database="sqlite://"))
+    transport = httpx.ASGITransport(served, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://inbox") as client:
         answer = await client.get("/api/v1/broken")
 
     assert "hunter2" not in is_problem(answer, 500, "failed")["detail"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
 
 
 async def test_what_a_stranger_wrote_is_made_visible_in_an_error() -> None:
