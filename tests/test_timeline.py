@@ -15,7 +15,7 @@ from clearance.contract import AGENT_WORKFLOW
 from clearance.events import Reader
 from clearance.mask import MASK
 from clearance.timeline import MAX_EVENTS, Entry, Timeline, timeline
-from clearance.turns import MAX_RESULT
+from clearance.turns import MAX_RESULT, Secrets
 from cli.settings import Settings
 
 from .agent_runs import Start, played
@@ -160,6 +160,54 @@ async def test_secrets_that_the_policy_names_are_told_by_nobody_either(
         "notes": [{"a": f"say {MASK}"}],
     }
     assert line.entries[0].text == f"Say {MASK}"
+
+
+async def test_secrets_in_json_and_of_what_is_too_large_to_be_shown_are_not_told(
+    play: Start, approvals: ApprovalClient
+) -> None:
+    deep: Any = {"password": "sk-deep-one", "pin": 777}
+    for _ in range(150):
+        deep = [deep]
+    secrets = {"large": "sk-large-one", "json": "sk-json-one", "quoted": 'sk-"quoted"-one'}
+    turn = [
+        calls("tell", "call_1", length=1, password=secrets["large"], notes=["x" * 70_000]),
+        calls("tell", "call_2", length=1, notes=[json.dumps([{"api_key": secrets["json"]}])]),
+        calls("tell", "call_3", length=1, password=secrets["quoted"]),
+        calls("tell", "call_4", length=1, notes=deep),
+    ]
+    prompt = " and ".join([*secrets.values(), json.dumps(secrets["quoted"]), "sk-deep-one"])
+    async with play(turn, agent="payer", prompt=prompt) as (run, _):
+        await run.result()
+
+    line = await timeline(approvals.temporal, run.handle.id)
+
+    told = line.model_dump_json()
+    assert [one for one in ("sk-large", "sk-json", "sk-deep", "quoted") if one in told] == []
+    large, text, quoted, deepest = only(line, "call")
+    assert large.arguments is deepest.arguments is None
+    assert text.arguments == {"length": 1, "notes": [json.dumps([{"api_key": MASK}])]}
+    assert quoted.arguments == {"length": 1, "password": MASK}
+    assert line.entries[0].text == f'{MASK} and {MASK} and {MASK} and "{MASK}" and {MASK}'
+    assert line.run.prompt == line.entries[0].text
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ('{"user": "ada", "token": "t1"}', {"user": "ada", "token": MASK}),
+        ('[{"pin": 7}, "x"]', [{"pin": MASK}, "x"]),
+        ('  {"a": "{\\"otp\\": 1}"}', {"a": json.dumps({"otp": MASK})}),
+    ],
+)
+def test_a_text_that_is_json_is_told_without_its_secrets(answer: str, shown: Any) -> None:
+    assert json.loads(Secrets().told(answer)) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1,  2]", '{"user":  "ada"}', '"token"', "5", "[" * 5_000, '{"a": NaN}']
+)
+def test_a_text_without_any_is_told_as_it_is(text: str) -> None:
+    assert json.dumps(Secrets().told(text)).replace(" ", "") == json.dumps(text).replace(" ", "")
 
 
 async def test_what_a_run_left_open_when_it_ended_is_told_as_withdrawn(

@@ -1,7 +1,8 @@
 """One line for every answer, on the logger ``clearance.access``: nothing in it opens anything.
 
 The path is that of the route, ``/sign-in/{token}``, never the one that was asked for: sign-in links,
-signed links and ids stay out of the log. So do queries, cookies and tokens.
+signed links and ids stay out of the log. So do queries, cookies and tokens, and, for being of no use
+to anybody, the answers of ``/static``.
 """
 
 import logging
@@ -27,7 +28,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and say so."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith("/static/"):
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 0

@@ -1,7 +1,6 @@
 """What goes wrong, as a page or as ``application/problem+json`` (RFC 9457)."""
 
 import logging
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -30,10 +29,11 @@ from clearance.errors import (
 from clearance.text import one_line, visible
 from policy.reading import BrokenPolicy
 
+from .error_words import for_people
 from .problems import MEDIA_TYPE, TYPE, Fault, KeyReused, ScopeMissing, TokenNeeded
 from .rates import TooMany
 from .templating import page
-from .who import Forged, SignInNeeded
+from .who import Forged, SignInNeeded, recognise
 
 _log = logging.getLogger("clearance.web")
 
@@ -123,8 +123,9 @@ def answered(request: Request, status: int, detail: str, kind: str = "", **more:
     """An error in the form its reader takes. The arguments are those of ``problem``."""
     if is_for_programs(request):
         return problem(status, detail, kind, **more)
-    title = HTTPStatus(status).phrase
-    return page(request, "error.html", status, status=status, title=title, detail=detail)
+    title, said = for_people(kind or _OF_HTTP.get(status, "failed"), request.url.path, detail)
+    who = getattr(request.state, "who", None)
+    return page(request, "error.html", status, who=who, status=status, title=title, detail=said)
 
 
 def _of(request: Request, error: Exception, detail: str) -> Response:
@@ -134,6 +135,8 @@ def _of(request: Request, error: Exception, detail: str) -> Response:
         more["request_status"] = error.status
         if error.decision is not None:
             more["decided_by"] = visible(error.decision.by)
+    if kind == "away" and not is_for_programs(request):
+        kind = "database" if isinstance(error, SQLAlchemyError) else "silent"
     made = answered(request, status, detail, kind, **more)
     if isinstance(error, TokenNeeded):
         made.headers["WWW-Authenticate"] = error.challenge
@@ -183,10 +186,12 @@ def handle_errors(app: FastAPI) -> None:
     @app.exception_handler(SQLAlchemyError)
     async def store(request: Request, error: SQLAlchemyError) -> Response:
         _log.error("the database failed", exc_info=error)
-        return _of(request, error, "the inbox's database does not answer: try again in a moment")
+        said = "the inbox's database does not answer: try again in a moment"
+        return _of(request, error, said)
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
+        await recognise(request)
         made = answered(request, error.status_code, str(error.detail))
         made.headers.update(error.headers or {})
         if error.status_code == 405:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from clearance import ClearanceError, InvalidRequest
+from clearance import ClearanceError, InvalidRequest, NotFound
 
 from .context import Context, Here
 from .errors import status_of
@@ -50,13 +50,15 @@ def _signer(signing_key: bytes) -> URLSafeSerializer:
 
 
 @router.get("/l/{token}")
-async def read(request: Request, token: str, context: Here, said: str = "") -> Response:
-    """Show the request, as far as it is."""
+async def read(
+    request: Request, token: str, context: Here, said: str = "", edit: bool = False
+) -> Response:
+    """Show the request while it waits; then only who ended it."""
     try:
         link = await _opened(request, context, token)
     except LinkGone as gone:
         return _gone(request, gone)
-    return await _page(request, context, link, token, 200, said=said)
+    return await _page(request, context, link, token, 200, said=said, edit=edit)
 
 
 @router.post("/l/{token}")
@@ -86,15 +88,13 @@ async def act(request: Request, token: str, context: Here) -> Response:
 
 async def _opened(request: Request, context: Context, token: str) -> Link:
     """The link, which holds. Raises LinkGone, TooMany."""
-    address = address_of(request)
-    context.limits.check("sign_in", address)
     try:
         id = _signer(context.store.signing_key).loads(token)
     except BadSignature:
         id = None
     link = await context.store.links.find(id) if isinstance(id, str) else None
     if link is None:
-        context.limits.hit("sign_in", address)
+        context.limits.hit("sign_in", address_of(request))
         raise LinkGone(
             403,
             "This is no link of this inbox. Was it cut off on its way? Copy it whole from where it "
@@ -105,7 +105,18 @@ async def _opened(request: Request, context: Context, token: str) -> Link:
     if not link.holds(datetime.now(UTC)):
         raise LinkGone(410, "This link has expired. Ask whoever sent it for another.")
     request.state.caller = "link"
+    await _check_same(context, link)
     return link
+
+
+async def _check_same(context: Context, link: Link) -> None:
+    """Raise LinkGone where what has the id by now is another request than the link was made for."""
+    try:
+        asked = (await context.approvals.summary(link.approval_id)).requested_at
+    except NotFound:
+        asked = None
+    if asked != link.asked_at:
+        raise LinkGone(410, "What this link was for is not there any more.")
 
 
 def _subject(link: Link) -> str:
@@ -120,14 +131,20 @@ def _who(context: Context, link: Link) -> Who:
 async def _page(
     request: Request, context: Context, link: Link, token: str, code: int, **more: Any
 ) -> Response:
+    who = _who(context, link)
+    address = f"/l/{quote(token)}"
     body = await shown(
-        context,
-        _who(context, link),
-        link.approval_id,
-        act_url=f"/l/{quote(token)}",
-        links_elsewhere=False,
-        **more,
+        context, who, link.approval_id, act_url=address, links_elsewhere=False, **more
     )
+    if body["end"] is not None:
+        form: Form | None = more.get("form")
+        ended = {
+            "status": body["view"].status,
+            "end": body["end"],
+            "yours": body["end"].by == link.who,
+            "lost": (form.text("reason") or form.text("text")).strip() if form else "",
+        }
+        return _private(page(request, "link_ended.html", 410 if code == 200 else code, **ended))
     body |= {"may": replace(body["may"], delegate=False, withdraw=False), "link": link}
     return _private(page(request, "link.html", code, **body))
 

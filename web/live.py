@@ -20,6 +20,12 @@ _EVERY = 0.4
 _OVERLAP = timedelta(seconds=15)
 """The listing is eventually consistent: what was started earlier may show up later than what followed."""
 
+_PATIENCE = timedelta(seconds=3)
+"""What one answer of Temporal may take; the client itself would try for longer."""
+
+_MISSES = 2
+"""Looks in a row that fail before everybody is told: one may be a hiccup."""
+
 _BACKLOG = 1_000
 """Changes that somebody may be behind before they are told to look at everything again."""
 
@@ -29,13 +35,15 @@ class Changed(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["created", "ended", "resync"]
-    """``resync``: look at everything again. Always the first, and wherever something was missed."""
+    kind: Literal["created", "ended", "resync", "away"]
+    """``resync``: look at everything again. Always the first, and wherever something was missed.
+    ``away``: Temporal can't be reached; the next ``resync`` says that it can be."""
     request: ApprovalSummary | None = None
-    """As it is now; None for ``resync``."""
+    """As it is now; None for ``resync`` and ``away``."""
 
 
 _RESYNC = Changed(kind="resync")
+_AWAY = Changed(kind="away")
 
 
 class Live:
@@ -47,18 +55,22 @@ class Live:
         self._all = f"WorkflowType = '{contract.APPROVAL_WORKFLOW}' AND TaskQueue = {quoted(queue)}"
         self._listeners: set[asyncio.Queue[Changed | None]] = set()
         self._closed = False
+        self._away = False
         self._watching: asyncio.Task[None] | None = None
 
     async def changes(self) -> AsyncGenerator[Changed, None]:
         """What happens from now on, until ``close`` or for as long as it is asked for; first a
-        ``resync``."""
+        ``resync``, and ``away`` where that is known already."""
         mine: asyncio.Queue[Changed | None] = asyncio.Queue(_BACKLOG + 1)
         if self._closed:
             return
         self._listeners.add(mine)
         if self._watching is None:
+            self._away = False
             self._watching = asyncio.create_task(self._watch())
         try:
+            if self._away:
+                mine.put_nowait(_AWAY)
             yield _RESYNC
             while (change := await mine.get()) is not None:
                 yield change
@@ -78,13 +90,20 @@ class Live:
         seen = _Seen()
         since = datetime.now(UTC)
         known = False  # the first look finds what everybody has on their page already
+        missed = 0
         while True:
             started = datetime.now(UTC)
             try:
                 found = await self._since(since - _OVERLAP)
             except RPCError:
                 known = False
+                missed += 1
+                if missed == _MISSES:
+                    self._away = True
+                    self._tell(_AWAY)
             else:
+                self._away, missed = False, 0
+                seen.forget(started - 2 * _OVERLAP)
                 new = [one for one in found if seen.adds(one, started)]
                 for change in new if known else [_RESYNC]:
                     self._tell(change)
@@ -99,7 +118,9 @@ class Live:
             f"{self._all} AND ExecutionStatus = 'Running' AND StartTime >= {at}",
             f"{self._all} AND ExecutionStatus != 'Running' AND CloseTime >= {at}",
         ):
-            async for execution in self._client.list_workflows(query, page_size=1_000):
+            async for execution in self._client.list_workflows(
+                query, page_size=1_000, rpc_timeout=_PATIENCE
+            ):
                 try:
                     request = await reading.summary_of(self._client, execution)
                 except InvalidRequest:
@@ -123,12 +144,14 @@ class _Seen:
     def __init__(self) -> None:
         self._at: dict[tuple[str, str, datetime], datetime] = {}
 
+    def forget(self, before: datetime) -> None:
+        """Leave out what no look can find any more."""
+        self._at = {key: at for key, at in self._at.items() if at >= before}
+
     def adds(self, change: Changed, now: datetime) -> bool:
-        """Whether it is new; forgets what no look can find any more."""
+        """Whether it is new."""
         if change.request is None:
             return True
-        for key in [key for key, at in self._at.items() if at < now - 2 * _OVERLAP]:
-            del self._at[key]
         key = (change.kind, change.request.id, change.request.requested_at)
         new = key not in self._at
         self._at[key] = now

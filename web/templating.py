@@ -33,8 +33,29 @@ def ago(at: datetime) -> str:
 
 
 def left(at: datetime) -> str:
-    """How long until then."""
-    return text.span(max(timedelta(0), at - datetime.now(UTC)))
+    """How long until then; from a minute on up to a whole one, so that a new ``2 d`` reads as such."""
+    rest = max(timedelta(0), at - datetime.now(UTC))
+    minute = timedelta(minutes=1)
+    return text.span(rest if rest < minute else -(-rest // minute) * minute)
+
+
+_STATUS_WORDS = {
+    "pending": "Waiting",
+    "approved": "Approved",
+    "rejected": "Rejected",
+    "expired": "Expired",
+    "withdrawn": "Withdrawn",
+}
+
+
+def status_word(status: str) -> str:
+    """How a request stands: ``Waiting`` for ``pending``; the same word on every page."""
+    return _STATUS_WORDS.get(status, status.replace("_", " ").capitalize())
+
+
+def risk_word(risk: str) -> str:
+    """``High risk``."""
+    return f"{risk.capitalize()} risk"
 
 
 def _environment() -> Environment:
@@ -47,7 +68,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        moment=moment, ago=ago, left=left, one_line=text.one_line, visible=text.visible
+        moment=moment,
+        ago=ago,
+        left=left,
+        status_word=status_word,
+        risk_word=risk_word,
+        one_line=text.one_line,
+        visible=text.visible,
     )
     return environment
 

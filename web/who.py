@@ -5,11 +5,13 @@ something: that is refused unless the form was one of ours (a token bound to the
 browser's own word on where the request comes from).
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from sqlalchemy.exc import SQLAlchemyError
 
 from clearance import ClearanceError
 from clearance.models import HumanChannel
@@ -93,7 +95,14 @@ async def _session(request: Request, context: Context) -> Session:
     if session is None:
         raise SignInNeeded("sign in first")
     request.state.caller = "person"
+    request.state.who = _who(context, session)  # for the page of an error that may follow
     return session
+
+
+async def recognise(request: Request) -> None:
+    """Find out who asks, for a page that anybody is shown."""
+    with contextlib.suppress(SignInNeeded, SQLAlchemyError):
+        await _session(request, request.app.state.context)
 
 
 def _who(context: Context, session: Session) -> Who:

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from tools.conditions import applies
     from tools.examine import examine
     from workflows.asked import read
+    from workflows.attempts import Attempts
     from workflows.audience import Audience
     from workflows.listing import Listing
     from workflows.patches import AUDIENCES_ARE_RESOLVED
@@ -54,6 +55,7 @@ class ApprovalWorkflow:
             applies=applies,
         )
         self._audience = Audience(self._record, resolves=resolves)
+        self._attempts = Attempts(self._record)
         self._listing = Listing(self._record, self._audience)
 
     @workflow.run
@@ -163,7 +165,7 @@ class ApprovalWorkflow:
 
     @decide.validator
     def _validate_decide(self, decision: Any = None, *extra: Any) -> None:
-        """Refuse, without a trace in the history, what could never count whatever the state."""
+        """Refuse, without a trace in the history, what is malformed or need not be kept."""
         self._validate(Decision, decision, *extra)
 
     @workflow.update(name=contract.UPDATE_ACT)
@@ -189,13 +191,15 @@ class ApprovalWorkflow:
         """The whole record, also after the end while the server keeps the history."""
         return self._record.view()
 
-    def _validate(self, model: type[pydantic.BaseModel], value: Any, *extra: Any) -> None:
+    def _validate(self, model: type[Decision] | type[Act], value: Any, *extra: Any) -> None:
         if self._invalid is not None:
             raise ApplicationError(self._invalid, type=contract.ERROR_INVALID_REQUEST)
         try:
-            model.model_validate([value, *extra] if extra else value)
+            parsed = model.model_validate([value, *extra] if extra else value)
         except pydantic.ValidationError as error:
             raise ApplicationError(explain(error), type=contract.ERROR_REFUSED) from error
+        if reason := self._attempts.refuse(parsed):
+            raise ApplicationError(reason, type=contract.ERROR_REFUSED)
 
     def _refusal(self, reason: str) -> ApplicationError:
         record = self._record
@@ -220,7 +224,11 @@ class ApprovalWorkflow:
 
     async def _decide(self, decision: Decision, *, made_at: datetime) -> str | None:
         who = await self._audience.standing(decision.reviewer, made_at, decision.groups)
-        return self._invalid or self._record.decide(decision, workflow.now(), who, made_at=made_at)
+        if self._invalid is not None:
+            return self._invalid
+        reason = self._record.decide(decision, workflow.now(), who, made_at=made_at)
+        self._attempts.note(decision, who, refused=reason is not None)
+        return reason
 
     async def _act(self, act: Act) -> str | None:
         now = workflow.now()
@@ -228,7 +236,11 @@ class ApprovalWorkflow:
             return self._invalid or self._record.act(act, now)
         who = await self._audience.standing(act.who, now, act.groups)
         to = await self._audience.standing(act.to, now) if act.to else None
-        return self._invalid or self._record.act(act, workflow.now(), who, to)
+        if self._invalid is not None:
+            return self._invalid
+        reason = self._record.act(act, workflow.now(), who, to)
+        self._attempts.note(act, who, refused=reason is not None)
+        return reason
 
     async def _keep_described(self) -> None:
         """Show what has changed, once for all that arrived together.

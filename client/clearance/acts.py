@@ -98,19 +98,19 @@ def refuse_act(
     if act.kind == "delegated":
         return _refuse_delegation(request, act, who, to)
     anyone = any(not stage.audience for stage in request.chain)
-    if owns or anyone or rules.principals(_everyone(request), who):
+    if owns or anyone or rules.principals(everyone(request), who):
         return None
-    return f"{act.who} is not in the audience ({some(_everyone(request))})"
+    return f"{act.who} is not in the audience ({some(everyone(request))})"
 
 
 def handed_over(request: ApprovalRequest, who: Standing) -> Person | None:
     """Whose right to decide ``who`` can hand over: their own, or else one they use; None for none."""
-    everyone = _everyone(request)
-    rights = rules.principals(everyone, who) if everyone else ()
+    names = everyone(request)
+    rights = rules.principals(names, who) if names else ()
     return rights[0] if rights else None
 
 
-def _everyone(request: ApprovalRequest) -> tuple[str, ...]:
+def everyone(request: ApprovalRequest) -> tuple[str, ...]:
     """All names in all stages, of those it may be escalated to as well."""
     return tuple(name for stage in request.chain for name in stage.audience + stage.escalate_to)
 
@@ -118,7 +118,7 @@ def _everyone(request: ApprovalRequest) -> tuple[str, ...]:
 def _refuse_delegation(
     request: ApprovalRequest, act: Act, who: Standing, to: Standing | None
 ) -> str | None:
-    if not _everyone(request):
+    if not everyone(request):
         return "anyone may decide this already: there is nothing to hand over"
     right = handed_over(request, who)
     if right is None:

@@ -95,6 +95,8 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
             raise InvalidRequest("an id has 1 to 200 printable characters, no space at its ends")
         if approval_id.endswith(contract.CONSUMED):  # else one could be put in another's way
             raise InvalidRequest(f"an id doesn't end with {contract.CONSUMED}: choose another")
+        if not {".", ".."}.isdisjoint(approval_id.split("/")):  # a browser would take it for a way
+            raise InvalidRequest("an id is no path: leave . and .. out")
         conflict = WorkflowIDConflictPolicy
         try:
             handle = await self.temporal.start_workflow(

@@ -126,8 +126,9 @@ MAX_SEEN: Final = 200
 """Events ``viewed`` and ``notified`` that a record keeps."""
 
 MAX_RECORDED_REFUSALS: Final = 1_000
-"""Refused attempts kept in the view one by one, at most 200 KB; further ones are counted. All stay in
-the history."""
+"""Refused attempts kept in the view one by one, at most 200 KB; further ones are counted. All
+stay in the history, but those that the request's worker has no need to keep (changes where none can
+count, large or very many attempts of who isn't in the audience): these are only answered."""
 
 DEFAULT_EXPIRY: Final = timedelta(days=7)
 MAX_EXPIRY: Final = timedelta(days=5 * 365)

@@ -96,7 +96,7 @@ class Deliberation:
         """Of the stage that is asked."""
         return self.ballot.deadline
 
-    def _as_taken(self, decision: Decision) -> Taken | None:
+    def as_taken(self, decision: Decision) -> Taken | None:
         """What was made of this decision; None where it has not been taken."""
         for one in self._taken:
             if rules.is_repeat(self.request, one.recorded, decision):
@@ -111,7 +111,7 @@ class Deliberation:
     ) -> str | None:
         """Take a decision by ``who``. Returns why it is refused; a repeated one changes nothing."""
         # Where nobody decided in the end, an early vote is told so instead.
-        if self.status not in ("expired", "withdrawn") and self._as_taken(decision):
+        if self.status not in ("expired", "withdrawn") and self.as_taken(decision):
             return None
         judged = self._closed() or self._judge(decision, who, made_at)
         if isinstance(judged, str):

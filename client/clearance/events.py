@@ -66,10 +66,15 @@ class Reader:
 
     def scrubbed(self, text: str) -> str:
         """A text from elsewhere, without the run's secrets."""
-        return self._secrets.scrubbed(text)
+        return self._secrets.scrubbed(self._secrets.told(text))
 
     def drafts(self) -> list[Draft]:
-        """All that happened, in order; without secrets, because only now all of them are known."""
+        """All that happened, in order; without secrets, because only now all of them are known.
+
+        To be asked for before the rest, which then has none of those either that are only in here.
+        """
+        for one in self._drafts:
+            one.text = self._secrets.told(one.text)
         for one in self._drafts:
             limit = MAX_RESULT if one.kind in ("call", "result") else MAX_TEXT
             one.text = self._secrets.scrubbed(one.text, limit)
@@ -192,7 +197,8 @@ class Reader:
 
     async def _completed(self, id: int, at: datetime, said: Any) -> None:
         plain = await self._value(said.result.payloads)
-        self._output = turns.words_of(plain.get("output")) if isinstance(plain, dict) else ""
+        said_last = turns.words_of(plain.get("output")) if isinstance(plain, dict) else ""
+        self._output = self._secrets.told(said_last)
         self._end(at, "finished", self._output, "completed")
 
     async def _run_failed(self, id: int, at: datetime, said: Any) -> None:

@@ -1,5 +1,6 @@
 """The visibility queries behind every list, and what a query alone can't tell."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypedDict, TypeGuard, Unpack
@@ -33,7 +34,7 @@ class OfAny(TypedDict, total=False):
     tool: str | None
     """Only of this tool."""
     run: str | None
-    """Only of this agent run (its whole id)."""
+    """Only asked by this agent run (its whole id), or by another workflow of this id."""
     risk: str | None
     """``low``, ``medium``, ``high`` or ``critical``."""
     requester: str | None
@@ -62,14 +63,15 @@ def pending_query(*, queue: str, **filters: Unpack[Filters]) -> str:
     """The visibility query for what waits and fits every given filter.
 
     Raises:
-        InvalidRequest: a time without its zone.
+        InvalidRequest: a time without its zone, a control character.
     """
+    check(filters)
     parts = [PENDING, f"TaskQueue = {quoted(queue)}", *conditions(filters)]
     audience, names = filters.get("audience"), _decides_as(filters)
     name = attributes.AUDIENCE.name
     if findable(audience):
         parts.append(f"{name} = {quoted(audience.casefold())}")
-    if names and len(names) <= _MANY and all(map(findable, names)):
+    if names and _listable(names):
         listed = [f"{name} = {quoted(one)}" for one in names]
         parts.append(f"({' OR '.join([f'{name} IS NULL', *listed])})")
     if due := filters.get("due_before"):
@@ -78,10 +80,22 @@ def pending_query(*, queue: str, **filters: Unpack[Filters]) -> str:
 
 
 def instant(name: str, at: datetime) -> str:
-    """A time as the query language takes it. Raises InvalidRequest: it has no zone."""
+    """A time as the query language takes it. Raises InvalidRequest: it has no zone, or is in no year
+    from 1 to 9999 in UTC."""
     if at.tzinfo is None:
         raise InvalidRequest(f"{name}: say the time zone")
-    return at.astimezone(UTC).isoformat()
+    try:
+        return at.astimezone(UTC).isoformat()
+    except OverflowError as error:
+        raise InvalidRequest(f"{name}: the years go from 1 to 9999") from error
+
+
+def check(filters: Mapping[str, Any]) -> None:
+    """Raises InvalidRequest for a value that no request has, and that servers answer with an error."""
+    for name, value in filters.items():
+        values = [value] if isinstance(value, str) else value if name == "also" and value else []
+        if any(unicodedata.category(c) in ("Cc", "Cs") for one in values for c in one):
+            raise InvalidRequest(f"{name}: write it without control characters")
 
 
 def conditions(filters: Mapping[str, Any]) -> list[str]:
@@ -102,6 +116,19 @@ def _decides_as(filters: Mapping[str, Any]) -> tuple[str, ...]:
     """The names, case-folded, of which a request has to have one; empty for all requests."""
     reviewer = filters.get("reviewer")
     return folded([*([reviewer] if reviewer else []), *(filters.get("also") or ())])
+
+
+def _listable(names: Sequence[str]) -> bool:
+    """Whether a query may ask for any of these names."""
+    return len(names) <= _MANY and all(map(findable, names))
+
+
+def left_over(filters: Mapping[str, Any]) -> bool:
+    """Whether the query has to leave one of the filters to ``fits``, and so may find much too much."""
+    fields = ("tool", "risk", "requester", "checkpoint", "run", "audience")
+    values = [filters.get(name) for name in fields]
+    odd = any(value and not findable(value) for value in values)
+    return odd or not _listable(_decides_as(filters))
 
 
 def findable(value: str | None) -> TypeGuard[str]:
@@ -140,10 +167,11 @@ def is_of(listed: ApprovalSummary, filters: Mapping[str, Any]) -> bool:
         (filters.get("checkpoint"), listed.checkpoint),
     )
     same = all(not asked or asked == has for asked, has in equal)
-    return same and (not run or _is_child(listed.id, run))
+    return same and (not run or _is_child(listed, run))
 
 
-def _is_child(id: str, run: str) -> bool:
-    """``run.7`` is; ``run.7.1`` is of the run called ``run.7``."""
-    parent, _, sequence = id.rpartition(".")
-    return parent == run and sequence.isdecimal()
+def _is_child(listed: ApprovalSummary, run: str) -> bool:
+    """``run.7`` is; ``run.7.1`` is of the run called ``run.7``. Anybody may choose such an id: what
+    counts besides is who asked."""
+    parent, _, sequence = listed.id.rpartition(".")
+    return parent == run == listed.run_id and sequence.isdecimal()

@@ -63,7 +63,7 @@ async def lines(
     found: list[FinishedApproval] = []
     for start in range(0, len(executions), _AT_ONCE):
         some = executions[start : start + _AT_ONCE]
-        read = await asyncio.gather(*(_line(client, one) for one in some))
+        read = await asyncio.gather(*(_line(client, one, asked) for one in some))
         found += [line for line in read if line is not None and _fits(line, asked)]
     return found
 
@@ -74,8 +74,10 @@ def past_query(queue: str, asked: Past) -> str:
     What was refused as malformed has failed, and is left out.
 
     Raises:
-        InvalidRequest: a status that no request ends with, or a time without its zone.
+        InvalidRequest: a status that no request ends with, a time without its zone, or a control
+            character.
     """
+    filters.check(asked)
     parts = [
         f"WorkflowType = {quoted(contract.APPROVAL_WORKFLOW)} AND TaskQueue = {quoted(queue)}",
         "ExecutionStatus IN ('Completed', 'Terminated', 'Canceled', 'TimedOut')",
@@ -110,10 +112,14 @@ def _ended_as(status: str) -> str:
     )
 
 
-async def _line(client: Client, execution: WorkflowExecution) -> FinishedApproval | None:
-    """One line; None where nothing can be told of it."""
+async def _line(
+    client: Client, execution: WorkflowExecution, asked: Past
+) -> FinishedApproval | None:
+    """One line; None where nothing can be told of it, or it is of another tool, run and so on."""
     try:
         summary = await reading.summary_of(client, execution)
+        if not filters.is_of(summary, asked):  # told without a further call
+            return None
         outcome = await reading.ended(client, execution, summary.digest)
     except InvalidRequest:
         return None
@@ -136,8 +142,6 @@ def _fits(line: FinishedApproval, asked: Mapping[str, Any]) -> bool:
     """Whether a line is what was asked for; the query alone may find more."""
     status, reviewer = asked.get("status"), asked.get("reviewer")
     by = line.decision.reviewer if line.decision else None
-    return (
-        filters.is_of(line, asked)
-        and (not status or line.status == status)
-        and (not reviewer or (by or "").casefold() == reviewer.casefold())
+    return (not status or line.status == status) and (
+        not reviewer or (by or "").casefold() == reviewer.casefold()
     )

@@ -1,8 +1,5 @@
 """Listing requests: what waits and what has ended, one by one, by the page, or only counted."""
 
-import base64
-import binascii
-import hashlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar, Unpack
@@ -11,6 +8,7 @@ from temporalio.client import WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import filters, history, reading
+from .cursors import FOREIGN, make_cursor, read_cursor
 from .delivery import Delivering
 from .errors import InvalidRequest
 from .filters import Filters
@@ -22,12 +20,15 @@ L = TypeVar("L", bound=ApprovalSummary)
 MAX_PAGE = 1_000
 """Lines of one page: as many as Temporal lists at once."""
 
-_CHECK_BYTES = 16
+_WIDE = 200
+"""Executions that one call asks for where few of them may fit."""
+
+_MOST_CALLS = 5
+"""Of Temporal's list, for one page, as long as nothing fits: what nobody has must not cost a reading of
+everything."""
 
 _UNREADABLE = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNKNOWN)
 """How servers answer a page token that is none of theirs. Ours are checked before they get there."""
-
-_FOREIGN = "that cursor is not of this list: start again without"
 
 
 class Listing(Delivering):
@@ -48,7 +49,7 @@ class Listing(Delivering):
                 (``clearance.filters.Filters``).
 
         Raises:
-            InvalidRequest: before the first: a time without its zone.
+            InvalidRequest: before the first: a time without its zone, a control character.
         """
         left = sys.maxsize if limit is None else limit
         query = filters.pending_query(queue=self._queue, **narrowed)
@@ -66,24 +67,26 @@ class Listing(Delivering):
     ) -> Page[ApprovalSummary]:
         """What waits for a person, newest first, one page of it.
 
-        One call of Temporal's list; more only as long as none of what came fits. What is asked or
-        decided between two pages moves none of the others to another page.
+        One call of Temporal's list; more, at most five, only as long as none of what came fits, so
+        that a page may have fewer than ``size`` lines, or none at all, and a cursor to go on with.
+        What is asked or decided between two pages moves none of the others to another page.
 
         Args:
-            size: lines of a page, 1 to 1,000; those that only the query let through are left out.
+            size: lines of a page, 1 to 1,000.
             cursor: that of the page before, with the same filters.
             narrowed: as of ``pending``.
 
         Raises:
             InvalidRequest: a size or a cursor that is none, a cursor of another list, a time
-                without its zone.
+                without its zone, a control character in a filter.
         """
         query = filters.pending_query(queue=self._queue, **narrowed)
 
         async def lines(executions: Sequence[WorkflowExecution]) -> list[ApprovalSummary]:
             return await self._waiting(executions, narrowed)
 
-        items, following = await self._page(query, size, cursor, lines)
+        wide = filters.left_over(narrowed)
+        items, following = await self._page(query, size, cursor, lines, wide=wide, free=True)
         return Page[ApprovalSummary](items=tuple(items), cursor=following)
 
     async def count(self, **narrowed: Unpack[Filters]) -> int:
@@ -97,7 +100,7 @@ class Listing(Delivering):
             narrowed: as of ``pending``.
 
         Raises:
-            InvalidRequest: a time without its zone.
+            InvalidRequest: a time without its zone, a control character.
         """
         query = filters.pending_query(queue=self._queue, **narrowed)
         return (await self.temporal.count_workflows(query)).count
@@ -127,8 +130,10 @@ class Listing(Delivering):
     ) -> Page[FinishedApproval]:
         """What has ended, the latest end first, one page of it; each line costs one call besides.
 
+        A page may have fewer than ``size`` lines, or none at all, and a cursor, as of ``page``.
+
         Args:
-            size: lines of a page, 1 to 1,000; those that only the query let through are left out.
+            size: lines of a page, 1 to 1,000.
             cursor: that of the page before, with the same filters.
             narrowed: as of ``history``.
 
@@ -141,7 +146,9 @@ class Listing(Delivering):
         async def lines(executions: Sequence[WorkflowExecution]) -> list[FinishedApproval]:
             return await history.lines(self.temporal, executions, narrowed)
 
-        items, following = await self._page(query, size, cursor, lines)
+        # Not so where it is only the reviewer that doesn't fit: each line would have to be read.
+        wide = filters.left_over({**narrowed, "reviewer": None})
+        items, following = await self._page(query, size, cursor, lines, wide=wide, free=False)
         return Page[FinishedApproval](items=tuple(items), cursor=following)
 
     async def _waiting(
@@ -164,46 +171,48 @@ class Listing(Delivering):
         size: int,
         cursor: str | None,
         lines: Callable[[Sequence[WorkflowExecution]], Awaitable[list[L]]],
+        *,
+        wide: bool,
+        free: bool,
     ) -> tuple[list[L], str | None]:
-        """The lines of one page, and the cursor of the next one."""
+        """The lines of one page, and the cursor of the next one.
+
+        Args:
+            query: of the list.
+            size: lines of a page.
+            cursor: of the page before.
+            lines: makes them of what was found, in its order, without what doesn't fit.
+            wide: whether much of what the query finds may not fit, which costs nothing to tell.
+            free: whether no line costs anything besides.
+        """
         if not 1 <= size <= MAX_PAGE:
             raise InvalidRequest(f"size: a page has 1 to {MAX_PAGE:,} lines")
         of = f"{self.temporal.namespace} {query}"
         token = None if cursor is None else read_cursor(cursor, of)
-        executions = self.temporal.list_workflows(query, page_size=size, next_page_token=token)
+        many = max(size, _WIDE)
         found: list[L] = []
-        while not found:
-            try:
-                await executions.fetch_next_page()
-            except RPCError as error:
-                if cursor is None or error.status not in _UNREADABLE:
-                    raise
-                raise InvalidRequest(_FOREIGN) from error
-            found = await lines(executions.current_page or ())
-            if not executions.next_page_token:
+        for call in range(_MOST_CALLS):
+            asked = many if wide or (free and call) else size
+            executions, following = await self._executions(query, asked, token, cursor)
+            found = await lines(executions)
+            while len(found) > size:  # a page ends where one of Temporal's does
+                last = [one.id for one in executions].index(found[size - 1].id)
+                executions, following = await self._executions(query, last + 1, token, cursor)
+                found = await lines(executions)
+            token = following
+            if found or not token:
                 break
-        following = executions.next_page_token
-        return found, make_cursor(following, of) if following else None
+        return found, make_cursor(token, of) if token else None
 
-
-def make_cursor(token: bytes, of: str) -> str:
-    """A page token of Temporal's, bound to the list it is ``of``, as text for a URL."""
-    return base64.urlsafe_b64encode(_check(token, of) + token).decode().rstrip("=")
-
-
-def read_cursor(cursor: str, of: str) -> bytes:
-    """The page token in a cursor. Raises InvalidRequest: it is none, or of another list."""
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        raw = base64.b64decode(padded, altchars=b"-_", validate=True)
-    except (UnicodeEncodeError, binascii.Error) as error:
-        raise InvalidRequest(_FOREIGN) from error
-    check, token = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
-    if not token or check != _check(token, of):
-        raise InvalidRequest(_FOREIGN)
-    return token
-
-
-def _check(token: bytes, of: str) -> bytes:
-    """Tells a cursor of another list, and one that was cut; no signature."""
-    return hashlib.sha256(of.encode(errors="surrogatepass") + b"\0" + token).digest()[:_CHECK_BYTES]
+    async def _executions(
+        self, query: str, size: int, token: bytes | None, cursor: str | None
+    ) -> tuple[Sequence[WorkflowExecution], bytes | None]:
+        """What one call of Temporal's list finds, and the token of the next."""
+        executions = self.temporal.list_workflows(query, page_size=size, next_page_token=token)
+        try:
+            await executions.fetch_next_page()
+        except RPCError as error:
+            if cursor is None or error.status not in _UNREADABLE:
+                raise
+            raise InvalidRequest(FOREIGN) from error
+        return executions.current_page or (), executions.next_page_token

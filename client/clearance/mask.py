@@ -1,6 +1,7 @@
 """Secrets among a tool's arguments: told by the argument's name, shown to nobody. Pure functions."""
 
 import copy
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -137,7 +138,8 @@ def opened(arguments: Mapping[str, JsonValue], pointers: Iterable[str]) -> dict[
 
 
 def scrub(text: str, arguments: Mapping[str, JsonValue], pointers: Iterable[str]) -> str:
-    """``text`` without the masked values of ``arguments``, where somebody repeated them in words.
+    """``text`` without the masked values of ``arguments``, where somebody repeated them in words or in
+    JSON.
 
     Where more than 500 of them may be in it, nothing of it is left.
     """
@@ -149,10 +151,11 @@ def scrub(text: str, arguments: Mapping[str, JsonValue], pointers: Iterable[str]
         value: JsonValue = whole
         for step in pointer.split("/")[1:]:
             value = _child(value, step)
-        found |= {one for one in _leaves(value) if one[:_SHORTEST] in begins}
+        for leaf in _leaves(value):
+            found |= {one for one in _spellings(leaf) if one[:_SHORTEST] in begins}
     if len(found) > MAX_MASKED:  # each takes a pass through the text
         return MASK
-    for secret in sorted(found, key=len, reverse=True):
+    for secret in sorted(sorted(found), key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
 
@@ -200,3 +203,10 @@ def _leaves(value: JsonValue) -> Iterator[str]:
         rest += inside(value)
         if type(value) in (str, int, float):
             yield str(value)
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    """A text, and what stands for it inside JSON, where that is another."""
+    if secret.isascii() and secret.isprintable() and '"' not in secret and "\\" not in secret:
+        return (secret,)
+    return (secret, *(json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (False, True)))

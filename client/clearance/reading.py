@@ -62,12 +62,14 @@ async def summary_of(client: Client, execution: WorkflowExecution) -> ApprovalSu
         "requested_at": execution.start_time,
     }
     try:
-        memo = await execution.memo()
-        return ApprovalSummary.model_validate({**memo[contract.MEMO_APPROVAL], **known})
-    except (TypeError, *_UNREADABLE):  # none, or one that others wrote
+        memo = (await execution.memo())[contract.MEMO_APPROVAL]
+        asked_by = memo.get("run_id") or execution.parent_id
+        return ApprovalSummary.model_validate({**memo, "run_id": asked_by, **known})
+    except (AttributeError, TypeError, *_UNREADABLE):  # none, or one that others wrote
         handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
         request = await stored_request(handle)
-        return ApprovalSummary.model_validate({**request.memo(), **known})
+        asked_by = request.run_id or execution.parent_id
+        return ApprovalSummary.model_validate({**request.memo(), "run_id": asked_by, **known})
 
 
 async def stored_request(handle: WorkflowHandle[Any, Any]) -> ApprovalRequest:

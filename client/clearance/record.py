@@ -37,6 +37,11 @@ class Record(Deliberation):
         """Of each delegation: all names of who may decide, for whom, and which groups the sign-in of
         those vouched for."""
 
+    @property
+    def digest(self) -> str:
+        """Of the request as it is now."""
+        return self._current.digest
+
     def next_time(self) -> datetime | None:
         """When ``tick`` has something to do; None for never."""
         return self.ballot.next_time() if self.status == "pending" else None
@@ -219,7 +224,7 @@ class Record(Deliberation):
 
     def receipt(self, decision: Decision) -> Receipt:
         """The answer to a decision that was not refused. Raises ValueError for any other."""
-        taken = self._as_taken(decision)
+        taken = self.as_taken(decision)
         if taken is None:
             raise ValueError(f"decision {decision.decision_id} was not taken")
         ballot, asked = taken.ballot, self.ballot

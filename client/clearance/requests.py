@@ -6,13 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    Field,
-    JsonValue,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
 from . import contract, mask, template, text, wording
 from .fields import Digest, Name, Prose, check_arguments, digest_of, same_json
@@ -221,7 +215,8 @@ class ApprovalRequest(Terms):
     def concealed(self, secrets: frozenset[str] = mask.SECRETS) -> "ApprovalRequest":
         """This request as it may be stored and shown: secrets masked, in the texts too.
 
-        Its digest stays that of the real arguments.
+        Its digest stays that of the real arguments. Where another argument repeats a secret it stays:
+        else a model could hide any from its reviewer.
 
         Raises:
             pydantic.ValidationError: masking made a text longer than its limit, or there are too
@@ -232,11 +227,11 @@ class ApprovalRequest(Terms):
             return self
         clean: dict[str, Any] = {
             name: mask.scrub(getattr(self, name), self.arguments, masked)
-            for name in ("action", "details", "user_prompt", "agent_message")
+            for name in ("action", "details", "impact", "user_prompt", "agent_message")
         }
         clean["action"] = clean["action"][: contract.MAX_ACTION_CHARS]
         clean |= {"arguments": shown, "masked": masked, "sealed_digest": self.digest}
-        for name in ("user_prompt", "agent_message"):
+        for name in ("impact", "user_prompt", "agent_message"):
             clean[name] = clean[name][: contract.MAX_PROSE_CHARS]
         return ApprovalRequest.model_validate({**dict(self), **clean})
 

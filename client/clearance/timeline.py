@@ -89,10 +89,11 @@ async def timeline(client: Client, run_id: str) -> Timeline:
         async for event in handle.fetch_history_events(event_filter_type=last):
             await reader.read(event)
     run = await summary_of(description)
+    drafts = reader.drafts()
     return Timeline(
         run=run.model_copy(update={"prompt": reader.scrubbed(run.prompt)}),
         output=reader.output,
         failure=reader.failure,
-        entries=tuple(Entry.model_validate(vars(one)) for one in reader.drafts()),
+        entries=tuple(Entry.model_validate(vars(one)) for one in drafts),
         truncated=truncated,
     )

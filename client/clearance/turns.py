@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import JsonValue
 
 from . import contract, mask
-from .fields import canonical_json, depth
+from .fields import canonical_json, depth, inside, same_json
 from .models import Outcome
 
 MAX_TEXT = 10_000
@@ -48,14 +48,52 @@ class Secrets:
 
     def concealed(self, arguments: JsonValue) -> dict[str, JsonValue] | None:
         """Arguments as they may be shown; None for what is none, or too large or too deep for that."""
-        if not isinstance(arguments, dict) or not _small(arguments):
+        if not isinstance(arguments, dict):
+            return None
+        if depth(arguments) > contract.MAX_ARGUMENTS_DEPTH:
+            self._learn_deep(arguments)
             return None
         shown, masked = mask.conceal(arguments, self._names)
-        if masked:
-            number = str(len(self._values))
+        self._learn(arguments, masked)
+        shown = {name: self._opened(value) for name, value in shown.items()}
+        return shown if _small(arguments) else None
+
+    def told(self, text: str) -> str:
+        """A text as it may be shown; where it is a JSON object or list, that as arguments are."""
+        if not text.lstrip().startswith(("{", "[")):
+            return text
+        value = parsed(text)
+        if not isinstance(value, dict | list):
+            return text
+        shown = self.concealed(value if isinstance(value, dict) else {"": value})
+        if shown is None:  # what it has is known now, and is looked for in the text
+            return text
+        plain = shown if isinstance(value, dict) else shown[""]
+        return text if same_json(plain, value) else json.dumps(plain, ensure_ascii=False)
+
+    def _opened(self, value: JsonValue) -> JsonValue:
+        """The same with the JSON among its texts opened, too."""
+        if isinstance(value, str):
+            return self.told(value)
+        if isinstance(value, dict):
+            return {name: self._opened(item) for name, item in value.items()}
+        return [self._opened(item) for item in value] if isinstance(value, list) else value
+
+    def _learn(self, arguments: dict[str, JsonValue], masked: Iterable[str]) -> None:
+        number = str(len(self._values))
+        if found := [f"/{number}{pointer}" for pointer in masked]:
             self._values[number] = arguments
-            self._pointers += [f"/{number}{pointer}" for pointer in masked]
-        return shown
+            self._pointers += found
+
+    def _learn_deep(self, value: JsonValue) -> None:
+        """Of what is nested too deep to be gone through level by level."""
+        rest = [value]
+        while rest:
+            value = rest.pop()
+            rest += inside(value)
+            if isinstance(value, dict):
+                _, masked = mask.conceal(dict.fromkeys(value), self._names)
+                self._learn(value, masked)
 
     def scrubbed(self, text: str, limit: int | None = None) -> str:
         """A text without any of the secrets, cut to its limit with a mark.
@@ -165,7 +203,6 @@ def _call(kind: str, item: dict[str, Any]) -> Call:
 
 def _small(arguments: dict[str, JsonValue]) -> bool:
     try:
-        deep = depth(arguments) > contract.MAX_ARGUMENTS_DEPTH
-        return not deep and len(canonical_json(arguments).encode()) <= MAX_ARGUMENTS_BYTES
+        return len(canonical_json(arguments).encode()) <= MAX_ARGUMENTS_BYTES
     except (UnicodeEncodeError, ValueError):
         return False

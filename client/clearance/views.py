@@ -135,7 +135,7 @@ class Page(BaseModel, Generic[Line]):
     model_config = ConfigDict(frozen=True)
 
     items: tuple[Line, ...]
-    """As many as were asked for, or fewer: of the last page perhaps none."""
+    """As many as were asked for, or fewer, perhaps none: also where there is a cursor."""
     cursor: str | None = None
     """What gets the next page: text that is safe in a URL and tells nothing; None on the last one."""
 

@@ -157,9 +157,10 @@ async def test_a_time_is_of_the_end_not_of_the_beginning(approvals: ApprovalClie
 @with_a_worker
 async def test_a_runs_history_has_its_own_children_only(approvals: ApprovalClient) -> None:
     run = unique("run")
-    every = [f"{run}.1", f"{run}.2", f"{run}.1.1"]
+    every = [f"{run}.1", f"{run}.2", f"{run}.1.1", f"{run}.99"]
     for id in every:
-        await approvals.request("Deploy", id=id)
+        by = None if id == every[-1] else id.rpartition(".")[0]
+        await approvals.request(ApprovalRequest(action="Deploy", run_id=by), id=id)
         await approvals.reject(id, reviewer=ADA)
     await there(approvals, *every)
 

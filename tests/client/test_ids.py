@@ -344,3 +344,15 @@ async def test_asking_again_for_what_was_refused_says_why_again(approvals: Appro
 async def test_an_impossible_id_is_refused(approvals: ApprovalClient, id: str) -> None:
     with pytest.raises(InvalidRequest, match="an id has 1 to 200 printable characters"):
         await approvals.request("Deploy", id=id)
+
+
+@pytest.mark.parametrize("id", [".", "..", "a/../b", "../a", "a/.", "./", "/.."])
+async def test_an_id_is_no_way_through_folders(approvals: ApprovalClient, id: str) -> None:
+    """A browser would take ``/requests/..`` for another page."""
+    with pytest.raises(InvalidRequest, match=r"an id is no path: leave \. and \.\. out"):
+        await approvals.request("Deploy", id=id)
+
+
+async def test_dots_inside_an_id_are_only_characters(approvals: ApprovalClient) -> None:
+    for id in (unique("a..b"), unique("..."), f"{unique('v1')}/.hidden", f"{unique('x')}.1"):
+        assert (await approvals.request("Deploy", id=id)).id == id

@@ -156,14 +156,28 @@ async def test_of_a_request_with_stages_the_first_is_listed(approvals: ApprovalC
 
 async def test_a_runs_list_has_its_own_children_only(approvals: ApprovalClient) -> None:
     run = unique("run'\"x")
-    ids = [f"{run}.1", f"{run}.2", f"{run}.1.1", f"{run}x.1", f"x{run}.1"]
-    for id in ids:
-        await approvals.request("Deploy", id=id)
+    asked = [(run, f"{run}.1"), (run, f"{run}.2"), (f"{run}.1", f"{run}.1.1")]
+    asked += [(f"{run}x", f"{run}x.1"), (f"x{run}", f"x{run}.1"), (f"{run}x", f"{run}.3")]
+    for by, id in asked:
+        await approvals.request(ApprovalRequest(action="Deploy", run_id=by), id=id)
     await listed(approvals, "Deploy")
 
     assert await found(approvals, run=run) == [f"{run}.2", f"{run}.1"]
     assert await found(approvals, run=f"{run}.1") == [f"{run}.1.1"]
     assert await found(approvals, run=run[:-1]) == []
+
+
+async def test_what_nobody_asked_from_within_a_run_is_not_of_it_by_its_id(
+    approvals: ApprovalClient,
+) -> None:
+    run = unique("agent-run")
+    asked = await approvals.request("Pay the attacker", id=f"{run}.99")
+
+    async def is_listed() -> bool:
+        return asked.id in await found(approvals)
+
+    await eventually(is_listed)
+    assert await found(approvals, run=run) == []
 
 
 @pytest.mark.parametrize(("limit", "count"), [(None, 3), (0, 0), (1, 1), (2, 2), (9, 3)])

@@ -207,6 +207,26 @@ def test_texts_lose_the_secrets_and_nothing_else(text: str, clean: str) -> None:
     assert scrub(text, arguments, conceal(arguments)[1]) == clean
 
 
+@pytest.mark.parametrize("secret", ['quo"te', "back\\slash", "two\nlines", "schlüssel", "\x7f123"])
+@pytest.mark.parametrize("escapes", [True, False])
+def test_a_secret_is_found_as_json_spells_it(secret: str, escapes: bool) -> None:
+    arguments: dict[str, Any] = {"password": secret}
+    text = json.dumps({"sent": f"with {secret}, twice {secret}"}, ensure_ascii=escapes)
+
+    clean = scrub(text, arguments, conceal(arguments)[1])
+
+    assert json.loads(clean) == {"sent": f"with {MASK}, twice {MASK}"}
+
+
+def test_a_secret_hides_no_other_argument() -> None:
+    arguments: dict[str, Any] = {"to": "eve@example.com", "password": "eve@example.com"}
+
+    shown = ApprovalRequest(action="Send", tool="send", arguments=arguments).concealed()
+
+    assert shown.arguments == {"to": "eve@example.com", "password": MASK}
+    assert reveal(shown.arguments, arguments, shown.masked) == arguments
+
+
 @pytest.mark.parametrize("further", [[], [""], ["", "iban"], ["a+b", "(", "["]])
 def test_names_that_say_nothing_mask_nothing(further: list[str]) -> None:
     arguments: dict[str, Any] = {"": 1, "to": 2, "_": 3, "a_b": 4}
@@ -271,6 +291,7 @@ def test_a_request_is_concealed_in_all_its_texts() -> None:
         details="hunter2",
         tool="log_in",
         arguments={"user": "ada", "password": "hunter2"},
+        impact="Whoever has hunter2 may do anything",
         user_prompt="my password is hunter2",
         agent_message="I use hunter2",
     )
@@ -278,4 +299,4 @@ def test_a_request_is_concealed_in_all_its_texts() -> None:
     stored = request.concealed().model_dump_json()
 
     assert "hunter2" not in stored
-    assert stored.count(MASK) == 5
+    assert stored.count(MASK) == 6

@@ -1,7 +1,8 @@
 """Lists a page at a time, for readers who keep nothing between two pages; and how many there are."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+import json
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from clearance import (
     Page,
     filters,
 )
-from clearance.listing import make_cursor
+from clearance.cursors import make_cursor, read_cursor
 from cli.settings import Settings
 from tests.support import eventually, unique
 
@@ -83,13 +84,67 @@ async def test_a_page_goes_on_until_something_fits(approvals: ApprovalClient) ->
     odd = 'a"b'  # only the client can tell
     every = await listed(approvals, *tools(odd, *["x"] * 5, odd, "x"))
 
-    first = await approvals.page(size=2, tool=odd)
-    second = await approvals.page(size=2, tool=odd, cursor=first.cursor)
+    first = await approvals.page(size=1, tool=odd)
+    second = await approvals.page(size=1, tool=odd, cursor=first.cursor)
+    both = await approvals.page(size=2, tool=odd)
 
     assert ids(first) == [every[1]]
     assert ids(second) == [every[7]]
+    assert (ids(both), both.cursor) == ([every[1], every[7]], None)
     rest = await approvals.page(size=2, tool="nothing", cursor=None)
     assert (rest.items, rest.cursor) == ((), None)
+
+
+async def test_what_nobody_has_is_looked_for_a_little_at_a_time(
+    approvals: ApprovalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = 'a"b'
+    every = await listed(approvals, *tools(odd, *["x"] * 13))
+    monkeypatch.setattr("clearance.listing._WIDE", 2)
+    calls: list[int] = []
+    lists = approvals.temporal.list_workflows
+
+    def counted(query: str, **how: Any) -> Any:
+        calls.append(how["page_size"])
+        return lists(query, **how)
+
+    monkeypatch.setattr(approvals.temporal, "list_workflows", counted)
+
+    first = await approvals.page(size=1, tool=odd)
+    assert (first.items, calls) == ((), [2] * 5)
+    assert first.cursor is not None
+    second = await approvals.page(size=1, tool=odd, cursor=first.cursor)
+
+    assert ids(second) == [every[13]]
+    assert calls == [2] * 7
+
+
+@pytest.mark.parametrize("name", ["tool", "run", "risk", "requester", "checkpoint"])
+@pytest.mark.parametrize("odd", ["\0", "a\nb", "a\x1b[2J", "\x7f", "\ud800"])
+async def test_a_control_character_in_a_filter_is_refused_before_the_server_is_asked(
+    approvals: ApprovalClient, name: str, odd: str
+) -> None:
+    narrowed: dict[str, Any] = {name: odd}
+    message = f"{name}: write it without control characters"
+
+    for asked in (
+        approvals.page(**narrowed),
+        approvals.count(**narrowed),
+        approvals.history_page(**narrowed),
+        anext(approvals.pending(**narrowed)),
+        anext(approvals.history(**narrowed)),
+    ):
+        with pytest.raises(InvalidRequest, match=message):
+            await asked
+
+
+async def test_a_control_character_in_a_name_is_refused_too(approvals: ApprovalClient) -> None:
+    for name, value in [("audience", "\0"), ("reviewer", "a\0"), ("also", ["group:x", "\0"])]:
+        narrowed: dict[str, Any] = {name: value}
+        with pytest.raises(InvalidRequest, match=f"{name}: write it without control characters"):
+            await approvals.page(**narrowed)
+    with pytest.raises(InvalidRequest, match="reviewer: write it without control characters"):
+        await approvals.history_page(reviewer="\0")
 
 
 async def test_a_cursor_is_text_for_a_url(approvals: ApprovalClient) -> None:
@@ -140,15 +195,61 @@ async def test_a_cursor_of_another_list_is_refused(approvals: ApprovalClient) ->
     assert len((await approvals.page(size=5, tool="a", cursor=cursor)).items) == 1
 
 
-async def test_a_cursor_that_somebody_made_up_is_refused_by_the_server(
-    approvals: ApprovalClient, settings: Settings
+REAL = {
+    "CloseTime": "9999-12-31T23:59:59Z",
+    "StartTime": "2026-11-21T21:11:51.26319Z",
+    "RunID": "01a1fff3-82df-72e5-9897-ea99563180fc",
+}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        b"",
+        b"x",
+        b"{}",
+        b"null",
+        b"[]",
+        b"\x00" * 100,
+        b"{" * 1_500,
+        b"[" * 1_900,
+        b'{"CloseTime": 5}',
+        json.dumps({**REAL, "RunID": "'"}).encode(),
+        json.dumps({**REAL, "RunID": 'x"y'}).encode(),
+        json.dumps({**REAL, "RunID": None}).encode(),
+        json.dumps({**REAL, "StartTime": "soon"}).encode(),
+        json.dumps({**REAL, "StartTime": "2026-99-21T21:11:51Z"}).encode(),
+        json.dumps({**REAL, "CloseTime": 5}).encode(),
+        json.dumps({**REAL, "runid": 5}).encode(),
+        json.dumps({**REAL, "More": "x' OR 1=1"}).encode(),
+        json.dumps({**REAL, "More": "x" * 2_000}).encode(),
+        json.dumps({**REAL, "More": {}}).encode(),
+        b'{"SearchAfter": 5}',
+        b'{"SearchAfter": [[1]]}',
+        b'{"SearchAfter": ["\'"]}',
+    ],
+)
+async def test_a_cursor_that_temporal_cannot_have_made_is_not_sent_to_it(
+    approvals: ApprovalClient, settings: Settings, token: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await listed(approvals, "Deploy", "Deploy")
     query = filters.pending_query(queue=settings.approvals_queue)
-    made_up = make_cursor(b'{"CloseTime": 5}', f"{approvals.temporal.namespace} {query}")
+    made_up = make_cursor(token, f"{approvals.temporal.namespace} {query}")
+    monkeypatch.setattr(approvals.temporal, "list_workflows", None)  # not even called
 
     with pytest.raises(InvalidRequest, match=FOREIGN):
         await approvals.page(cursor=made_up)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        json.dumps(REAL).encode(),
+        json.dumps({**REAL, "Later": 5, "StartTime": "2026-11-21T21:11:51+02:00"}).encode(),
+        b'{"SearchAfter":[1795295511263190000,"01a1fff3-82df-72e5-9897-ea99563180fc",null,1.5]}',
+    ],
+)
+def test_a_cursor_of_any_store_of_temporals_is_taken(token: bytes) -> None:
+    assert read_cursor(make_cursor(token, "a list"), "a list") == token
 
 
 @pytest.mark.parametrize("size", [0, -1, 1_001])
@@ -203,6 +304,26 @@ async def test_a_time_without_its_zone_is_refused(approvals: ApprovalClient) -> 
         await approvals.history_page(since=naive)
     with pytest.raises(InvalidRequest, match="status: a request ends approved"):
         await approvals.history_page(status="pending")
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-14))),
+    ],
+)
+async def test_a_time_in_no_year_of_the_calendar_is_refused(
+    approvals: ApprovalClient, at: datetime
+) -> None:
+    for name, asked in (
+        ("due_before", approvals.page(due_before=at)),
+        ("due_before", approvals.count(due_before=at)),
+        ("since", approvals.history_page(since=at)),
+        ("until", approvals.history_page(until=at)),
+    ):
+        with pytest.raises(InvalidRequest, match=f"{name}: the years go from 1 to 9999"):
+            await asked
 
 
 @pytest.mark.usefixtures("worker_running")

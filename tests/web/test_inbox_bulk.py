@@ -25,6 +25,11 @@ def form(page: httpx.Response, verdict: str = "approve", **fields: Any) -> dict[
     return {**hidden, "pick": picks, "verdict": verdict, **fields}
 
 
+def titles_of(page: httpx.Response) -> list[str]:
+    """What the rows of a page say that tells of an error, too."""
+    return re.findall(r'<a class="title"[^>]*>(.*?)</a>', page.text)
+
+
 async def statuses(approvals: ApprovalClient, *ids: str) -> list[str]:
     return [(await approvals.get(id)).status for id in ids]
 
@@ -71,7 +76,7 @@ async def test_a_form_sent_twice_decides_once(
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ({"checkpoint": "mails"}, "these are of 2 checkpoints, mails and small-refunds"),
+        ({"checkpoint": "mails"}, "These are of 2 checkpoints, mails and small-refunds"),
         ({"risk": "medium"}, "is of medium risk"),
         ({"checkpoint": None}, "stopped by no checkpoint"),
         ({"confirm_phrase": "yes, all of it"}, "asks for a phrase"),
@@ -97,7 +102,39 @@ async def test_what_does_not_go_together_is_refused_and_nothing_decided(
     assert page.status_code == 422
     assert said in words(page)
     assert "othing was decided" in words(page)
+    assert odd not in words(page)
     assert await statuses(approvals, fine, odd) == ["pending", "pending"]
+    # It is told in the inbox, with what was selected still selected.
+    assert {"Refund", "Odd one"} == set(titles_of(page))
+    assert re.search(rf'value="[^"]*:{fine}"[^>]* checked', page.text)
+
+
+async def test_a_refused_selection_is_shown_in_the_view_that_it_came_from(
+    approvals: ApprovalClient, signed_in: SignedIn
+) -> None:
+    await ask(approvals, "Refund", audience=(BOB,), **LOW)
+    await ask(approvals, "Mail")
+    client = await signed_in(ADA)
+    sent = form(await client.get("/?view=all&q=refund"), "reject", asked="/?view=all&q=refund")
+
+    page = await client.post("/bulk", data=sent)
+
+    assert page.status_code == 422
+    assert titles_of(page) == ["Refund"]
+    assert 'name="asked" value="/?view=all&amp;q=refund"' in page.text
+
+
+@pytest.mark.parametrize("asked", ["//[", "https://elsewhere.example/?view=all", "?view=no&page=x"])
+async def test_where_it_came_from_leads_nowhere_else(
+    approvals: ApprovalClient, signed_in: SignedIn, worker_running: None, asked: str
+) -> None:
+    await ask(approvals, "Refund", **LOW)
+    client = await signed_in(ADA)
+
+    page = await client.post("/bulk", data=form(await client.get("/"), asked=asked))
+
+    assert "counted" in words(page)
+    assert re.search(r'class="button primary" href="/(\?view=all)?">Back', page.text)
 
 
 async def test_only_rows_of_low_risk_and_a_checkpoint_can_be_selected(
@@ -176,12 +213,14 @@ async def test_without_a_worker_the_decisions_are_kept(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"pick": []}, "nothing was selected"),
+        ({"pick": []}, "Nothing was selected"),
         ({"pick": ["nonsense"]}, "select anew"),
         ({"pick": ["0:x:id"]}, "select anew"),
-        ({"pick": [f"{'0' * 64}:1:{n}" for n in range(51)]}, "at most 50"),
-        ({"verdict": "maybe"}, "choose Approve or Reject"),
-        ({"verdict": ""}, "choose Approve or Reject"),
+        ({"pick": [f"{'0' * 64}:1:{n}" for n in range(51)]}, "At most 50"),
+        ({"verdict": "maybe"}, "Choose Approve or Reject"),
+        ({"verdict": ""}, "Choose Approve or Reject"),
+        ({"verdict": "reject"}, "To reject, say why"),
+        ({"verdict": "reject", "reason": " \n"}, "To reject, say why"),
         ({"reason": "x" * 4_001}, "more than 4,000 characters"),
     ],
 )

@@ -222,12 +222,80 @@ async def test_several_are_approved_at_once_in_the_browser(
     assert statuses == ["approved", "pending", "approved"]
 
 
-async def test_it_is_read_searched_and_decided_without_javascript(
+async def test_only_what_goes_together_can_be_ticked_together(
+    open_page: OpenPage, approvals: ApprovalClient
+) -> None:
+    await ask(approvals, "Refund", **LOW)
+    await ask(approvals, "Mail", **{**LOW, "checkpoint": "mails"})
+    page = await open_page("/")
+    mail, refund = page.locator(".pick input").nth(0), page.locator(".pick input").nth(1)
+
+    await refund.check()
+    await expect(mail).to_be_disabled()
+    await expect(page.locator("#picked-hint")).to_contain_text("of small-refunds")
+
+    await is_live(page)
+    await ask(approvals, "Another mail", **{**LOW, "checkpoint": "mails"})
+    await expect(page.locator(".row")).to_have_count(3)
+    await expect(page.locator(".pick input:disabled")).to_have_count(2)
+    await expect(page.locator(".row:has(:checked)")).to_contain_text("Refund")
+
+    await page.locator(".row:has(:checked) input").uncheck()
+    await expect(page.locator(".pick input:disabled")).to_have_count(0)
+
+
+async def test_rejecting_several_asks_for_a_reason_and_approving_does_not(
     open_page: OpenPage, approvals: ApprovalClient, worker_running: None
+) -> None:
+    id = await ask(approvals, "Refund", **LOW)
+    page = await open_page("/")
+    await page.locator(".pick input").check()
+
+    await page.get_by_role("button", name="Reject").click()
+    assert await page.evaluate("document.activeElement.id") == "bulk-reason"
+    assert (await approvals.get(id)).status == "pending"
+
+    await page.get_by_role("button", name="Approve").click()
+    await expect(page.locator("h1")).to_have_text("Approved")
+
+
+async def test_escape_ends_a_search(open_page: OpenPage, approvals: ApprovalClient) -> None:
+    await ask(approvals, "Refund")
+    await ask(approvals, "Mail")
+    page = await open_page("/?q=mail")
+    await expect(page.locator(".row")).to_have_count(1)
+
+    await page.locator("#q").focus()
+    await page.keyboard.press("Escape")
+
+    await expect(page.locator(".row")).to_have_count(2)
+    assert await page.locator("#q").input_value() == ""
+
+
+async def test_a_new_row_is_as_amber_as_what_waits(
+    open_page: OpenPage, approvals: ApprovalClient
+) -> None:
+    await ask(approvals, "Old")
+    page = await open_page("/")
+    await is_live(page)
+    await ask(approvals, "New")
+    await expect(page.locator(".row[data-kept-new]")).to_have_count(1)
+
+    colours = "[...document.querySelectorAll('.badge')].map((one) => getComputedStyle(one).color)"
+    new, old = await page.evaluate(colours)
+
+    assert new == old
+
+
+async def test_it_is_read_searched_and_decided_without_javascript(
+    inbox: Context, chromium: Browser, approvals: ApprovalClient, worker_running: None
 ) -> None:
     id = await ask(approvals, "Refund Ann", **LOW)
     await ask(approvals, "Mail Bob", risk="high")
-    page = await open_page("/", java_script_enabled=False)
+    # Not ``open_page``: that something is refused is an error in a browser's console.
+    window = await chromium.new_context(base_url=inbox.url, java_script_enabled=False)
+    page = await window.new_page()
+    await page.goto(f"/sign-in/{await inbox.store.sessions.invite(ADA)}")
 
     await expect(page.locator(".row")).to_have_count(2)
     await expect(page.get_by_role("link", name="Refresh")).to_be_visible()
@@ -237,9 +305,14 @@ async def test_it_is_read_searched_and_decided_without_javascript(
     await expect(page.locator(".row")).to_have_count(1)
     await page.locator(".pick input").check()
     await page.get_by_role("button", name="Reject").click()
+    await expect(page.get_by_role("alert")).to_contain_text("To reject, say why")
+    await expect(page.locator(".pick input")).to_be_checked()
+    await page.locator("#bulk-reason").fill("Not this one")
+    await page.get_by_role("button", name="Reject").click()
 
     await expect(page.locator(".badge")).to_have_text("Rejected")
     assert (await approvals.get(id)).status == "rejected"
+    await window.close()
 
 
 @pytest.mark.parametrize("path", ["/", "/?view=all&sort=risk&tool=mail", "/history"])

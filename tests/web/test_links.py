@@ -3,9 +3,11 @@
 import html
 import re
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
+from playwright.async_api import Browser
 
 from clearance import ApprovalClient, ApprovalRequest
 from tests.support import unique
@@ -13,7 +15,8 @@ from web.context import Context
 from web.links import path_of
 from web.store import Link
 
-from .conftest import OpenPage
+from . import axe
+from .asking import words
 
 pytestmark = pytest.mark.usefixtures("worker_running")
 
@@ -28,7 +31,8 @@ async def asked(approvals: ApprovalClient, **changes: object) -> str:
 
 async def made(inbox: Context, id: str, who: str = WHO, lasts: timedelta = timedelta(1)) -> str:
     """The path of a new link to it."""
-    link: Link = await inbox.store.links.create(id, who, lasts)
+    asked_at = (await inbox.approvals.summary(id)).requested_at
+    link: Link = await inbox.store.links.create(id, who, lasts, asked_at=asked_at)
     return path_of(inbox.store.signing_key, link.id)
 
 
@@ -191,12 +195,52 @@ async def test_a_link_dies_with_its_request_and_says_how_that_ended(
     page = await browser.get(path)
     late = await browser.post(path, data=fields)
 
-    assert page.status_code == 200
-    assert "Rejected" in page.text
-    assert "called them" in page.text
-    assert "<form" not in page.text
-    assert late.status_code == 409
+    assert (page.status_code, late.status_code) == (410, 409)
+    for answer in (page, late):
+        assert "Rejected You rejected this request" in words(answer)
+        assert "<form" not in answer.text
+        for kept in ("Wire 80,000", "called them", id):
+            assert kept not in answer.text
     assert (await approvals.get(id)).status == "rejected"
+
+
+async def test_a_link_to_what_nobody_decided_says_so_in_a_sentence(
+    inbox: Context, approvals: ApprovalClient, browser: httpx.AsyncClient
+) -> None:
+    withdrawn = await asked(approvals, requester="mary@example.com")
+    expired = await asked(approvals, expires_in=timedelta(milliseconds=200))
+    decided = await asked(approvals, audience=())
+    back = await asked(approvals, audience=())
+    await approvals.withdraw(withdrawn, who="mary@example.com", reason="not needed")
+    await approvals.wait(expired, timedelta(seconds=20))
+    await approvals.approve(decided, reviewer="bob@example.com", reason="fine")
+    await approvals.request_changes(back, reviewer="bob@example.com", feedback="half of it")
+
+    said = {}
+    for id in (withdrawn, expired, decided, back):
+        page = await browser.get(await made(inbox, id))
+        assert page.status_code == 410
+        said[id] = words(page)
+        assert not [one for one in ("not needed", "fine", "half of it") if one in said[id]]
+
+    assert "This request was withdrawn by mary@example.com , 2" in said[withdrawn]
+    assert said[expired].count("nobody decided in time") == 1
+    assert "This request was approved by bob@example.com , 2" in said[decided]
+    assert "This request was sent back for changes by bob@example.com" in said[back]
+
+
+async def test_a_link_rejects_only_with_a_reason(
+    inbox: Context, approvals: ApprovalClient, browser: httpx.AsyncClient
+) -> None:
+    id = await asked(approvals)
+    path = await made(inbox, id)
+    page = await browser.get(path)
+
+    silent = await browser.post(path, data={**form(page.text, "reject"), "reason": " "})
+
+    assert silent.status_code == 422
+    assert "Say why not" in words(silent)
+    assert (await approvals.get(id)).status == "pending"
 
 
 async def test_a_click_that_is_sent_twice_is_one_decision(
@@ -265,26 +309,23 @@ async def test_changed_arguments_are_shown_before_they_are_approved(
     assert (view.status, view.current.arguments) == ("approved", {"cents": 7_000_000})
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 async def test_two_clicks_in_a_real_browser(
-    inbox: Context, approvals: ApprovalClient, open_page: OpenPage
+    inbox: Context, approvals: ApprovalClient, chromium: Browser, scripts: bool
 ) -> None:
     id = await asked(approvals)
-    page = await open_page(await made(inbox, id), who=None, viewport={"width": 360, "height": 740})
+    phone: Any = {"viewport": {"width": 360, "height": 740}, "java_script_enabled": scripts}
+    # A window of its own: a browser logs that the link is gone then.
+    async with await chromium.new_context(base_url=inbox.url, **phone) as window:
+        page = await window.new_page()
+        await page.goto(await made(inbox, id))
+        await page.locator("form#approve button.good").click()
+        await page.get_by_role("heading", name="Approved").wait_for()
 
-    await page.locator("form#approve button").click()
-    await page.get_by_role("heading", name="Approved").wait_for()
-
-    assert (await approvals.get(id)).status == "approved"
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
-
-
-async def test_without_javascript_a_link_decides_too(
-    inbox: Context, approvals: ApprovalClient, open_page: OpenPage
-) -> None:
-    id = await asked(approvals)
-    page = await open_page(await made(inbox, id), who=None, java_script_enabled=False)
-
-    await page.locator("form#approve button").click()
-    await page.get_by_role("heading", name="Approved").wait_for()
-
-    assert (await approvals.get(id)).status == "approved"
+        assert (await approvals.get(id)).status == "approved"
+        assert "You approved this request" in await page.inner_text("main")
+        box = await page.locator("body").bounding_box()
+        assert box is not None
+        assert box["width"] <= 360
+        if scripts:
+            await axe.check(page)

@@ -6,7 +6,6 @@ import logging
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ import pytest
 from temporalio.client import Client, CountWorkflowsInput, Interceptor, OutboundInterceptor
 
 from clearance import ApprovalClient
-from cli import embedded
 from cli.settings import Settings
-from tests.processes import Process, answers, kill, server_process
+from tests.processes import answers
 from tests.support import eventually
 from web.config import WebConfig
 from web.context import Context
 from web.server import running
+
+from .engines import Engine
 
 
 class Counting(Interceptor):
@@ -39,32 +39,6 @@ class Counting(Interceptor):
                 return await super().count_workflows(input)
 
         return Outbound(next)
-
-
-class Engine:
-    """A server of a test's own, to be stopped and started."""
-
-    def __init__(self, folder: Path) -> None:
-        self._database = folder / "temporal.db"
-        self._stack = AsyncExitStack()
-        self.port = embedded.free_port(0)
-        self.process: Process
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    async def start(self) -> None:
-        started = server_process(self.port, self._database)
-        self.process = await self._stack.enter_async_context(started)
-
-    async def stop(self) -> None:
-        await kill(self.process)
-
-    async def end(self) -> None:
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGCONT)
-        await self._stack.aclose()
 
 
 @pytest.fixture

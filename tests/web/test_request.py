@@ -75,10 +75,10 @@ async def test_it_tells_all_that_somebody_decides_about(
     said = words(await _open(await signed_in(ADA), asked.id))
 
     for text in (
-        *("pending", "high risk", "Pay 100 to Ada", "For the lights. And the heating.", "pay"),
-        *('to "Ada"', "cents 100", 'ref "1"', "api_key [masked]", 'parts {"a": [1]}'),
+        *("Waiting", "High risk", "Pay 100 to Ada", "For the lights. And the heating.", "pay"),
+        *('to "Ada"', "cents 100", 'ref "1"', "api_key [masked]", "parts 1 entry a [1]"),
         *("The money leaves today.", "It was told Pay the bill", "It says I pay it now."),
-        *(f"Asked by {MARY}", "payments", f"{ADA}, {BOB}", asked.digest, asked.id, "6 d 23 h"),
+        *(f"Asked by {MARY}", "payments", f"{ADA}, {BOB}", asked.digest, asked.id, "7 d"),
         *("created", "Approve", "Reject", "Ask for changes"),
     ):
         assert text in said, text
@@ -105,34 +105,57 @@ async def test_each_end_is_told_with_its_reason(
 
 
 @with_a_worker
-async def test_an_id_that_nothing_has_or_several_begin_with_is_told(
+async def test_how_nobody_decided_is_said_once_and_the_record_speaks_plainly(
     approvals: ApprovalClient, signed_in: SignedIn
 ) -> None:
-    start = unique("pay")
-    for end in ("one", "two"):
-        await approvals.request("Pay", id=f"{start}-{end}")
-    client = await signed_in()
-    await eventually(lambda: _found(client, f"{start}-on", 303))
+    expired = await approvals.request(
+        ApprovalRequest(action="Pay", expires_in=timedelta(milliseconds=200))
+    )
+    withdrawn = await approvals.request("Pay")
+    await approvals.withdraw(withdrawn.id, who=ADA, reason="Enough")
+    await approvals.wait(expired.id, timedelta(seconds=20))
+    client = await signed_in(ADA)
 
-    unknown = await client.get("/requests/nothing-has-this-id")
-    several = await client.get(path(start))
-    short = await client.get(path(f"{start}-on"))
-    long = await client.get(path("x" * 300))
+    late, gone = [words(await _open(client, one.id)) for one in (expired, withdrawn)]
 
-    assert unknown.status_code == 404
-    assert "nothing has the id" in words(unknown)
-    assert several.status_code == 409
-    assert f"{start}-one" in words(several)
-    assert short.headers["location"] == path(f"{start}-one")
-    assert long.status_code == 422
-
-
-async def _found(client: httpx.AsyncClient, id: str, status: int) -> bool:
-    return (await client.get(path(id))).status_code == status
+    for said in (late, gone):
+        assert "(engine)" not in said
+        assert "(timer)" not in said
+    assert late.partition("Record")[0].count("nobody decided") == 1
+    assert gone.partition("Record")[0].count("Enough") == 1
+    assert f"Withdrawn by {ADA}" in gone
+    assert f"withdrawn by {ADA} (client): Enough" in gone.partition("Record")[2]
 
 
 @with_a_worker
-@pytest.mark.parametrize("odd", ["a/b", "100%", "a?b#c&d=e", "ä 猫", "x\"'><b>", "../..", "%2F"])
+async def test_what_follows_an_approval_is_promised_only_where_a_run_waits_for_it(
+    approvals: ApprovalClient, signed_in: SignedIn
+) -> None:
+    outside = await approvals.request(PAY)
+    inside = await approvals.request(PAY.model_copy(update={"run_id": unique("run")}))
+    client = await signed_in(ADA)
+
+    assert "Whoever asked may then do exactly this, once." in words(await _open(client, outside.id))
+    assert "It runs at once, exactly as shown here." in words(await _open(client, inside.id))
+
+
+@with_a_worker
+async def test_a_page_is_opened_by_the_whole_id_only(
+    approvals: ApprovalClient, signed_in: SignedIn
+) -> None:
+    asked = await approvals.request("Pay", id=unique("pay"))
+    client = await signed_in()
+
+    unknown = await client.get("/requests/nothing-has-this-id")
+    short = await client.get(path(asked.id[:-1]))
+    long = await client.get(path("x" * 300))
+
+    assert {unknown.status_code, short.status_code, long.status_code} == {404}
+    assert asked.id not in words(short)
+
+
+@with_a_worker
+@pytest.mark.parametrize("odd", ["a/b", "100%", "a?b#c&d=e", "ä 猫", "x\"'><b>", "%2F"])
 async def test_any_id_has_a_page_that_works(
     approvals: ApprovalClient, signed_in: SignedIn, odd: str
 ) -> None:
@@ -157,8 +180,9 @@ async def test_without_a_worker_it_is_read_as_far_as_it_is_known_and_a_decision_
     done = await press(client, page, "reject", reason="No")
 
     assert "No worker answers now" in words(page)
-    assert "Your rejection is recorded; it takes effect when a worker is back." in words(done)
-    assert "pending" in words(done)
+    assert "Your rejection is stored; it takes effect when a worker is back." in words(done)
+    assert "Waiting" in words(done)
+    assert "Decide differently" in words(done)
     async with serve():
         await approvals.wait(asked.id, timedelta(seconds=20))
         back = await _open(client, asked.id)
@@ -241,5 +265,5 @@ async def test_a_group_that_a_sign_in_vouches_for_decides(
         done = await press(client, await _open(client, asked.id), "approve")
 
     assert "approve" not in forms(refused)
-    assert f"{BOB} is not in the audience" in words(refused)
+    assert "You are not in the audience" in words(refused)
     assert f"Approved by {EVE}" in words(done)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from clearance import ApprovalClient, ApprovalRequest
-from tests.directory import ADA
+from tests.directory import ADA, kinds
 from web.pages import answering
 
 from .asking import words
@@ -127,15 +127,15 @@ async def test_what_does_not_do_is_told_beside_its_field_and_kept(
     for fault in (
         "3.5 is not a whole number",
         "tea is not a JSON list",
-        "choose red, green or 3",
-        "this has to be answered",
+        "Choose red, green or 3",
+        "This has to be answered",
     ):
         assert fault in said
     assert (fields[keys["doors"]], fields["reason"]) == ("3.5", "Mine")
     assert (await approvals.get(asked.id)).status == "pending"
 
 
-async def test_what_the_gate_does_not_take_is_kept_too(
+async def test_what_the_schema_does_not_allow_is_told_beside_its_field_and_leaves_no_trace(
     approvals: ApprovalClient, signed_in: SignedIn
 ) -> None:
     asked = await approvals.request(ORDER)
@@ -147,8 +147,11 @@ async def test_what_the_gate_does_not_take_is_kept_too(
     refused = await press(client, await _open(client, asked.id), "approve", **filled)
     right = await press(client, refused, "approve", **{keys["doors"]: "2"})
 
-    assert refused.status_code == 403
-    assert "doors" in words(refused)
+    assert refused.status_code == 422
+    assert "Must be at least 2" in words(refused)
+    assert 'aria-invalid="true"' in refused.text
+    assert "a whole number, at least 2" in words(refused)
+    assert "refused" not in kinds(await approvals.get(asked.id))
     assert f"Approved by {ADA}" in words(right)
     assert (await _answered(approvals, asked.id))["colour"] == "green"
 
@@ -197,7 +200,7 @@ async def test_only_the_last_stage_is_asked_and_a_rejection_answers_nothing(
     second = await press(client, first, "approve")
     [key] = (await _keys(approvals, asked.id)).values()
     done = await press(client, second, "approve", **{key: "true"})
-    rejected = await press(client, await _open(client, other.id), "reject")
+    rejected = await press(client, await _open(client, other.id), "reject", reason="Not now")
 
     assert not any(name.startswith("answer-") for name in forms(first)["approve"][1])
     assert f"Approved by {ADA}" in words(done)

@@ -178,7 +178,7 @@ async def test_what_nobody_touched_stays_what_it_was_to_the_last_character(
     await press(client, shown, "approve")
 
     assert untouched.status_code == 422
-    assert "nothing was changed" in words(untouched)
+    assert "Nothing was changed" in words(untouched)
     view = await approvals.get(asked.id)
     assert view.edit is not None
     assert json.dumps(view.edit.arguments) == json.dumps({**request.arguments, "x": 2})
@@ -267,9 +267,9 @@ async def test_who_changes_may_not_approve_where_others_have_to(
     theirs = await press(bob, await _open(bob, asked.id), "approve")
 
     assert "Your changes are in, but you may not approve them yourself" in words(mine)
-    assert f"{ADA} changed the arguments: somebody else has to approve them" in words(mine)
+    assert "You changed the arguments: somebody else has to approve them" in words(mine)
     assert "approve" not in forms(mine)
-    assert "Changed by a reviewer cents before: 100 → now: 80" in words(mine)
+    assert f"Changed by {ADA} cents before: 100 → now: 80" in words(mine)
     assert f"Approved with changes by {BOB}" in words(theirs)
 
 

@@ -90,7 +90,7 @@ async def test_a_page_that_is_behind_is_told_at_once(
     assert first == ("changed", stamp(await approvals.get(asked.id)))
 
 
-async def test_an_approval_is_settled_once_its_action_has_run(
+async def test_an_approval_is_settled_once_the_run_that_asked_has_ended(
     play: Start, approvals: ApprovalClient, signed_in: SignedIn
 ) -> None:
     arguments = json.dumps({"to": "Kim", "cents": 5})

@@ -134,7 +134,7 @@ async def test_the_whole_way_of_editing_goes_with_and_without_scripts(
     asked = await approvals.request(MAIL.model_copy(update={"confirm_phrase": "send {priority}"}))
     page = await open_page(path(asked.id), java_script_enabled=scripts)
 
-    await page.get_by_text("Change it before approving").click()
+    await page.get_by_text("Change it before approving").filter(visible=True).click()
     await page.get_by_label("body").fill("Dear Kim,\n\n10% below list.\n\nMary")
     await page.get_by_label("priority").fill("1")
     await page.get_by_label("track").uncheck()
@@ -231,6 +231,26 @@ async def test_after_the_approval_the_page_tells_what_the_tool_has_done(
     assert effects(run) == [("pay", arguments)]
 
 
+async def test_once_the_run_has_ended_the_page_says_what_came_of_it_and_waits_for_nothing(
+    play: Start, approvals: ApprovalClient, open_page: OpenPage
+) -> None:
+    async with play([call("pay", json.dumps({"to": "Kim", "cents": 5}))], agent="payer") as (
+        run,
+        _,
+    ):
+        [waiting] = await run.waits_for()
+        await approvals.approve(waiting.id, reviewer=ADA)
+        await run.result()
+    # No worker answers any more: Temporal's own history of the run does.
+    page = await open_page(path(waiting.id))
+
+    story = page.locator(".next")
+    await expect(story).to_contain_text("✓ pay has run")
+    await expect(story.locator(".result")).to_contain_text("pay done")
+    await expect(story).not_to_contain_text("goes on")
+    await expect(page.locator("#live")).to_have_count(0)
+
+
 async def test_a_tool_that_fails_is_told_as_a_failure(
     play: Start, approvals: ApprovalClient, open_page: OpenPage
 ) -> None:
@@ -280,6 +300,7 @@ async def test_everybody_can_use_it_as_far_as_axe_can_tell(
         await page.goto(path(one.id))
         await axe.check(page)
     await page.locator("summary", has_text="Reject").click()
+    await page.get_by_label("Why not?").fill("Too dear")
     await page.get_by_role("button", name="Reject").click()
     await page.wait_for_selector(".outcome")
     await axe.check(page)
@@ -304,7 +325,9 @@ async def test_on_a_phone_the_thumb_finds_both_answers_and_nothing_is_wider_than
 
     assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     for name in ("Reject", "Approve"):
+        await page.evaluate("scrollTo(0, 0)")
         link = page.locator(".thumb a", has_text=name)
+        await expect(link).to_be_visible()
         box = await link.bounding_box()
         assert box is not None
         assert box["height"] >= 44
@@ -312,7 +335,8 @@ async def test_on_a_phone_the_thumb_finds_both_answers_and_nothing_is_wider_than
         await link.tap()
         form = page.locator(f"#{name.lower()}")
         await expect(form.get_by_role("button", name=name)).to_be_in_viewport()
-    await page.get_by_text("Change it before approving").tap()
+        await expect(link).to_be_hidden()  # the form's own button is in reach
+    await page.get_by_text("Change it before approving").filter(visible=True).tap()
     assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     await axe.check(page)
 
@@ -406,7 +430,7 @@ async def test_a_double_click_is_one_decision(
     asked = await approvals.request(STAGED)
     page = await open_page(path(asked.id))
 
-    await page.locator("#approve button").dblclick()
+    await page.locator("#approve button.good").dblclick()
     await expect(page.locator("#done")).to_contain_text("1 of 2 approvals")
 
     async def counted() -> bool:
@@ -429,11 +453,11 @@ async def test_what_was_typed_wrong_has_the_focus(
         await page.goto(path(asked.id))
         await page.get_by_label("Type send it to confirm").fill("send")
         await page.locator("#approve-reason").fill("Kept")
-        await page.locator("#approve button").click()
+        await page.locator("#approve button.good").click()
 
         field = page.get_by_label("Type send it to confirm")
         await expect(page.get_by_role("alert")).to_contain_text("that is not the phrase")
         await expect(field).to_be_focused()
         await expect(field).to_have_value("send")
-        await expect(field).to_have_accessible_description("type exactly: send it")
+        await expect(field).to_have_accessible_description("Type exactly: send it")
         await expect(page.locator("#approve-reason")).to_have_value("Kept")

@@ -77,7 +77,7 @@ async def test_the_list_says_what_each_run_is_for_and_what_it_waits_for(
         page = await shows(reader, "/runs?limit=1000", prompt)
 
         said = words(page)
-        assert "for shop@example.com" in said
+        assert "asked by shop@example.com" in said
         assert link(page, prompt) == f"/runs/{run.handle.id}"
         assert f'href="/requests/{waiting.id}"' in page.text
         row = said.partition(prompt)[2].partition(run.handle.id)[0]
@@ -170,7 +170,7 @@ async def test_what_a_run_waits_for_comes_first(reader: httpx.AsyncClient, start
     top, _, course = words(page).partition("What happened")
     assert "Waits for a person" in top
     assert link(page, "Look and decide") == f"/requests/{waiting.id}"
-    assert "Pending" in course
+    assert "Waiting" in course
 
 
 async def test_a_look_that_finds_nothing_new_costs_no_page(

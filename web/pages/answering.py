@@ -1,8 +1,10 @@
 """The answer that an approval has to carry: a form made from the request's schema, and its reading."""
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -10,11 +12,28 @@ from clearance import ApprovalView
 from clearance.answers import Question, as_words, others_follow, questions
 from clearance.text import one_line
 from clearance.typed import written_as_json
+from policy.keywords import CantBeApplied
+from policy.schemas import misfit
 
 from .forms import Form, Misfit
 
 _MOST_RADIOS = 6
 _MOST_QUESTIONS = 100
+
+_MARKED = "Nothing was sent: look at what is marked below"
+
+_BOUNDS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "less than {}",
+    "multipleOf": "a multiple of {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+}
+"""What is said of a schema's keywords, whose values are numbers."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +50,8 @@ class Asked:
     """What stands in the input: the default, or what was typed."""
     long: bool
     """Whether a text may have several lines."""
+    wanted: str = ""
+    """What kind of value does, and within which bounds."""
 
     @property
     def radios(self) -> bool:
@@ -47,10 +68,12 @@ def asked(view: ApprovalView, form: Form | None = None) -> list[Asked]:
 
 
 def response(view: ApprovalView, form: Form) -> JsonValue:
-    """What a form answers; None where nothing is asked. Whether it fits is judged by the gate.
+    """What a form answers; None where nothing is asked.
+
+    It is judged as the gate will judge it: what doesn't fit is not sent, and leaves no trace.
 
     Raises:
-        Misfit: something is missing, or is none of its kind; ``fields`` says beside which.
+        Misfit: something is missing, or doesn't fit the schema; ``fields`` says beside which.
     """
     found: dict[str, JsonValue] = {}
     problems = {}
@@ -63,14 +86,33 @@ def response(view: ApprovalView, form: Form) -> JsonValue:
             if typed or _may_be_empty(one):
                 found[one.question.name] = _read(one, typed)
             elif one.question.required:
-                raise ValueError("this has to be answered")
+                raise ValueError("This has to be answered.")
         except ValueError as error:
             problems[one.key] = str(error)
     if problems:
-        raise Misfit("nothing was sent: look at what is marked below", problems)
-    if [one.question.name for one in wanted] == [""]:
-        return found.get("")
-    return found if wanted else None
+        raise Misfit(_MARKED, problems)
+    if not wanted:
+        return None
+    answer = found.get("") if [one.question.name for one in wanted] == [""] else found
+    _judge(view, wanted, answer)
+    return answer
+
+
+def _judge(view: ApprovalView, wanted: Sequence[Asked], answer: JsonValue) -> None:
+    """Raises Misfit where the answer as a whole doesn't fit the schema."""
+    try:
+        fault = misfit(answer, view.current.response_schema or {})
+    except CantBeApplied:
+        return  # the gate says so
+    if fault is None:
+        return
+    for one in wanted:
+        start = one_line(one.question.name.replace("~", "~0").replace("/", "~1"))
+        for end in (": ", "/") if start else ("",):
+            if fault.startswith(start + end):
+                beside = fault.removeprefix(start + end)
+                raise Misfit(_MARKED, {one.key: beside[:1].upper() + beside[1:]})
+    raise Misfit(f"Nothing was sent: the answer doesn't fit what was asked: {fault}", {})
 
 
 def _asked(question: Question, schema: Mapping[str, JsonValue], form: Form | None) -> Asked:
@@ -87,14 +129,31 @@ def _asked(question: Question, schema: Mapping[str, JsonValue], form: Form | Non
     if form is not None and form.do == "approve":
         value = form.text(key)
     label = one_line(question.name) or "Your answer"
-    return Asked(key, question, label, choices, value, _is_long(question, schema))
+    part = _part(question, schema)
+    limit = part.get("maxLength")
+    long = question.kind == "text" and not (isinstance(limit, int) and limit <= 100)
+    return Asked(key, question, label, choices, value, long, _wanted(question, part))
 
 
-def _is_long(question: Question, schema: Mapping[str, JsonValue]) -> bool:
+def _part(question: Question, schema: Mapping[str, JsonValue]) -> Mapping[str, Any]:
+    """What the schema says of one value, as far as it says so in place; of null or one, that one."""
     properties = schema.get("properties")
-    part = properties.get(question.name) if isinstance(properties, Mapping) else schema
-    limit = part.get("maxLength") if isinstance(part, Mapping) else None
-    return question.kind == "text" and not (isinstance(limit, int) and limit <= 100)
+    part: Any = properties.get(question.name) if isinstance(properties, Mapping) else schema
+    forms = part.get("anyOf") if isinstance(part, Mapping) else None
+    if isinstance(forms, list):
+        left = [one for one in forms if isinstance(one, Mapping) and one.get("type") != "null"]
+        part = left[0] if len(left) == 1 else part
+    return part if isinstance(part, Mapping) else {}
+
+
+def _wanted(question: Question, part: Mapping[str, Any]) -> str:
+    bounds = [
+        words.format(json.dumps(part[name]))
+        for name, words in _BOUNDS.items()
+        if type(part.get(name)) in (int, float)
+    ]
+    kind = [question.wanted] if question.kind not in ("text", "choice", "boolean") else []
+    return ", ".join([*kind, " and ".join(bounds)] if bounds else kind)
 
 
 def _may_be_empty(one: Asked) -> bool:
@@ -110,6 +169,6 @@ def _read(one: Asked, typed: str) -> JsonValue:
         return typed
     if question.kind in ("choice", "boolean"):
         if typed not in [sent for sent, _ in one.choices]:
-            raise ValueError(f"choose {question.wanted}")
+            raise ValueError(f"Choose {question.wanted}")
         return question.choices[int(typed)] if question.kind == "choice" else typed == "true"
     return written_as_json(question, typed)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -14,12 +15,15 @@ from temporalio.service import RPCError
 from clearance import ApprovalClient, ClearanceError, contract
 from clearance.errors import AlreadyDecided, InvalidRequest
 from clearance.models import Receipt
+from clearance.text import one_line
 from clearance.views import ApprovalView
-from web.context import Here
+from web.context import Context, Here
 from web.templating import page
 from web.who import Acting, Who
 
-from .inbox_view import SIZE
+from .inbox import listed
+from .inbox_asked import understood
+from .inbox_view import SIZE, Asked
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,23 +56,24 @@ class Result:
 
 @router.post("/bulk")
 async def bulk(request: Request, context: Here, who: Acting) -> HTMLResponse:
-    """Decide what was selected, or nothing of it where it doesn't go together.
+    """Decide what was selected, or nothing of it where it doesn't go together: then the inbox is
+    shown again, with what is selected and why nothing was decided.
 
     Raises:
-        InvalidRequest: nothing was selected, or what may not be decided so.
         NotFound: a request isn't there any more.
         TooMany: that would be more decisions than somebody may take in a minute.
     """
     form = await request.form()
-    picks, verdict = _picked(form), str(form.get("verdict", ""))
-    if verdict not in ("approve", "reject"):
-        raise InvalidRequest("choose Approve or Reject: nothing was decided")
-    reason, batch = str(form.get("reason", "")).strip(), str(form.get("batch", ""))
-    if len(reason) > contract.MAX_REASON_CHARS:
-        raise InvalidRequest("the reason has more than 4,000 characters: nothing was decided")
-    approvals = context.approvals
-    views = await _each(picks, lambda pick: approvals.get(pick.id))
-    _go_together(picks, views)
+    asked, _ = understood(Asked, dict(parse_qsl(str(form.get("asked", "")).partition("?")[2])))
+    verdict, reason = str(form.get("verdict", "")), str(form.get("reason", "")).strip()
+    try:
+        picks, views = await _selected(context, form, verdict, reason)
+    except InvalidRequest as error:
+        picked = set(map(str, form.getlist("pick")))
+        return await listed(
+            request, context, who, asked, refused=str(error), picked=picked, reason=reason
+        )
+    approvals, batch = context.approvals, str(form.get("batch", ""))
     for _ in picks[1:]:  # the form itself was counted as one
         context.limits.hit("act", f"person {who.name}")
 
@@ -77,7 +82,23 @@ async def bulk(request: Request, context: Here, who: Acting) -> HTMLResponse:
         return await _decided(approvals, who, *both, verdict == "approve", reason, key)
 
     results = await _each(list(zip(picks, views, strict=True)), decide)
-    return page(request, "bulk.html", who=who, verdict=verdict, results=results)
+    return page(request, "bulk.html", who=who, verdict=verdict, results=results, back=asked.url())
+
+
+async def _selected(
+    context: Context, form: FormData, verdict: str, reason: str
+) -> tuple[list[Pick], list[ApprovalView]]:
+    """What is to be decided, as it is now. Raises InvalidRequest: it can't be, not in this way."""
+    picks = _picked(form)
+    if verdict not in ("approve", "reject"):
+        raise InvalidRequest("Choose Approve or Reject. Nothing was decided.")
+    if verdict == "reject" and not reason:
+        raise InvalidRequest("To reject, say why: the agents are told. Nothing was decided.")
+    if len(reason) > contract.MAX_REASON_CHARS:
+        raise InvalidRequest("The reason has more than 4,000 characters. Nothing was decided.")
+    views = await _each(picks, lambda pick: context.approvals.get(pick.id))
+    _go_together(picks, views)
+    return picks, views
 
 
 def _picked(form: FormData) -> list[Pick]:
@@ -86,12 +107,12 @@ def _picked(form: FormData) -> list[Pick]:
         digest, _, rest = given.partition(":")
         stage, _, id = rest.partition(":")
         if not (digest and stage.isascii() and stage.isdecimal() and len(stage) < 4 and id):
-            raise InvalidRequest("that selection is none of this page: go back and select anew")
+            raise InvalidRequest("That selection is none of this page: select anew.")
         picks.append(Pick(id, digest, int(stage)))
     if not picks:
-        raise InvalidRequest("nothing was selected: tick the boxes of what you want to decide")
+        raise InvalidRequest("Nothing was selected: tick what you want to decide.")
     if len(picks) > SIZE:
-        raise InvalidRequest(f"at most {SIZE} at once: select fewer; nothing was decided")
+        raise InvalidRequest(f"At most {SIZE} at once: select fewer. Nothing was decided.")
     return picks
 
 
@@ -99,9 +120,9 @@ def _go_together(picks: Sequence[Pick], views: Sequence[ApprovalView]) -> None:
     """Raise InvalidRequest unless, by what the gate says now, they may be decided in one go."""
     for pick, view in zip(picks, views, strict=True):
         request = view.request
-        what = f"{view.id} ({request.action})"
+        what = f"“{one_line(request.action, 80)}”"
         if view.id != pick.id:
-            raise InvalidRequest(f"there is no request {pick.id}: nothing was decided")
+            raise InvalidRequest("One of these is not there any more. Nothing was decided.")
         if request.risk != "low":
             said = f"{what} is of {request.risk} risk: only low risk is decided several at once"
         elif not request.checkpoint:
@@ -116,7 +137,7 @@ def _go_together(picks: Sequence[Pick], views: Sequence[ApprovalView]) -> None:
     checkpoints = sorted({str(view.request.checkpoint) for view in views})
     if len(checkpoints) > 1:
         raise InvalidRequest(
-            f"these are of {len(checkpoints)} checkpoints, {' and '.join(checkpoints[:5])}: "
+            f"These are of {len(checkpoints)} checkpoints, {' and '.join(checkpoints[:5])}: "
             "select those of one. Nothing was decided."
         )
 
@@ -180,4 +201,9 @@ async def _each(items: Iterable[T], work: Callable[[T], Awaitable[R]]) -> list[R
         async with slots:
             return await work(item)
 
-    return await asyncio.gather(*map(one, items))
+    tasks = [asyncio.ensure_future(one(item)) for item in items]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()

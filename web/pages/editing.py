@@ -84,7 +84,7 @@ def preview(view: ApprovalView, form: Form) -> Preview:
         except ValueError as error:
             problems[field.key] = str(error)
     if problems:
-        raise Misfit("nothing was sent: look at what is marked below", problems)
+        raise Misfit("Nothing was sent: look at what is marked below", problems)
     return _previewed(view, arguments)
 
 
@@ -119,7 +119,9 @@ def _previewed(view: ApprovalView, arguments: dict[str, JsonValue]) -> Preview:
     try:
         changes = edits.differences(current.arguments, arguments)
         if not changes:
-            raise InvalidRequest("nothing was changed: approve it as it is, or change something")
+            raise InvalidRequest(
+                "Nothing was changed: change something, or discard this and approve it as it is"
+            )
         if reason := edits.refuse_edit(current, arguments):
             raise Refused(reason)
         would_run = view.request.with_arguments(arguments)

@@ -1,21 +1,20 @@
 """The history: what has ended, how, and who decided it."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, get_args
+from typing import get_args
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict
 
 from clearance.errors import InvalidRequest
 from clearance.history import Past
 from clearance.models import Status
-from clearance.text import one_line
 from web.context import Here
 from web.templating import page
 from web.who import Person
 
+from .inbox_asked import Address, understood
 from .inbox_view import SIZE
 
 router = APIRouter(include_in_schema=False)
@@ -23,10 +22,8 @@ router = APIRouter(include_in_schema=False)
 STATUSES: tuple[Status, ...] = tuple(one for one in get_args(Status) if one != "pending")
 
 
-class Asked(BaseModel):
+class Asked(Address):
     """The address of a page of the history. Empty texts ask for nothing."""
-
-    model_config = ConfigDict(frozen=True, str_max_length=2_000, str_strip_whitespace=True)
 
     status: str = ""
     tool: str = ""
@@ -49,17 +46,24 @@ class Asked(BaseModel):
         said = {name: value for name, value in said.items() if value}
         return "/history?" + urlencode(said) if said else "/history"
 
-    def past(self) -> Past:
-        """What the history is narrowed to. Raises InvalidRequest where a value is none."""
-        status = next((one for one in STATUSES if one == self.status), None)
-        if self.status and status is None:
-            listed = ", ".join(STATUSES)
-            raise InvalidRequest(f"status: {one_line(self.status, 40)} is none; choose of {listed}")
-        since, until = _day("since", self.since), _day("until", self.until)
+    def faults(self) -> dict[str, str]:
+        """What is no status and no day, and a last day before the first."""
+        wrong = {}
+        if self.status and self.status not in STATUSES:
+            wrong["status"] = f"choose of {', '.join(STATUSES)}"
+        since, until = _day(self.since), _day(self.until)
+        for name, given, day in (("since", self.since, since), ("until", self.until, until)):
+            if given and day is None:
+                wrong[name] = "write a day as 2026-11-01"
         if since and until and until < since:
-            raise InvalidRequest("until: that day is before the first one; exchange the two")
+            wrong["until"] = "that day is before the first one; exchange the two"
+        return wrong
+
+    def past(self) -> Past:
+        """What the history is narrowed to, where nothing is at fault."""
+        since, until = _day(self.since), _day(self.until)
         return {
-            "status": status,
+            "status": next((one for one in STATUSES if one == self.status), None),
             "tool": self.tool or None,
             "reviewer": self.reviewer or None,
             "requester": self.requester or None,
@@ -68,38 +72,34 @@ class Asked(BaseModel):
         }
 
 
-def _day(name: str, given: str) -> datetime | None:
-    if not given:
-        return None
+def _day(given: str) -> datetime | None:
     try:
         day = date.fromisoformat(given)
-        if day.year in (date.min.year, date.max.year):
-            raise ValueError
     except ValueError:
-        said = f"{name}: {one_line(given, 40)} is no day; write it as 2026-11-01"
-        raise InvalidRequest(said) from None
-    return datetime.combine(day, time(), UTC)
-
-
-def checked(asked: Annotated[Asked, Query()]) -> Asked:
-    """What a page was asked for. Raises InvalidRequest."""
-    asked.past()
-    return asked
+        return None
+    ends = (date.min.year, date.max.year)  # the day after the last one would be none
+    return None if day.year in ends else datetime.combine(day, time(), UTC)
 
 
 @router.get("/history")
-async def history(
-    request: Request, context: Here, who: Person, asked: Annotated[Asked, Depends(checked)]
-) -> HTMLResponse:
+async def history(request: Request, context: Here, who: Person) -> HTMLResponse:
     """One page of what has ended, the latest end first."""
-    found = await context.approvals.history_page(
-        size=SIZE, cursor=asked.cursor or None, **asked.past()
-    )
+    asked, ignored = understood(Asked, request.query_params)
+    past = context.approvals.history_page
+    try:
+        found = await past(size=SIZE, cursor=asked.cursor or None, **asked.past())
+    except InvalidRequest:
+        if not asked.cursor:
+            raise
+        asked = asked.model_copy(update={"cursor": ""})
+        ignored += ("That page isn't there any more: this is the first one.",)
+        found = await past(size=SIZE, **asked.past())
     return page(
         request,
         "history.html",
         who=who,
         asked=asked,
+        ignored=ignored,
         items=found.items,
         older=asked.url(cursor=found.cursor) if found.cursor else None,
         statuses=STATUSES,

@@ -2,16 +2,17 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from clearance.errors import InvalidRequest
 from clearance.filters import fits
 from clearance.text import some
 from clearance.views import ApprovalSummary
@@ -21,18 +22,13 @@ from web.templating import page
 from web.who import Person, Who
 
 from . import inbox_view
+from .inbox_asked import understood
 from .inbox_view import Asked, Found, Names
 
 router = APIRouter(include_in_schema=False)
 
 _STREAM_LASTS = 600
 """Seconds; then the browser asks anew, and has to be signed in still."""
-
-
-def checked(asked: Annotated[Asked, Query()]) -> Asked:
-    """What a page was asked for. Raises InvalidRequest."""
-    asked.check()
-    return asked
 
 
 async def names_of(context: Context, who: Who) -> tuple[Names, str]:
@@ -44,10 +40,41 @@ async def names_of(context: Context, who: Who) -> tuple[Names, str]:
 
 
 @router.get("/")
-async def inbox(
-    request: Request, context: Here, who: Person, asked: Annotated[Asked, Depends(checked)]
-) -> HTMLResponse:
+async def inbox(request: Request, context: Here, who: Person) -> HTMLResponse:
     """The list; for htmx only the part of the page that changes."""
+    asked, ignored = understood(Asked, request.query_params)
+    try:
+        return await listed(request, context, who, asked, ignored=ignored)
+    except InvalidRequest:
+        if not asked.cursor:
+            raise
+        asked = asked.model_copy(update={"cursor": ""})
+        ignored += ("That page isn't there any more: this is the first one.",)
+        return await listed(request, context, who, asked, ignored=ignored)
+
+
+async def listed(
+    request: Request,
+    context: Context,
+    who: Who,
+    asked: Asked,
+    *,
+    ignored: tuple[str, ...] = (),
+    refused: str = "",
+    picked: Collection[str] = (),
+    reason: str = "",
+) -> HTMLResponse:
+    """The inbox as a page.
+
+    Args:
+        ignored: what of its address was left out.
+        refused: why a selection was not decided; the page then has the status 422.
+        picked: the boxes that are ticked, each by its value.
+        reason: what is in the field beside them.
+
+    Raises:
+        InvalidRequest: the cursor is of another list.
+    """
     names, broken = await names_of(context, who)
     client = context.approvals
     is_mine = asked.view == "mine" and not asked.narrowed
@@ -64,12 +91,17 @@ async def inbox(
     return page(
         request,
         "_inbox_live.html" if part else "inbox.html",
+        422 if refused else 200,
         who=who,
         asked=asked,
         found=found,
         mine=mine.waiting,
         others=others,
         broken=broken,
+        ignored=ignored,
+        refused=refused,
+        picked=picked,
+        reason=reason,
         batch=token_hex(16),
         **_words(found, names),
     )
@@ -95,6 +127,13 @@ def _words(found: Found, names: Names) -> dict[str, Any]:
             for field in ("tool", "requester", "run_id")
         },
         "stage": _stage,
+        "has_approved": names.has_approved,
+        # Whether an answer or a phrase is asked for no list tells: the form is refused then.
+        "several": {
+            one.id
+            for one in items
+            if one.risk == "low" and one.checkpoint and not names.has_approved(one)
+        },
         "voters": lambda one: some([vote.who for vote in one.approvals], 3),
         "urgency": lambda one: urgency(one.deadline, now),
         "key": _key,
@@ -119,11 +158,12 @@ def urgency(deadline: datetime | None, now: datetime) -> str:
 
 
 @router.get("/inbox/stream", response_class=EventSourceResponse)
-async def stream(
-    context: Here, who: Person, asked: Annotated[Asked, Depends(checked)]
-) -> AsyncIterator[ServerSentEvent]:
-    """An event ``changed`` whenever the list may be another one; it tells nothing of a request."""
+async def stream(request: Request, context: Here, who: Person) -> AsyncIterator[ServerSentEvent]:
+    """An event ``changed`` whenever the list may be another one, ``away`` when Temporal can't tell;
+    nothing of a request."""
+    asked, _ = understood(Asked, request.query_params)
     names, _ = await names_of(context, who)
+    # Not ``waits_for``: who has approved something hears of its end, which takes it off their page.
     narrowed = {} if asked.view == "all" else names.may_decide
     ends = asyncio.get_running_loop().time() + _STREAM_LASTS
     async with aclosing(context.live.changes()) as changes:
@@ -133,5 +173,7 @@ async def stream(
                     change = await anext(changes)
             except (TimeoutError, StopAsyncIteration):
                 return
-            if change.request is None or fits(change.request, **narrowed):
+            if change.kind == "away":
+                yield ServerSentEvent(event="away", data=change.kind)
+            elif change.request is None or fits(change.request, **narrowed):
                 yield ServerSentEvent(event="changed", data=change.kind)

@@ -6,15 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from clearance import ApprovalClient
-from clearance.errors import InvalidRequest
 from clearance.filters import Filters
 from clearance.requests import Risk
 from clearance.stages import folded, is_group
 from clearance.text import one_line
 from clearance.views import ApprovalSummary
+
+from .inbox_asked import Address
 
 VIEWS = {"mine": "For me", "groups": "My groups", "all": "Everything"}
 """Of these the first also has what is for somebody's groups: all that they may decide."""
@@ -38,12 +39,8 @@ _WITHIN = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedel
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-class Asked(BaseModel):
-    """The address of a page of the inbox. Empty texts ask for nothing; each has at most 2,000
-    characters.
-    """
-
-    model_config = ConfigDict(frozen=True, str_max_length=2_000, str_strip_whitespace=True)
+class Asked(Address):
+    """The address of a page of the inbox. Empty texts ask for nothing."""
 
     view: str = "mine"
     q: str = ""
@@ -59,13 +56,14 @@ class Asked(BaseModel):
     page: int = Field(1, ge=1, le=LOOKED_AT // SIZE)
     """Of a list that was searched or sorted here, from 1."""
 
-    def check(self) -> None:
-        """Raise InvalidRequest where something names what there isn't."""
-        for name, known in (("view", VIEWS), ("due", DUE), ("sort", SORTS), ("risk", RISKS)):
-            given = getattr(self, name)
-            if given and given not in known:
-                listed = ", ".join(known)
-                raise InvalidRequest(f"{name}: {one_line(given, 40)} is none; choose of {listed}")
+    def faults(self) -> dict[str, str]:
+        """What names something that there isn't."""
+        choices = (("view", VIEWS), ("due", DUE), ("sort", SORTS), ("risk", RISKS))
+        return {
+            name: f"choose of {', '.join(known)}"
+            for name, known in choices
+            if (given := getattr(self, name)) and given not in known
+        }
 
     @property
     def narrowed(self) -> bool:
@@ -121,6 +119,15 @@ class Names:
         """What narrows a list to what they may decide."""
         return {"reviewer": self.person, "also": self.every}
 
+    @property
+    def waits_for(self) -> Filters:
+        """What narrows a list to what still needs their word."""
+        return {**self.may_decide, "left_to": self.person}
+
+    def has_approved(self, one: ApprovalSummary) -> bool:
+        """Whether they have approved it already, in the stage that is asked."""
+        return any(vote.who.casefold() == self.person.casefold() for vote in one.approvals)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -144,7 +151,7 @@ class Found:
         """
         if self.total is not None:
             return str(self.total or "")
-        return "" if self.newer else f"{len(self.items)}+"
+        return f"{len(self.items)}+" if self.items and not self.newer else ""
 
 
 async def found(approvals: ApprovalClient, asked: Asked, names: Names) -> Found:
@@ -155,7 +162,7 @@ async def found(approvals: ApprovalClient, asked: Asked, names: Names) -> Found:
     """
     narrowed = asked.filters(datetime.now(UTC))
     if asked.view == "mine":
-        narrowed |= names.may_decide
+        narrowed |= names.waits_for
     elif asked.view == "groups":
         if not names.groups:
             return Found((), total=0)

@@ -15,7 +15,6 @@ from starlette.background import BackgroundTask
 from temporalio.service import RPCError
 
 from clearance import ApprovalView, ClearanceError, InvalidRequest, Refused, render
-from clearance.story import story
 from web.context import Context, Here
 from web.errors import status_of
 from web.templating import page
@@ -25,9 +24,10 @@ from . import answering, editing, request_values
 from .forms import Form
 from .request_acts import send
 from .request_course import stages
-from .request_live import live_path, settled, stamp
+from .request_live import live_path, run_over, settled, stamp
 from .request_may import may
 from .request_next import next_of
+from .request_words import changed_by, editor_counts, end_of, sentence, told
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,6 +52,7 @@ async def shown(
     form: Form | None = None,
     error: ClearanceError | None = None,
     preview: bool = False,
+    edit: bool = False,
     said: str = "",
 ) -> dict[str, Any]:
     """All that ``_request_body.html`` shows of a request to somebody.
@@ -65,6 +66,7 @@ async def shown(
         form: what was sent and not taken: it stands in the inputs again.
         error: why it wasn't.
         preview: whether the form asks to see its changes.
+        edit: whether it is opened to be changed; an approval as it is isn't offered beside that.
         said: what ``said_of`` made, to be told above everything.
 
     Raises:
@@ -74,6 +76,8 @@ async def shown(
     draft, error = _draft(view, form, error, preview=preview)
     request = view.current
     email, arguments = request_values.read(request)
+    fields = editing.fields(view, form)
+    over = await run_over(context.approvals.temporal, view)
     return {
         "who": who,
         "csrf": who.csrf,
@@ -84,31 +88,37 @@ async def shown(
         "shell_id": shlex.quote(view.id),
         "asked": request,
         "may": await may(context, who, view),
+        "end": end_of(view),
+        "title_holds": view.edit is None or view.request.description_template is not None,
+        "changed_by": changed_by(view),
+        "editor_counts": editor_counts(view),
+        "editing": bool(fields) and draft is None and (edit or _is_edited(form)),
         "email": email,
         "arguments": arguments,
         "changed": list(request_values.compared(view.edit.changes if view.edit else ())),
         "answer": _answer(view),
         "stages": stages(view),
         "facts": _facts(view),
-        "story": list(zip(story(view), view.events, strict=True)),
+        "story": told(view),
+        "sentence": lambda text: sentence(text, who, view),
         "compared": request_values.compared,
         "unanswered": _unanswered(view),
-        "next": await next_of(context, view, whole_run=links_elsewhere),
+        "next": await next_of(context, view, whole_run=links_elsewhere, over=over),
         "questions": answering.asked(view, form),
-        "fields": editing.fields(view, form),
+        "fields": fields,
         "draft": draft,
         "phrase": (draft.request if draft else request).phrase,
         "do": form.do if form else "",
         "typed": _typed(form),
         "error": error,
-        "problem": str(error) if error else "",
+        "problem": sentence(str(error), who, view) if error else "",
         "problems": getattr(error, "fields", {}),
         "said": _said(context, who, view, said),
         "decision_id": uuid.uuid4().hex,
         "act_id": uuid.uuid4().hex,
-        "live": live_path(view),
-        "stamp": stamp(view),
-        "settled": settled(view),
+        "live": live_path(view, over=over),
+        "stamp": stamp(view, over=over),
+        "settled": settled(view, over=over),
         "path_of": path_of,
     }
 
@@ -119,9 +129,11 @@ def said_of(context: Context, who: Who, id: str, tone: str, sentence: str) -> st
 
 
 @router.get("/requests/{id:path}", name="request")
-async def read(request: Request, id: str, context: Here, who: Person, said: Said = "") -> Response:
-    """Show a request, as far as it is."""
-    body = await shown(context, who, id, said=said)
+async def read(
+    request: Request, id: str, context: Here, who: Person, said: Said = "", edit: bool = False
+) -> Response:
+    """Show a request, as far as it is; with ``edit`` to change it."""
+    body = await shown(context, who, id, said=said, edit=edit)
     view: ApprovalView = body["view"]
     if view.id != id:
         return RedirectResponse(path_of(view.id), 303)
@@ -165,6 +177,11 @@ def _draft(
     return None, error
 
 
+def _is_edited(form: Form | None) -> bool:
+    """Whether a form was sent that has changes: they must not be lost by approving what stands above."""
+    return form is not None and (form.do == "preview" or "arguments" in form)
+
+
 def _typed(form: Form | None) -> Callable[[str, str], str]:
     """What stood in a field of one of the forms, where it was that one."""
 
@@ -200,7 +217,7 @@ def _said(context: Context, who: Who, view: ApprovalView, token: str) -> tuple[s
     except (BadSignature, ValueError):
         return None
     mine = (name, id) == (who.name, view.id)
-    outdated = tone == "wait" and view.status != "pending"  # it has taken effect meanwhile
+    outdated = tone.startswith("wait") and view.status != "pending"  # it has taken effect meanwhile
     return (tone, sentence) if mine and not outdated else None
 
 

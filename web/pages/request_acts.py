@@ -18,6 +18,18 @@ from .forms import Form, Misfit
 DECISIONS = ("approve", "reject", "changes")
 ACTS = ("comment", "ask", "answer", "delegate", "withdraw")
 
+_TO_SAY = {
+    "changes": (
+        "say what should be changed",
+        "Say what to change: the agent is told, and tries again.",
+    ),
+    "reject": ("say why not", "Say why not: the agent is told, and it is kept in the record."),
+}
+"""What is never decided without a reason: what is missing, and what stands beside its field."""
+
+STORED = "wait stored"
+"""The tone of what is said of a decision that no worker has taken yet."""
+
 
 async def send(context: Context, who: Who, view: ApprovalView, form: Form) -> tuple[str, str]:
     """Do what a form says. Returns what to say of it: ``good`` or ``wait``, and a sentence.
@@ -51,10 +63,10 @@ async def _decide(context: Context, who: Who, view: ApprovalView, form: Form) ->
     waits = view.status == "pending" and not taken
     if waits and view.complete and form.raw("digest") != view.digest:
         raise Refused(CHANGED)
+    if form.do in _TO_SAY and not how["reason"]:
+        missing, beside = _TO_SAY[form.do]
+        raise Misfit(f"Nothing was sent: {missing}", {"reason": beside})
     if form.do == "changes":
-        if not how["reason"]:
-            problems = {"reason": "say what to change: the agent is told, and tries again"}
-            raise Misfit("nothing was sent: say what should be changed", problems)
         return await context.approvals.request_changes(view.id, feedback=how.pop("reason"), **how)
     if form.do == "reject":
         return await context.approvals.reject(view.id, **how)
@@ -84,8 +96,8 @@ def _completed(view: ApprovalView, form: Form) -> dict[str, Any]:
         return how
     how["confirmation"] = form.text("confirmation")
     if one_line(form.text("confirmation")) != request.phrase:
-        problem = f"type exactly: {request.phrase}"
-        raise Misfit("nothing was sent: that is not the phrase", {"confirmation": problem})
+        problem = f"Type exactly: {request.phrase}"
+        raise Misfit("Nothing was sent: that is not the phrase", {"confirmation": problem})
     return how
 
 
@@ -100,10 +112,10 @@ async def _act(context: Context, who: Who, view: ApprovalView, form: Form) -> Ac
     if form.do == "delegate":
         to = form.text("to").strip()
         if not to:
-            raise Misfit("nothing was sent: say to whom", {"to": "name who shall decide"})
+            raise Misfit("Nothing was sent: say to whom", {"to": "Name who shall decide."})
         return await client.delegate(view.id, to=to, reason=text, **how)
     if not text:
-        raise Misfit("nothing was sent: the text is empty", {"text": "say something"})
+        raise Misfit("Nothing was sent: the text is empty", {"text": "Say something."})
     send = {"comment": client.comment, "ask": client.ask, "answer": client.answer}[form.do]
     return await send(view.id, text, **how)
 
@@ -132,7 +144,7 @@ _NOUNS = {
 def _said_of_act(form: Form, receipt: ActReceipt) -> tuple[str, str]:
     noun = _NOUNS[form.do]
     if not receipt.in_effect:
-        return "wait", f"Your {noun} is recorded; it takes effect when a worker is back."
+        return "wait", f"Your {noun} is stored; it takes effect when a worker is back."
     if form.do == "delegate":
         return "good", f"{one_line(form.text('to'))} may decide this for you. You still may, too."
     return "good", "" if form.do == "withdraw" else f"Your {noun} is in the record."
@@ -141,7 +153,7 @@ def _said_of_act(form: Form, receipt: ActReceipt) -> tuple[str, str]:
 def _said_of_decision(do: str, receipt: Receipt) -> tuple[str, str]:
     noun = _NOUNS[do]
     if not receipt.in_effect:
-        return "wait", f"Your {noun} is recorded; it takes effect when a worker is back."
+        return STORED, f"Your {noun} is stored; it takes effect when a worker is back."
     if not receipt.counted:
         return "wait", (
             "Your changes are in, but you may not approve them yourself: somebody else has to."

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from temporalio.service import RPCError
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from clearance import ApprovalView
 from clearance.ids import resolve
@@ -23,8 +24,8 @@ _EVERY = 1.0
 """Seconds between two looks at one request; its end is told by what everybody listens to."""
 
 _AFTERWARDS = (30, 150)
-"""Looks at an approved request whose run hasn't said yet that the action has run: after the first so
-many they become fewer, after the second they end, some ten minutes later."""
+"""Looks at an approved request whose run goes on: after the first so many they become fewer, after the
+second they end, some ten minutes later."""
 
 _SELDOM = 5.0
 """Seconds between two of those."""
@@ -33,24 +34,36 @@ _SILENT = ("viewed", "notified", "reminded")
 """Events that change nothing of what somebody decides about."""
 
 
-def live_path(view: ApprovalView) -> str:
+def live_path(view: ApprovalView, *, over: bool = False) -> str:
     """Where the page of a request listens, naming what it shows."""
-    return f"/live/requests/{quote(view.id, safe='')}?seen={stamp(view)}"
+    return f"/live/requests/{quote(view.id, safe='')}?seen={stamp(view, over=over)}"
 
 
-def stamp(view: ApprovalView) -> str:
-    """Says of two readings of a request whether a reader would see the same."""
+def stamp(view: ApprovalView, *, over: bool = False) -> str:
+    """Says of two readings of a request, and of its run, whether a reader would see the same."""
     told = [one.sequence for one in view.events if one.kind not in _SILENT]
     last = told[-1] if told else 0
-    what = (view.status, view.digest, view.stage, len(told), last, view.complete)
+    what = (view.status, view.digest, view.stage, len(told), last, view.complete, over)
     return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
 
 
-def settled(view: ApprovalView) -> bool:
-    """Whether nothing is to be expected any more."""
+def settled(view: ApprovalView, *, over: bool = False) -> bool:
+    """Whether nothing is to be expected any more; ``over`` is what ``run_over`` says."""
     if view.status == "approved" and view.request.run_id is not None:
-        return any(one.kind == "executed" for one in view.events)
+        return over
     return view.status != "pending"
+
+
+async def run_over(temporal: Client, view: ApprovalView) -> bool:
+    """Whether the run that asked has ended after the approval, so that nothing more comes of it."""
+    if view.status != "approved" or view.request.run_id is None:
+        return False
+    try:
+        run = await temporal.get_workflow_handle(view.request.run_id).describe()
+    except RPCError as error:  # no run that Temporal knows: then all that is told is that it ran
+        ran = any(one.kind == "executed" for one in view.events)
+        return ran and error.status == RPCStatusCode.NOT_FOUND
+    return run.status != WorkflowExecutionStatus.RUNNING
 
 
 async def _whole_id(id: str, context: Here) -> str:
@@ -70,10 +83,11 @@ async def live(
     """``changed`` whenever it is another than what was seen; ``settled`` when it will stay so."""
     async with contextlib.aclosing(_readings(context, id)) as readings:
         async for view in readings:
-            if stamp(view) != seen:
-                seen = stamp(view)
+            over = await run_over(context.approvals.temporal, view)
+            if (now := stamp(view, over=over)) != seen:
+                seen = now
                 yield ServerSentEvent(event="changed", raw_data=seen)
-            if settled(view):
+            if settled(view, over=over):
                 break
     if not context.stopping.is_set():
         yield ServerSentEvent(event="settled", raw_data=seen)

@@ -117,7 +117,7 @@ def _part(
     if not isinstance(value, dict | list) or not value:
         return Part(label, "text" if is_block(text) else "value", text)
     hides = any(one.startswith(f"{mask.pointer(*path)}/") for one in masked)
-    if not (is_block(text) or hides):
+    if not (is_block(text) or hides or depth(value) > 1):
         return Part(label, "value", text)
     many = next(numbers) + len(value) > _MOST_PARTS
     if many or (len(path) == 1 and depth(value) > _DEEPEST):

@@ -67,7 +67,7 @@ def steps(timeline: Timeline) -> list[Step]:
             text = ""
         folded = len(text) > LONG or text.count("\n") > LINES
         since = one.at - timeline.run.started_at
-        when = f"after {span(since)}" if since >= _A_SECOND else "at the start"
+        when = f"+{span(since) if since >= _A_SECOND else '0 s'}"
         parts = answered(arguments) if arguments else ()
         made.append(Step(one, when, parts, text, folded))
     return made

@@ -38,6 +38,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 function leave(event) {
+  if (event.target.id === "q" && event.target.value) {
+    event.target.value = "";
+    if (event.target.defaultValue) return event.target.form.requestSubmit();
+  }
   if (event.target instanceof HTMLElement && event.target.matches("input, select, textarea")) {
     return event.target.blur();
   }
@@ -50,13 +54,37 @@ function leave(event) {
 function count() {
   const bar = document.getElementById("picked");
   if (!bar) return;
-  const chosen = document.querySelectorAll("input[name=pick]:checked").length;
-  bar.classList.toggle("has", chosen > 0);
-  document.getElementById("picked-count").textContent = `${chosen} selected`;
+  const chosen = [...document.querySelectorAll("input[name=pick]:checked")];
+  const of = chosen[0]?.dataset.checkpoint;
+  for (const box of document.querySelectorAll("input[name=pick]")) {
+    // What is ticked stays free: it may have come so, and has to be sent or unticked.
+    box.disabled = of !== undefined && box.dataset.checkpoint !== of && !box.checked;
+    box.title = box.disabled ? `Of ${box.dataset.checkpoint}: only requests of one checkpoint go together` : "";
+  }
+  const mixed = chosen.some((box) => box.dataset.checkpoint !== of);
+  bar.classList.toggle("has", chosen.length > 0);
+  document.getElementById("picked-count").textContent = `${chosen.length} selected`;
+  document.getElementById("picked-hint").textContent = mixed
+    ? "of several checkpoints: select those of one"
+    : `of ${of}; each is a decision of its own`;
 }
 
 document.addEventListener("change", (event) => {
   if (event.target.name === "pick") count();
+});
+
+// Whoever is rejected has to know why.
+document.addEventListener("submit", (event) => {
+  const reason = document.getElementById("bulk-reason");
+  if (event.target.id !== "bulk" || event.submitter?.value !== "reject" || reason.value.trim()) return;
+  event.preventDefault();
+  reason.setCustomValidity("Say why: the agents are told.");
+  reason.reportValidity();
+});
+
+document.addEventListener("click", (event) => {
+  // It is no obstacle to approving, nor to what is typed next.
+  if (event.target.closest?.("#bulk button")) document.getElementById("bulk-reason").setCustomValidity("");
 });
 
 document.addEventListener("submit", (event) => {
@@ -79,6 +107,10 @@ let place = -1;
 
 document.addEventListener("DOMContentLoaded", () => {
   known = new Set(rows().map((row) => row.id));
+  // Ticked by the page itself, after a refusal: from here on as if the reader had done it.
+  for (const box of document.querySelectorAll("input[name=pick]:checked")) box.checked = true;
+  const live = document.getElementById("live");
+  if (live && location.pathname === "/bulk") history.replaceState(null, "", live.getAttribute("hx-get"));
 });
 
 document.addEventListener("htmx:before:swap", () => {
@@ -115,7 +147,7 @@ function connection(state) {
   clearTimeout(lost);
   const line = document.getElementById("stream");
   const show = () => {
-    line?.classList.remove("on", "off", "out");
+    line?.classList.remove("on", "off", "away", "out");
     line?.classList.add(state);
   };
   // Every connection ends at times, and is there again at once: nobody has to be told of that.
@@ -127,6 +159,11 @@ document.addEventListener("htmx:sse:after:connection", () => connection("on"));
 document.addEventListener("htmx:sse:before:connection", (event) => {
   if (event.detail.connection.attempt > 0) connection("off");
 });
+document.addEventListener("away", () => {
+  connection("away");
+  say("Can't reach Temporal: what you see may be old");
+});
+document.addEventListener("changed", () => connection("on"));
 document.addEventListener("htmx:sse:error", (event) => {
   if (event.detail.status === 401) connection("out");
 });
