@@ -461,3 +461,20 @@ async def test_what_was_typed_wrong_has_the_focus(
         await expect(field).to_have_value("send")
         await expect(field).to_have_accessible_description("Type exactly: send it")
         await expect(page.locator("#approve-reason")).to_have_value("Kept")
+
+
+@with_a_worker
+async def test_somebody_elses_request_is_read_and_not_decided(
+    approvals: ApprovalClient, open_page: OpenPage
+) -> None:
+    bobs = MAIL.model_copy(update={"audience": (BOB,)})
+    asked = await approvals.request(bobs)
+    page = await open_page(path(asked.id))
+
+    await expect(page.locator("h1")).to_have_text("Send the offer to Kim")
+    await expect(page.locator("main")).to_contain_text("You are not in the audience")
+    assert await page.locator("#approve, #reject, #edit").count() == 0
+    await page.keyboard.press("a")
+    await page.keyboard.press("Control+Enter")
+
+    assert await _status(approvals, asked.id) == "pending"
