@@ -28,7 +28,7 @@ async def four(approvals: ApprovalClient, worker_running: object) -> dict[str, s
     }
     ids = {name: f"{run}.{number}" for number, name in enumerate(asked, 1)}
     for name, request in asked.items():
-        await approvals.request(request, id=ids[name])
+        await approvals.request(request.model_copy(update={"run_id": run}), id=ids[name])
     await approvals.approve(ids["approved"], reviewer="ada@example.com", reason="as agreed")
     await approvals.reject(ids["rejected"], reviewer="bob", reason="not today")
     await approvals.request_changes(ids["changes"], reviewer="bob", feedback="shorter")

@@ -48,7 +48,7 @@ async def three(approvals: ApprovalClient) -> dict[str, str]:
     }
     ids = {name: f"{run}.{number}" for number, name in enumerate(requests, 1)}
     for name, request in requests.items():
-        await approvals.request(request, id=ids[name])
+        await approvals.request(request.model_copy(update={"run_id": run}), id=ids[name])
     await eventually(lambda: _listed(approvals, 3))
     return {**ids, "run": run}
 

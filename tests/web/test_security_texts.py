@@ -90,7 +90,7 @@ async def test_a_request_that_waits_is_dead_text_wherever_it_is_shown(
     await harmless(page)
     await page.locator("details.edit summary").click()
     await page.get_by_label("href").fill(NAME)
-    await page.locator("#edit button").click()
+    await page.locator("#edit button.primary").click()
     await page.locator("#draft-title").wait_for()
     await harmless(page)
 
@@ -131,8 +131,8 @@ async def test_what_was_searched_for_is_dead_text(open_page: OpenPage) -> None:
     for path in ("/", "/history"):
         for field in ("q", "tool", "requester"):
             await harmless(await open_page(f"{path}?{field}={quote(NAME)}"))
-        await harmless(await open_page(f"{path}?cursor={quote(NAME)}", code=422))
-    await harmless(await open_page(f"/?risk={quote(NAME)}", code=422))
+        await harmless(await open_page(f"{path}?cursor={quote(NAME)}"))
+    await harmless(await open_page(f"/?risk={quote(NAME)}"))
     await harmless(await open_page(f"/sign-in?next=/{quote(NAME)}", who=None))
 
 
