@@ -13,7 +13,6 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from clearance import ApprovalView
-from clearance.ids import resolve
 from web.context import Context, Here
 from web.live import Live
 from web.who import Person
@@ -67,7 +66,7 @@ async def run_over(temporal: Client, view: ApprovalView) -> bool:
 
 
 async def _whole_id(id: str, context: Here) -> str:
-    return await resolve(context.approvals.temporal, id)
+    return (await context.approvals.summary(id)).id
 
 
 Whole = Annotated[str, Depends(_whole_id)]
