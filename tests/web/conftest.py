@@ -16,6 +16,7 @@ from playwright.async_api import (
 
 from clearance import ApprovalClient
 from cli.settings import Settings
+from tests.processes import answers
 from tests.support import missing
 from web.config import WebConfig
 from web.context import Context
@@ -23,6 +24,7 @@ from web.server import running
 from web.store.tokens import Scope
 
 from . import idp
+from .engines import Engine
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -96,6 +98,27 @@ async def with_token(inbox: Context) -> AsyncIterator[WithToken]:
     yield enter
     for client in clients:
         await client.aclose()
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    """It runs already."""
+    made = Engine(tmp_path)
+    await made.start()
+    yield made
+    await made.end()
+
+
+@pytest.fixture
+async def there(
+    engine: Engine, web_config: WebConfig, settings: Settings
+) -> AsyncIterator[Context]:
+    """An inbox on that server."""
+    client = await answers(engine.process, engine.address)
+    assert client is not None
+    approvals = ApprovalClient(client, task_queue=settings.approvals_queue)
+    async with running(web_config, approvals) as context:
+        yield context
 
 
 @pytest.fixture(scope="session")

@@ -2,45 +2,19 @@
 
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from clearance import ApprovalClient
-from cli.settings import Settings
 from tests.directory import ADA
 from tests.processes import answers
-from web.config import WebConfig
 from web.context import Context
-from web.server import running
 
 from . import axe
 from .asking import ask
 from .engines import Engine
 
 expect.set_options(timeout=20_000)  # a busy machine takes its time
-
-
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    """It runs already."""
-    made = Engine(tmp_path)
-    await made.start()
-    yield made
-    await made.end()
-
-
-@pytest.fixture
-async def there(
-    engine: Engine, web_config: WebConfig, settings: Settings
-) -> AsyncIterator[Context]:
-    """An inbox on that server."""
-    client = await answers(engine.process, engine.address)
-    assert client is not None
-    approvals = ApprovalClient(client, task_queue=settings.approvals_queue)
-    async with running(web_config, approvals) as context:
-        yield context
 
 
 @pytest.fixture

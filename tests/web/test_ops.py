@@ -6,7 +6,6 @@ import logging
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,8 +13,6 @@ import pytest
 from temporalio.client import Client, CountWorkflowsInput, Interceptor, OutboundInterceptor
 
 from clearance import ApprovalClient
-from cli.settings import Settings
-from tests.processes import answers
 from tests.support import eventually
 from web.config import WebConfig
 from web.context import Context
@@ -39,27 +36,6 @@ class Counting(Interceptor):
                 return await super().count_workflows(input)
 
         return Outbound(next)
-
-
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    """It runs already."""
-    made = Engine(tmp_path)
-    await made.start()
-    yield made
-    await made.end()
-
-
-@pytest.fixture
-async def there(
-    engine: Engine, web_config: WebConfig, settings: Settings
-) -> AsyncIterator[Context]:
-    """An inbox on that server."""
-    client = await answers(engine.process, engine.address)
-    assert client is not None
-    approvals = ApprovalClient(client, task_queue=settings.approvals_queue)
-    async with running(web_config, approvals) as context:
-        yield context
 
 
 @pytest.fixture
