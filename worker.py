@@ -7,9 +7,9 @@ person's decision takes effect whatever the agents' side is doing.
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.directory import DirectoryActivities
+from activities.keeping import KeepingActivities
 from clearance import ClearanceError, attributes, connect
 from clearance.workers import has_worker, patient
 from cli.settings import Settings, temporal_settings
@@ -137,7 +138,7 @@ def _approvals_worker(settings: Settings, client: Client, directory: DirectoryAc
         client,
         task_queue=settings.approvals_queue,
         workflows=[ApprovalWorkflow, ConsumptionWorkflow],
-        activities=directory.activities,
+        activities=[*directory.activities, *KeepingActivities().activities],
         sticky_queue_schedule_to_start_timeout=_STICKY,
         graceful_shutdown_timeout=_GRACE,
     )
@@ -166,12 +167,12 @@ async def _agents_worker(
     from activities.model import CALL
     from activities.policy import PolicyActivities
     from activities.shop import ShopActivities
-    from tools import inventory, registry, runner
+    from tools import inventory, loading, registry, runner
     from workflows.agent import AgentWorkflow
 
     agents_sdk.set_tracing_disabled(True)
-    try:
-        brought = _load_agents(settings)
+    with _told():
+        brought = loading.load_agents(settings.agents)
         if reason := inventory.problem(rules):
             raise CannotServe(reason)
         mail = MailActivities(
@@ -179,8 +180,6 @@ async def _agents_worker(
             outbox=settings.state / "outbox",
             sender=settings.mail_from,
         )
-    except (registry.BrokenModule, ValueError) as error:
-        raise CannotServe(str(error)) from error
     shop = ShopActivities(settings.state / "shop.db")
     plugin = OpenAIAgentsPlugin(
         model_params=CALL,
@@ -219,35 +218,28 @@ def registered_tools(settings: Settings) -> Any:
     Raises:
         CannotServe: a broken agents module, a broken policy.
     """
-    from tools import inventory, registry
+    from tools import loading
 
+    with _told():
+        return loading.registered_tools(settings.agents, settings.policy_file())
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with somebody's files, as what keeps us from serving."""
     try:
-        _load_agents(settings)
-    except registry.BrokenModule as error:
+        yield
+    except CannotServe:
+        raise
+    except (ClearanceError, ValueError) as error:
         raise CannotServe(str(error)) from error
-    return inventory.tools(_rules(settings.policy_file()))
-
-
-def _load_agents(settings: Settings) -> Any:
-    from tools import registry
-
-    # An installed command does not look for modules where it is called. Last, so that nothing
-    # there stands in for a module of ours.
-    if settings.agents and (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
-    return registry.load(["tools.samples", *settings.agents])
 
 
 def _rules(path: Path | None) -> Any:
-    """The policy's rules, compiled. Raises CannotServe: it is broken."""
-    from activities.policy import NO_FILE
-    from policy import match
-    from policy.source import BrokenPolicy, load
+    from activities.policy import rules_of
 
-    try:
-        return match.rules_of(NO_FILE if path is None else load(path))
-    except BrokenPolicy as error:
-        raise CannotServe(str(error)) from error
+    with _told():
+        return rules_of(path)
 
 
 def scripted_models() -> Any:

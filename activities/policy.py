@@ -7,11 +7,17 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from policy import match
 from policy.model import Policy
 from policy.source import BrokenPolicy, Pinned, load
 
 NO_FILE = Pinned(digest=hashlib.sha256().hexdigest(), source="(no policy file)", policy=Policy())
 """Where there is no policy, every tool waits for a person."""
+
+
+def rules_of(path: Path | None) -> match.Rules:
+    """A policy file's rules, compiled. Raises BrokenPolicy."""
+    return match.rules_of(NO_FILE if path is None else load(path))
 
 
 class PolicyActivities:

@@ -16,7 +16,7 @@ from .settings import Settings
 from .web import address, config_of, person
 
 if TYPE_CHECKING:
-    from web.store import Link
+    from store import Link
 
 _LONGEST = timedelta(days=90)
 
@@ -47,8 +47,8 @@ def link(
 
 def _create(settings: Settings, id: str, who: str, lasts: timedelta) -> None:
     config = config_of(settings)
+    from store import Store
     from web.links import path_of
-    from web.store import Store
 
     async def work() -> "tuple[str, Link]":
         async with session.connected(settings) as client:
@@ -94,7 +94,7 @@ def _check(settings: Settings, view: ApprovalView, who: str) -> None:
 
 def _revoke(settings: Settings, id: str, who: str | None) -> None:
     database = config_of(settings).database
-    from web.store import Store
+    from store import Store
 
     async def work() -> "tuple[str, list[Link]]":
         async with session.connected(settings) as client:

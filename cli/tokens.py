@@ -14,8 +14,8 @@ from .settings import Settings
 from .web import config_of, person
 
 if TYPE_CHECKING:
-    from web.store import ApiToken
-    from web.store.tokens import Scope
+    from store import ApiToken
+    from store.tokens import Scope
 
 app = typer.Typer(help="API tokens of services.", no_args_is_help=True)
 
@@ -45,7 +45,7 @@ def create(
         raise typer.BadParameter("--expires: a token has to hold for a while")
     name = person(name)
     allowed, decides_as = _scopes(scopes, as_)
-    from web.store import Store
+    from store import Store
 
     async def work() -> tuple[str, "ApiToken"]:
         async with Store.open(_database(settings)) as store:
@@ -63,7 +63,7 @@ def create(
 def list_(as_json: Json = False) -> None:
     """List all tokens, also those that don't hold any more."""
     settings = session.load()
-    from web.store import Store
+    from store import Store
 
     async def work() -> "list[ApiToken]":
         async with Store.open(_database(settings)) as store:
@@ -94,7 +94,7 @@ def list_(as_json: Json = False) -> None:
 def revoke(name: Name) -> None:
     """End a token: the next call with it is refused."""
     settings = session.load()
-    from web.store import Store
+    from store import Store
 
     async def work() -> "ApiToken":
         async with Store.open(_database(settings)) as store:
@@ -109,7 +109,7 @@ def _database(settings: Settings) -> str:
 
 def _scopes(given: str, as_: str | None) -> "tuple[list[Scope], str | None]":
     """The scopes, and who decides with them."""
-    from web.store.tokens import Scope
+    from store.tokens import Scope
 
     known: dict[str, Scope] = {one: one for one in get_args(Scope)}
     found: list[Scope] = []

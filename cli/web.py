@@ -56,7 +56,7 @@ def sign_in(as_: As = None) -> None:
             f"nobody signs in to this inbox by a link: open {address(settings)}/sign-in"
         )
     who = person(session.reviewer(settings, as_))
-    from web.store import Store
+    from store import Store
 
     async def work() -> str:
         async with Store.open(config.database) as store:

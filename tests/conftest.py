@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 
 import worker
 from activities.directory import DirectoryActivities
+from activities.keeping import KeepingActivities
 from clearance import ApprovalClient, attributes, connect
 from cli import embedded
 from cli.settings import EmbeddedServer, Settings
@@ -112,6 +113,6 @@ async def over_time(environment: WorkflowEnvironment) -> AsyncIterator[ApprovalC
         environment.client,
         task_queue=queue,
         workflows=[ApprovalWorkflow, ConsumptionWorkflow],
-        activities=DirectoryActivities(None).activities,
+        activities=[*DirectoryActivities(None).activities, *KeepingActivities().activities],
     ):
         yield ApprovalClient(environment.client, task_queue=queue)

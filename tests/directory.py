@@ -11,6 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, Worker
 
 from activities.directory import DirectoryActivities
+from activities.keeping import KeepingActivities
 from clearance import ApprovalClient, ApprovalView
 from cli.settings import Settings
 from workflows.approval import ApprovalWorkflow
@@ -101,7 +102,7 @@ async def forgetful(client: Client, settings: Settings) -> AsyncIterator[None]:
         client,
         task_queue=settings.approvals_queue,
         workflows=[ApprovalWorkflow],
-        activities=DirectoryActivities(path).activities,
+        activities=[*DirectoryActivities(path).activities, *KeepingActivities().activities],
         max_cached_workflows=0,
     ):
         yield

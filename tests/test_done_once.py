@@ -247,7 +247,7 @@ async def test_a_refund_whose_worker_was_killed_before_it_said_so_is_one_row_und
             await run.approvals.approve(approval, reviewer=ADA)
 
             async def effected() -> bool:
-                return attempts.exists()
+                return attempts.exists() and approval in attempts.read_text()
 
             await eventually(effected)
             await kill(worker)
@@ -272,7 +272,7 @@ async def test_an_edited_refund_is_repeated_as_it_was_edited(
             await decide(run.approvals, approval, arguments=edited)
 
             async def effected() -> bool:
-                return attempts.exists()
+                return attempts.exists() and approval in attempts.read_text()
 
             await eventually(effected)
             await kill(worker)

@@ -94,8 +94,8 @@ CHANGES = {
     ),
     "forgets the deadline": (
         workflows.approval,
-        "timeout=None if due is None else due - workflow.now(),",
-        "timeout=None,",
+        "await until_ended(record, self._turn, leaves_timer=self._keeping.keeps)",
+        'await workflow.wait_condition(lambda: record.status != "pending")',
         {"approval-pending", "approval-refused-attempts-pending"},
     ),
     "shows nobody what a taker reported": (

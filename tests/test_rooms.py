@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("activities", "cli", "client/clearance", "policy", "tools", "web", "workflows")
+ROOMS = (
+    "activities",
+    "cli",
+    "client/clearance",
+    "policy",
+    "store",
+    "tools",
+    "web",
+    "workflows",
+)
 MODULES = [
     *sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")),
     Path("worker.py"),
@@ -34,7 +43,7 @@ def names_in(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "room", ["activities", "cli", "clearance", "policy", "tools", "workflows", "worker"]
+    "room", ["activities", "cli", "clearance", "policy", "store", "tools", "workflows", "worker"]
 )
 def test_every_room_is_ours_and_not_a_namesake_from_elsewhere(room: str) -> None:
     module = importlib.import_module(room)

@@ -15,6 +15,8 @@ from typing import Any
 
 from agents import Agent
 
+from clearance import ClearanceError
+
 from .kinds import reachable, unusable
 
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -26,7 +28,7 @@ class UnknownAgent(LookupError):
     """No agent has this name; the text lists those there are."""
 
 
-class BrokenModule(Exception):
+class BrokenModule(ClearanceError):
     """A module named in ``CLEARANCE_AGENTS`` can't be used; the text says which and why."""
 
 

@@ -9,11 +9,11 @@ from fastapi import Depends, Request
 
 from clearance import ApprovalClient
 from policy.reviewers import load
+from store import Store
 
 from .config import WebConfig
 from .live import Live
 from .rates import Limiter
-from .store import Store
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from clearance import ClearanceError, InvalidRequest, NotFound
+from store import Link
 
 from .context import Context, Here
 from .errors import status_of
@@ -21,7 +22,6 @@ from .guard import address_of
 from .pages.forms import Form
 from .pages.request import said_of, shown
 from .pages.request_acts import send
-from .store import Link
 from .templating import page
 from .who import CSRF_FIELD, Who, check_form, csrf_of
 

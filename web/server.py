@@ -11,6 +11,7 @@ import uvicorn
 
 from clearance import ApprovalClient, ClearanceError
 from clearance.errors import InvalidRequest
+from store import Store
 
 from . import app
 from .config import WebConfig
@@ -19,7 +20,6 @@ from .context import Context
 from .guard import with_headers
 from .live import Live
 from .rates import Limiter
-from .store import Store
 
 _GRACE = 10
 """Seconds that answers under way may take after a stop was asked for; streams end at once."""

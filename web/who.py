@@ -15,11 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clearance import ClearanceError
 from clearance.models import HumanChannel
+from store import Session
+from store.sessions import SESSION_LASTS
 
 from .config import WebConfig
 from .context import Context, Here
-from .store import Session
-from .store.sessions import SESSION_LASTS
 
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from temporalio import workflow
@@ -24,8 +23,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.asked import read
     from workflows.attempts import Attempts
     from workflows.audience import Audience
+    from workflows.keeping import Keeping
     from workflows.listing import Listing
-    from workflows.patches import AUDIENCES_ARE_RESOLVED
+    from workflows.patches import AUDIENCES_ARE_RESOLVED, REQUESTS_ARE_KEPT
+    from workflows.waiting import until_ended
 
 
 @workflow.defn(name=contract.APPROVAL_WORKFLOW)
@@ -57,6 +58,9 @@ class ApprovalWorkflow:
         self._audience = Audience(self._record, resolves=resolves)
         self._attempts = Attempts(self._record)
         self._listing = Listing(self._record, self._audience)
+        # Who asks by this version or a later one says so, which costs the history nothing.
+        keeps = parsed.version >= 2 or workflow.patched(REQUESTS_ARE_KEPT)
+        self._keeping = Keeping(self._record, keeps=keeps)
 
     @workflow.run
     async def run(self, request: Any = None, *extra: Any) -> Outcome:
@@ -77,7 +81,7 @@ class ApprovalWorkflow:
             if self._invalid is None:
                 self._listing.begin()
                 describing = asyncio.create_task(self._keep_described())
-                await self._ended()
+                await until_ended(record, self._turn, leaves_timer=self._keeping.keeps)
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
                 raise
@@ -94,25 +98,11 @@ class ApprovalWorkflow:
                 describing.cancel()
         if (invalid := self._invalid) is None:
             self._listing.end()
+            await self._keeping.keep()
         await _handlers_finished()  # they are told how it ended
         if invalid is None:
             return record.outcome()
         raise ApplicationError(invalid, type=contract.ERROR_INVALID_REQUEST, non_retryable=True)
-
-    async def _ended(self) -> None:
-        """Wait for the end; remind, escalate and expire on the way."""
-        record = self._record
-        while record.status == "pending":
-            due = record.next_time()
-            try:
-                await workflow.wait_condition(
-                    partial(_moved, record, due),
-                    timeout=None if due is None else due - workflow.now(),
-                )
-            except TimeoutError:
-                # After whatever came before this moment and is still being looked up.
-                async with self._turn():
-                    record.tick(workflow.now())
 
     @workflow.signal(name=contract.SIGNAL_APPROVE)
     async def approve(self, approved: Any = None, *extra: Any) -> None:
@@ -260,8 +250,3 @@ async def _handlers_finished() -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
     except asyncio.CancelledError:  # comes once, and too late: it has ended
         await workflow.wait_condition(workflow.all_handlers_finished)
-
-
-def _moved(record: Record, due: datetime | None) -> bool:
-    """Whether it has ended, or something else is due next."""
-    return record.status != "pending" or record.next_time() != due

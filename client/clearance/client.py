@@ -203,7 +203,7 @@ def _parsed(request: ApprovalRequest | str) -> ApprovalRequest:
             raise InvalidRequest("grant: only a run makes use of a standing approval; leave it out")
         if reason := rules.refuse_request(request):
             raise InvalidRequest(reason)
-        return request.concealed()
+        return request.sent()
     except pydantic.ValidationError as error:
         raise InvalidRequest(explain(error)) from error
 

@@ -7,6 +7,9 @@ start or signal a workflow of type ``ApprovalWorkflow`` on the queue ``clearance
 from datetime import timedelta
 from typing import Final
 
+VERSION: Final = 2
+"""Of what a request is. 2: it is written to the ledger at its end, and its audience is told."""
+
 APPROVALS_QUEUE: Final = "clearance-approvals"
 """Task queue that serves ``ApprovalWorkflow``. Needs no model and no tools."""
 
@@ -52,6 +55,9 @@ ACTIVITY_MEMBERS: Final = "clearance_members"
 
 ACTIVITY_STANDING: Final = "clearance_standing"
 """On the approvals queue: a ``StandingQuestion`` in, ``Standing`` out."""
+
+ACTIVITY_KEEP: Final = "clearance_keep"
+"""On the approvals queue: a ``Kept`` in; its events are in the ledger when it returns."""
 
 QUERY_GRANTS: Final = "grants"
 """On an agent run: the standing approvals it has been given, a list of ``Grant``."""

@@ -80,7 +80,7 @@ async def request_approval(
     """
     try:
         asked = ApprovalRequest(action=request) if isinstance(request, str) else request
-        request = asked.concealed(secrets)
+        request = asked.sent(secrets)
     except pydantic.ValidationError as error:
         raise ApplicationError(
             explain(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True

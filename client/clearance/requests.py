@@ -113,6 +113,9 @@ class ApprovalRequest(Terms):
     grant: GrantUse | None = None
     """The standing approval that this call makes use of; nobody is asked then."""
 
+    version: Annotated[int, Field(ge=1, le=contract.VERSION)] = 1
+    """``contract.VERSION`` of who asks. A worker that is older refuses it: upgrade workers first."""
+
     @field_validator("masked", mode="before")
     @classmethod
     def _few_enough(cls, value: object) -> object:
@@ -156,12 +159,10 @@ class ApprovalRequest(Terms):
         # Temporal would refuse to start the request; inside a workflow that fails its task, again
         # and again, and nobody sees why.
         for field in ("tool", "requester", "checkpoint"):
-            size = len(json.dumps(getattr(self, field), separators=(",", ":")))
-            if size > contract.MAX_INDEXED_BYTES:
-                raise ValueError(
-                    f"{field} takes {size:,} bytes of Temporal's index, at most "
-                    f"{contract.MAX_INDEXED_BYTES:,}: name it more shortly"
-                )
+            size, most = len(json.dumps(getattr(self, field))), contract.MAX_INDEXED_BYTES
+            if size > most:
+                said = f"{size:,} bytes of Temporal's index, at most {most:,}"
+                raise ValueError(f"{field} takes {said}: name it more shortly")
         return self
 
     @model_validator(mode="after")
@@ -225,15 +226,19 @@ class ApprovalRequest(Terms):
         shown, masked = mask.conceal(self.arguments, secrets)
         if self.masked or not masked:
             return self
+        texts = ("action", "details", "impact", "user_prompt", "agent_message")
         clean: dict[str, Any] = {
-            name: mask.scrub(getattr(self, name), self.arguments, masked)
-            for name in ("action", "details", "impact", "user_prompt", "agent_message")
+            name: mask.scrub(getattr(self, name), self.arguments, masked) for name in texts
         }
         clean["action"] = clean["action"][: contract.MAX_ACTION_CHARS]
         clean |= {"arguments": shown, "masked": masked, "sealed_digest": self.digest}
         for name in ("impact", "user_prompt", "agent_message"):
             clean[name] = clean[name][: contract.MAX_PROSE_CHARS]
         return ApprovalRequest.model_validate({**dict(self), **clean})
+
+    def sent(self, secrets: frozenset[str] = mask.SECRETS) -> "ApprovalRequest":
+        """This request as it goes to its workflow: concealed, and of this version. Raises likewise."""
+        return self.concealed(secrets).model_copy(update={"version": contract.VERSION})
 
     def with_arguments(self, arguments: Mapping[str, JsonValue]) -> "ApprovalRequest":
         """This request with other arguments: its words filled anew, its digest a new one.

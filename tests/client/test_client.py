@@ -80,7 +80,7 @@ async def test_a_request_at_every_limit_reaches_its_reader_whole(alone: Approval
     asked = await alone.request(WHOLE)
 
     view = await alone.get(asked.id)
-    assert view.request == WHOLE
+    assert view.request == WHOLE.sent()
     assert (view.digest, view.deadline) == (WHOLE.digest, None)
     assert view.digest == asked.digest
 
@@ -99,7 +99,7 @@ async def test_a_pending_request_is_read_whole(approvals: ApprovalClient) -> Non
 
     view = await approvals.get(asked.id)
 
-    assert (view.status, view.complete, view.request) == ("pending", True, WHOLE)
+    assert (view.status, view.complete, view.request) == ("pending", True, WHOLE.sent())
     assert [event.kind for event in view.events] == ["created"]
 
 

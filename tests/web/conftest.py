@@ -16,12 +16,12 @@ from playwright.async_api import (
 
 from clearance import ApprovalClient
 from cli.settings import Settings
+from store.tokens import Scope
 from tests.processes import answers
 from tests.support import missing
 from web.config import WebConfig
 from web.context import Context
 from web.server import running
-from web.store.tokens import Scope
 
 from . import idp
 from .engines import Engine

@@ -10,10 +10,10 @@ import pytest
 from playwright.async_api import Browser
 
 from clearance import ApprovalClient, ApprovalRequest
+from store import Link
 from tests.support import unique
 from web.context import Context
 from web.links import path_of
-from web.store import Link
 
 from . import axe
 from .asking import words

@@ -12,11 +12,11 @@ import pytest
 
 from clearance import ApprovalClient, InvalidRequest, NotFound
 from cli.settings import Settings
+from store import Store
+from store.database import CannotStore
 from tests.support import unique
 from web.config import WebConfig
 from web.server import running
-from web.store import Store
-from web.store.database import CannotStore
 
 from . import databases
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from clearance import ApprovalClient, ApprovalRequest
+from store import sessions
 from tests.support import unique
 from web.context import Context
 from web.links import path_of
-from web.store import sessions
 
 from .conftest import SignedIn, WithToken
 

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from store.tokens import Scope
 from web.context import Here
 from web.guard import address_of
 from web.problems import ScopeMissing, TokenNeeded
-from web.store.tokens import Scope
 
 _BEARER = HTTPBearer(
     scheme_name="token",

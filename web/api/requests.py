@@ -96,7 +96,7 @@ async def _asked_once(
     try:
         return await approvals.request(asked, id=id, new=True), True
     except AlreadyAsked:
-        if (await approvals.get(id)).request != asked.concealed():
+        if (await approvals.get(id)).request != asked.sent():
             raise KeyReused(
                 "another request was asked with this Idempotency-Key: take a new key"
             ) from None
