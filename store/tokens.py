@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,13 @@ others, and say who they are. ``read``: read. ``decide``: decide, comment and de
 that the token names."""
 
 PREFIX = "clr"
+
+_LATELY = 1.0
+"""Seconds for which a token that was found is not looked up again. One that was revoked elsewhere is let
+in for as long."""
+
+_MANY = 1_000
+"""Tokens that are remembered so."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,8 @@ class Tokens:
     def __init__(self, begin: async_sessionmaker[AsyncSession]) -> None:
         """In this database."""
         self._begin = begin
+        self._lately: dict[str, tuple[float, ApiToken]] = {}
+        """By the hash of the whole token: when it was found."""
 
     async def create(
         self,
@@ -91,6 +101,18 @@ class Tokens:
 
     async def find(self, token: str) -> ApiToken | None:
         """What is known of a token that holds now; None for any other text."""
+        now, whole = time.monotonic(), hashed(token)
+        found_at, known = self._lately.get(whole, (now - _LATELY, None))
+        if known is None or now - found_at >= _LATELY:
+            if (known := await self._look_up(token)) is None:
+                self._lately.pop(whole, None)
+                return None
+            if len(self._lately) >= _MANY:
+                self._lately.clear()
+            self._lately[whole] = (now, known)
+        return known if known.holds(datetime.now(UTC)) else None
+
+    async def _look_up(self, token: str) -> ApiToken | None:
         prefix, _, rest = token.partition("_")
         id, _, secret = rest.partition("_")
         if prefix != PREFIX or not secret:
@@ -99,8 +121,7 @@ class Tokens:
             row = await session.get(TokenRow, id)
         if row is None or not hmac.compare_digest(row.secret_hash, hashed(secret)):
             return None
-        known = _known(row)
-        return known if known.holds(datetime.now(UTC)) else None
+        return _known(row)
 
     async def still_holds(self, id: str) -> bool:
         """Whether a token that was found holds by now."""
@@ -120,6 +141,7 @@ class Tokens:
         Raises:
             NotFound: there is none.
         """
+        self._lately.clear()
         async with self._begin.begin() as session:
             of = (TokenRow.name_key == name.casefold()) | (TokenRow.id == name)
             row = await session.scalar(select(TokenRow).where(of))

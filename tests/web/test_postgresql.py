@@ -14,7 +14,7 @@ from clearance import ApprovalClient, InvalidRequest, NotFound
 from cli.settings import Settings
 from store import Store
 from store.database import CannotStore
-from tests.support import unique
+from tests.support import eventually, unique
 from web.config import WebConfig
 from web.server import running
 
@@ -77,6 +77,22 @@ async def test_a_token_ends_by_its_time_and_by_being_revoked(store: Store) -> No
     assert await store.tokens.find(forever) is None
     assert (await store.tokens.revoke(first.id)).revoked_at == first.revoked_at
     assert [one.name for one in await store.tokens.all()] == ["old", "ci"]
+
+
+async def test_a_token_that_another_instance_revoked_is_let_in_for_a_second_at_most(
+    address: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.tokens._LATELY", 0.1)
+    token, _ = await store.tokens.create("ci", ["read"], lasts=None)
+    assert await store.tokens.find(token) is not None
+
+    async with Store.open(address) as another:
+        await another.tokens.revoke("ci")
+
+    async def refused() -> bool:
+        return await store.tokens.find(token) is None
+
+    await eventually(refused)
 
 
 async def test_two_tokens_have_two_names(store: Store) -> None:
