@@ -1,6 +1,5 @@
 """Asking the directory who somebody is, at the moment they do something to a request."""
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -13,11 +12,11 @@ from temporalio.exceptions import ApplicationError
 
 from clearance import contract
 from clearance.directory import Members, Standing, StandingQuestion
-from clearance.text import one_line
 from policy.model import Policy
 from policy.reading import BrokenPolicy
 from policy.reviewers import NOBODY, Directory, load
 from policy.together import mismatches
+from policy.watched import WatchedDirectory
 
 _MAX_NAMES_BYTES = 1_000_000
 """Of the members in one answer. A history takes 2 MB an event; a request needs 50 people at most."""
@@ -33,9 +32,7 @@ class DirectoryActivities:
     def __init__(self, path: Path | None) -> None:
         """Read this file; None where there is none."""
         self._path = path
-        self._directory = NOBODY
-        self._seen: tuple[int, ...] | None = None
-        self._turn = asyncio.Lock()
+        self._file = WatchedDirectory(path)
 
     def problem(self, policy: Policy | None = None) -> str | None:
         """What is wrong with the file as it is now, or with ``policy`` beside it; None where nothing is.
@@ -93,22 +90,10 @@ class DirectoryActivities:
 
     async def _current(self) -> Directory:
         """The file as it is now."""
-        if self._path is None:
-            return NOBODY
-        async with self._turn:
-            try:
-                # Before the file is read: what changes in between is seen the next time.
-                file = self._path.stat()
-                seen = (file.st_mtime_ns, file.st_size, file.st_ino)
-                if seen != self._seen:
-                    # In a thread: 10,000 people take a second, and decisions don't wait for it.
-                    self._directory = await asyncio.to_thread(load, self._path)
-                    self._seen = seen
-            except (OSError, ValueError) as error:
-                raise _broken(f"{one_line(str(self._path))}: can't be read: {error}") from None
-            except BrokenPolicy as error:
-                raise _broken(str(error)) from None
-            return self._directory
+        try:
+            return await self._file.current()
+        except BrokenPolicy as error:
+            raise _broken(str(error)) from None
 
 
 def _some(people: tuple[str, ...], room: int) -> tuple[str, ...]:

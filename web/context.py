@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from clearance import ApprovalClient
-from policy.reviewers import load
+from policy.watched import WatchedDirectory
 from store import Store
 
 from .config import WebConfig
@@ -24,6 +24,7 @@ class Context:
     approvals: ApprovalClient
     store: Store
     live: Live
+    directory: WatchedDirectory
     url: str
     """Where reviewers reach it, without a slash at its end."""
     limits: Limiter
@@ -37,9 +38,9 @@ class Context:
         Raises:
             policy.reading.BrokenPolicy: ``reviewers.toml`` is broken.
         """
-        if self.config.reviewers is None:
+        if self.directory.path is None:
             return (person,)
-        directory = await asyncio.to_thread(load, self.config.reviewers)
+        directory = await self.directory.current()
         return directory.names_of(person, datetime.now(UTC), groups)
 
 

@@ -11,6 +11,7 @@ import uvicorn
 
 from clearance import ApprovalClient, ClearanceError
 from clearance.errors import InvalidRequest
+from policy.watched import WatchedDirectory
 from store import Store
 
 from . import app
@@ -59,6 +60,7 @@ async def running(config: WebConfig, approvals: ApprovalClient) -> AsyncIterator
                 approvals=exact,
                 store=store,
                 live=Live(approvals.temporal, config.approvals_queue),
+                directory=WatchedDirectory(config.reviewers),
                 url=_url(config, listening.getsockname()[1]),
                 limits=Limiter(config.rates),
                 stopping=asyncio.Event(),
