@@ -11,6 +11,7 @@ from temporalio.service import RPCError
 
 from clearance import CannotConnect, ClearanceError
 from clearance.errors import Ambiguous, InvalidRequest, NotFound
+from clearance.keys import InvalidKeys
 from clearance.text import one_line
 from policy.source import BrokenPolicy
 
@@ -22,6 +23,7 @@ from . import (
     demo,
     grants,
     history,
+    keys,
     links,
     output,
     policy,
@@ -60,6 +62,7 @@ app.command(rich_help_panel="Inbox")(web.web)
 app.command("sign-in", rich_help_panel="Inbox")(web.sign_in)
 app.command(rich_help_panel="Inbox")(links.link)
 app.add_typer(tokens.app, name="token", rich_help_panel="Inbox")
+app.add_typer(keys.app, name="keys", rich_help_panel="Operate")
 app.add_typer(policy.app, name="policy", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(admin.setup)
 app.command(rich_help_panel="Operate")(admin.doctor)
@@ -128,6 +131,6 @@ def _explain(error: Exception) -> tuple[str, int]:
 def _code(error: ClearanceError) -> int:
     if isinstance(error, CannotConnect):
         return session.EXIT_UNREACHABLE
-    if isinstance(error, InvalidRequest | NotFound | Ambiguous):
+    if isinstance(error, InvalidRequest | NotFound | Ambiguous | InvalidKeys):
         return session.EXIT_USAGE
     return session.EXIT_FAILED
