@@ -59,6 +59,25 @@ ACTIVITY_STANDING: Final = "clearance_standing"
 ACTIVITY_KEEP: Final = "clearance_keep"
 """On the approvals queue: a ``Kept`` in; its events are in the ledger when it returns."""
 
+ACTIVITY_TELL: Final = "clearance_tell"
+"""On the approvals queue: a list of ``Notice`` in; handed to the notifiers of whom they are for when it
+returns. It contacts nobody."""
+
+ACTIVITY_SEND: Final = "clearance_send"
+"""On the approvals queue: a ``Delivery`` in; it has been sent when it returns."""
+
+ACTIVITY_UNTOLD: Final = "clearance_untold"
+"""On the approvals queue: an ``Untold`` in, of a request that has ended."""
+
+ERROR_UNSENDABLE: Final = "Unsendable"
+"""``ApplicationError.type`` of a delivery that is not to be tried again; the message says why."""
+
+NOTIFIER_WORKFLOW: Final = "NotifierWorkflow"
+"""What one channel of one person or group is told, one after the other, each event once."""
+
+SIGNAL_TELL: Final = "tell"
+"""On a notifier: a whole ``Telling``."""
+
 QUERY_GRANTS: Final = "grants"
 """On an agent run: the standing approvals it has been given, a list of ``Grant``."""
 

@@ -1,0 +1,131 @@
+"""What people are told of a request, and through which channel. Pydantic models, no engine."""
+
+import hashlib
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from .requests import Risk
+
+NoticeKind = Literal[
+    "created",
+    "stage",
+    "reminded",
+    "escalated",
+    "delegated",
+    "approved",
+    "rejected",
+    "expired",
+    "withdrawn",
+]
+"""The first five ask somebody to decide; the others say how it ended."""
+
+ENDS = ("approved", "rejected", "expired", "withdrawn")
+"""Kinds after which nobody is asked any more."""
+
+MAX_NOTICES = 50
+"""In one message."""
+
+MAX_REASON_CHARS = 500
+
+
+class Notice(BaseModel):
+    """One event of one request, as people are told of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    """``{approval_id}/{execution}/{sequence}``: the event's idempotency key."""
+
+    approval_id: str
+    requested_at: AwareDatetime
+    kind: NoticeKind
+    at: AwareDatetime
+    action: str
+    tool: str | None = None
+    requester: str | None = None
+    run_id: str | None = None
+    risk: Risk = "medium"
+    deadline: AwareDatetime | None = None
+    """Of the stage that is asked; None for never, and where nobody is asked any more."""
+
+    stage: str | None = None
+    """``2 of 3: director``, where the request has stages."""
+
+    by: str | None = None
+    """Who decided, handed it over or withdrew it; None where nobody did."""
+
+    reason: Annotated[str, StringConstraints(max_length=MAX_REASON_CHARS)] = ""
+    """Why, on one line."""
+
+    audience: tuple[str, ...] = ()
+    """Names of people and groups that are to be told."""
+
+    without: frozenset[str] = frozenset()
+    """People among them who needn't be, by the directory's name for them: they have decided."""
+
+    @property
+    def execution(self) -> str:
+        """Temporal's own id of the execution that this is of."""
+        return self.key.rsplit("/", 2)[1]
+
+    @property
+    def ends(self) -> bool:
+        """Whether it says how the request ended."""
+        return self.kind in ENDS
+
+
+class Destination(BaseModel):
+    """One channel of one person or group; no address and no secret."""
+
+    model_config = ConfigDict(frozen=True)
+
+    who: str
+    """The case-folded name of a person or group in the directory."""
+
+    channel: str
+    """What the directory calls it: ``mail``, ``webhook:erp``."""
+
+    digest: bool = True
+    """Whether several notices become one message. False for machines: each by itself."""
+
+
+class Delivery(BaseModel):
+    """What is sent at once."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    """SHA-256, in hexadecimal, over the destination and the keys of the notices: the same again is the
+    same message."""
+
+    to: Destination
+    notices: Annotated[tuple[Notice, ...], Field(min_length=1, max_length=MAX_NOTICES)]
+    more: int = 0
+    """How many further ones there was no room for."""
+
+    @classmethod
+    def of(cls, to: Destination, notices: tuple[Notice, ...]) -> "Delivery":
+        """The first 50 of some notices to somebody, in their order; the others are only counted.
+
+        Raises:
+            pydantic.ValidationError: there are none.
+        """
+        keys = [to.who, to.channel, *(one.key for one in notices)]
+        return cls(
+            key=hashlib.sha256("\n".join(keys).encode()).hexdigest(),
+            to=to,
+            notices=notices[:MAX_NOTICES],
+            more=max(0, len(notices) - MAX_NOTICES),
+        )
+
+
+class Telling(BaseModel):
+    """Notices on their way to one destination."""
+
+    model_config = ConfigDict(frozen=True)
+
+    notices: tuple[Notice, ...]
+    window: timedelta = timedelta(seconds=60)
+    """How long a destination of people waits for more before it is told."""
