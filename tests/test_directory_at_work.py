@@ -9,7 +9,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowUpdateFailedError
 
-from clearance import ApprovalClient, ApprovalRequest, Refused
+from clearance import ApprovalClient, ApprovalRequest, Refused, contract
 from cli.settings import Settings
 
 from .agent_runs import Play, Start, played, told
@@ -47,7 +47,11 @@ def settings(settings: Settings) -> Settings:
 
 async def markers(handle: Handle) -> int:
     """How often a directory has answered this request."""
-    return len(only(await history(handle), EventType.EVENT_TYPE_MARKER_RECORDED))
+    found = only(await history(handle), EventType.EVENT_TYPE_MARKER_RECORDED)
+    asked = [str(one.marker_recorded_event_attributes.details) for one in found]
+    return sum(
+        contract.ACTIVITY_MEMBERS in one or contract.ACTIVITY_STANDING in one for one in asked
+    )
 
 
 async def tries(handle: Handle) -> bool:

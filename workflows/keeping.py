@@ -30,7 +30,7 @@ class Keeping:
         writing = workflow.start_local_activity(
             contract.ACTIVITY_KEEP,
             kept,
-            schedule_to_close_timeout=timedelta(seconds=2),
+            start_to_close_timeout=timedelta(seconds=10),  # it takes a second or two at the most
             retry_policy=RetryPolicy(maximum_attempts=1),
         )
         try:
