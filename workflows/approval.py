@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.audience import Audience
     from workflows.keeping import Keeping
     from workflows.listing import Listing
+    from workflows.measuring import Measuring
     from workflows.patches import AUDIENCES_ARE_RESOLVED, REQUESTS_ARE_KEPT
     from workflows.waiting import until_ended
 
@@ -58,6 +59,7 @@ class ApprovalWorkflow:
         self._audience = Audience(self._record, resolves=resolves)
         self._attempts = Attempts(self._record)
         self._listing = Listing(self._record, self._audience)
+        self._measuring = Measuring(self._record)
         # Who asks by this version or a later one says so, which costs the history nothing.
         keeps = parsed.version >= 2 or workflow.patched(REQUESTS_ARE_KEPT)
         self._keeping = Keeping(self._record, keeps=keeps)
@@ -80,6 +82,7 @@ class ApprovalWorkflow:
             self._invalid = self._invalid or await self._audience.resolve()
             if self._invalid is None:
                 self._listing.begin()
+                self._measuring.asked()
                 describing = asyncio.create_task(self._keep_described())
                 await until_ended(record, self._turn, leaves_timer=self._keeping.keeps)
         except (asyncio.CancelledError, ActivityError) as error:
@@ -91,6 +94,7 @@ class ApprovalWorkflow:
             self._audience.end()
             if record.status == "withdrawn":
                 self._listing.end()
+                self._measuring.ended()
                 await _handlers_finished()
                 raise
         finally:
@@ -98,6 +102,7 @@ class ApprovalWorkflow:
                 describing.cancel()
         if (invalid := self._invalid) is None:
             self._listing.end()
+            self._measuring.ended()
             await self._keeping.keep()
         await _handlers_finished()  # they are told how it ended
         if invalid is None:
@@ -187,8 +192,10 @@ class ApprovalWorkflow:
         try:
             parsed = model.model_validate([value, *extra] if extra else value)
         except pydantic.ValidationError as error:
+            self._measuring.refused("malformed ", "update")
             raise ApplicationError(explain(error), type=contract.ERROR_REFUSED) from error
         if reason := self._attempts.refuse(parsed):
+            self._measuring.refused(reason, parsed.channel)
             raise ApplicationError(reason, type=contract.ERROR_REFUSED)
 
     def _refusal(self, reason: str) -> ApplicationError:
@@ -211,6 +218,7 @@ class ApprovalWorkflow:
                 yield
             finally:
                 self._changed = True
+                self._measuring.turned()
 
     async def _decide(self, decision: Decision, *, made_at: datetime) -> str | None:
         who = await self._audience.standing(decision.reviewer, made_at, decision.groups)

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from . import carried, edits, rules
-from .ballot import Ballot
+from .ballot import Ballot, Taken
 from .course import Applies, Course
 from .directory import Members, Person, Standing
 from .log import Log
 from .models import Channel, Decision, Edit, Recorded, Status
 from .requests import ApprovalRequest
 from .rules import Vote
+from .signatures import Signatures, Verify, unverifiable
 from .text import utc
 from .views import EventKind
 
@@ -22,15 +23,6 @@ Schemas, a grant's condition. Gets the request as it would run; returns why the 
 
 _MAX_EDITS = 50
 """Each voids the votes before it and stays in the record."""
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A decision that was not refused: so that the same one again changes nothing."""
-
-    recorded: Recorded
-    ballot: Ballot
-    counted: bool
 
 
 @dataclass(frozen=True)
@@ -63,6 +55,7 @@ class Deliberation:
         requested_at: datetime,
         examine: Examine = lambda request, decision: None,
         applies: Applies = lambda request, stage: True,
+        verify: Verify = unverifiable,
     ) -> None:
         """A new request, pending, its creation the first event; approved where a grant allows it."""
         self.request = request
@@ -79,7 +72,9 @@ class Deliberation:
         self._taken: list[Taken] = []
         self._granted: Decision | None = None
         self._examine = examine
-        self._log = Log()
+        self.signatures = Signatures(request.decision_keys, verify)
+        self.log = Log()
+        """What has happened."""
         self._course = Course(request, applies, requested_at)
         self._add("created", "engine", requested_at, who=request.requester)
         if use := request.grant:
@@ -113,7 +108,9 @@ class Deliberation:
         # Where nobody decided in the end, an early vote is told so instead.
         if self.status not in ("expired", "withdrawn") and self.as_taken(decision):
             return None
-        judged = self._closed() or self._judge(decision, who, made_at)
+        judged = self._closed() or self.signatures.spent(decision)
+        judged = judged or self._judge(decision, who, made_at)
+        self.signatures.judged(decision, judged)
         if isinstance(judged, str):
             said = {"digest": decision.digest, "key": decision.decision_id}
             self._refuse(judged, decision.channel, now, who=decision.reviewer, **said)
@@ -215,7 +212,7 @@ class Deliberation:
         self._edits += 1
         said = {"who": decision.reviewer, "key": decision.decision_id, **in_right_of}
         said |= {"digest": self._current.digest}
-        self._log.edit(changes, decision.channel, now, stage=self._stage(), **said)
+        self.log.edit(changes, decision.channel, now, stage=self._stage(), **said)
 
     def _too_many_edits(self) -> str | None:
         if self._edits < _MAX_EDITS:
@@ -267,11 +264,11 @@ class Deliberation:
 
     def _refuse(self, reason: str, channel: Channel, now: datetime, **said: Any) -> None:
         said["digest"] = said.get("digest") or self._current.digest
-        self._log.refuse(channel, now, reason=reason, stage=self._stage(), **said)
+        self.log.refuse(channel, now, reason=reason, stage=self._stage(), **said)
 
     def _add(self, kind: EventKind, channel: Channel, now: datetime, **said: Any) -> None:
         said |= {"stage": self._stage(), "digest": self._current.digest}
-        self._log.add(kind, channel, now, **said)
+        self.log.add(kind, channel, now, **said)
 
     def _stage(self) -> str | None:
         return self.ballot.stage.name if self.request.stages else None

@@ -123,7 +123,7 @@ class Record(Deliberation):
     ) -> str | None:
         """A comment, a delegation, a withdrawal ... Returns why it was refused; repeated, it is none."""
         if act.kind in ("viewed", "notified"):
-            if self.status == "pending" and self._log.first_time(act.kind, act.who, act.channel):
+            if self.status == "pending" and self.log.first_time(act.kind, act.who, act.channel):
                 # Anybody may send these, so what they say is kept short.
                 self._add(act.kind, act.channel, now, who=act.who, reason=one_line(act.text, 200))
             return None
@@ -201,8 +201,8 @@ class Record(Deliberation):
             stages=self._course.views(self.status),
             delegations=list(self.delegations),
             edit=self._edit,
-            events=list(self._log.events),
-            refusals_uncounted=self._log.refusals_uncounted,
+            events=list(self.log.events),
+            refusals_uncounted=self.log.refusals_uncounted,
             explanation=self._explanation,
         )
 
@@ -273,6 +273,6 @@ class Record(Deliberation):
         if act.kind == "delegated" and len(self.delegations) >= contract.MAX_DELEGATIONS:
             return f"it has been handed over {contract.MAX_DELEGATIONS} times: decide it"
         # A withdrawal always has room: it shuts the gate.
-        if act.kind != "withdrawn" and not self._log.room_for(act.who, act.text, act.to or ""):
+        if act.kind != "withdrawn" and not self.log.room_for(act.who, act.text, act.to or ""):
             return "there is no room for more comments: decide it, or comment elsewhere"
         return None
