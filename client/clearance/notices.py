@@ -1,11 +1,13 @@
 """What people are told of a request, and through which channel. Pydantic models, no engine."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from .fields import Name
 from .requests import Risk
 
 NoticeKind = Literal[
@@ -60,7 +62,7 @@ class Notice(BaseModel):
     """Why, on one line."""
 
     audience: tuple[str, ...] = ()
-    """Names of people and groups that are to be told."""
+    """Names of people and groups that are to be told. Left out of what is sent to them."""
 
     without: frozenset[str] = frozenset()
     """People among them who needn't be, by the directory's name for them: they have decided."""
@@ -81,10 +83,10 @@ class Destination(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    who: str
+    who: Name
     """The case-folded name of a person or group in the directory."""
 
-    channel: str
+    channel: Name
     """What the directory calls it: ``mail``, ``webhook:erp``."""
 
     digest: bool = True
@@ -129,3 +131,60 @@ class Telling(BaseModel):
     notices: tuple[Notice, ...]
     window: timedelta = timedelta(seconds=60)
     """How long a destination of people waits for more before it is told."""
+
+
+class Waiting(BaseModel):
+    """A notice that somebody has not been told yet."""
+
+    model_config = ConfigDict(frozen=True)
+
+    notice: Notice
+    since: AwareDatetime
+    said: bool = False
+    """Whether the request's record says that it could not be told so far."""
+
+
+class Notifying(BaseModel):
+    """What a notifier is started with, and what it hands over to the execution that goes on for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    to: Destination
+    told: dict[str, float] = Field(default_factory=dict)
+    """The events that it has been given, as ``seal`` names them, and when, in seconds since 1970."""
+
+    waiting: tuple[Waiting, ...] = ()
+    more: int = 0
+    """How many there was no room to keep: they are counted in the next message."""
+
+    failures: int = 0
+    """How often in a row it could not be told."""
+
+    not_before: AwareDatetime | None = None
+    """After a failure, when it is tried again."""
+
+    window: timedelta = timedelta(seconds=60)
+
+
+class Untold(BaseModel):
+    """That somebody could not be told how a request ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    approval_id: str
+    execution: str
+    at: AwareDatetime
+    to: Destination
+    reason: str
+
+
+def seal(notice: Notice) -> str:
+    """A short name of its event: 24 hexadecimal digits."""
+    return hashlib.sha256(notice.key.encode()).hexdigest()[:24]
+
+
+def still_news(notices: Iterable[Notice]) -> tuple[Notice, ...]:
+    """What is still to be said: of a request that has ended, only how."""
+    found = tuple(notices)
+    ended = {(one.approval_id, one.execution) for one in found if one.ends}
+    return tuple(one for one in found if one.ends or (one.approval_id, one.execution) not in ended)
