@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import JsonValue
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import PayloadCodec
 
 from . import contract, turns
+from .codec import words_of
 from .turns import MAX_RESULT, MAX_TEXT, Secrets
 
 _MODEL = "invoke_model_activity"
@@ -21,6 +21,26 @@ _HOUSEKEEPING = ("-list-tools", "-list-prompts", "-get-prompt", "-get-prompt-v2"
 """How the names of activities end that only prepare the tools of an MCP server."""
 
 _CALL_TOOL = ("-call-tool-v2", "-call-tool")
+
+
+def is_model(activity: str) -> bool:
+    """Whether it asks a model."""
+    return activity.startswith(_MODEL)
+
+
+def is_policy(activity: str) -> bool:
+    """Whether it reads the run's policy."""
+    return activity == _POLICY
+
+
+def is_housekeeping(activity: str) -> bool:
+    """Whether it only prepares the tools of an MCP server."""
+    return activity.endswith(_HOUSEKEEPING)
+
+
+def is_mcp_call(activity: str) -> bool:
+    """Whether it calls a tool of an MCP server."""
+    return activity.endswith(_CALL_TOOL)
 
 
 @dataclass
@@ -105,17 +125,17 @@ class Reader:
 
     async def _scheduled(self, id: int, at: datetime, said: Any) -> None:
         name = said.activity_type.name
-        if name == _POLICY:
+        if is_policy(name):
             self._policies.add(id)
-        elif name.startswith(_MODEL):
+        elif is_model(name):
             asked = await self._value(said.input.payloads)
             for call, answer in dict(turns.answers(asked)).items():  # the last one for each
                 if call in self._calls and not self._calls[call].text:
                     self._calls[call].text = answer
             self._open[id] = self._add(at, "model", "the model", status="running")
-        elif not name.endswith(_HOUSEKEEPING):
+        elif not is_housekeeping(name):
             tool = name
-            if name.endswith(_CALL_TOOL):
+            if is_mcp_call(name):
                 asked = await self._value(said.input.payloads)
                 tool = asked.get("tool_name") if isinstance(asked, dict) else None
                 tool = tool if isinstance(tool, str) else name
@@ -149,11 +169,11 @@ class Reader:
 
     async def _failed(self, id: int, at: datetime, said: Any) -> None:
         if draft := self._ended(said.scheduled_event_id, at, "failed"):
-            draft.text = _reason(said.failure)
+            draft.text = await words_of(said.failure, self._codec)
 
     async def _timed_out(self, id: int, at: datetime, said: Any) -> None:
         if draft := self._ended(said.scheduled_event_id, at, "timed_out"):
-            draft.text = _reason(said.failure)
+            draft.text = await words_of(said.failure, self._codec)
 
     async def _canceled(self, id: int, at: datetime, said: Any) -> None:
         self._ended(said.scheduled_event_id, at, "canceled")
@@ -190,7 +210,7 @@ class Reader:
 
     async def _gate_failed(self, id: int, at: datetime, said: Any) -> None:
         if draft := self._ended(said.initiated_event_id, at, "failed"):
-            draft.text = _reason(said.failure)
+            draft.text = await words_of(said.failure, self._codec)
 
     async def _gate_withdrawn(self, id: int, at: datetime, said: Any) -> None:
         self._ended(said.initiated_event_id, at, "withdrawn")
@@ -202,7 +222,7 @@ class Reader:
         self._end(at, "finished", self._output, "completed")
 
     async def _run_failed(self, id: int, at: datetime, said: Any) -> None:
-        self._failure = _reason(said.failure)
+        self._failure = await words_of(said.failure, self._codec)
         self._end(at, "failed", self._failure, "failed")
 
     async def _run_ended(self, id: int, at: datetime, said: Any) -> None:
@@ -256,10 +276,3 @@ _ENDED = {
     "WorkflowExecutionTerminatedEventAttributes": "terminated",
     "WorkflowExecutionTimedOutEventAttributes": "timed_out",
 }
-
-
-def _reason(failure: Failure) -> str:
-    """The innermost one, which says best what to do."""
-    while failure.HasField("cause"):
-        failure = failure.cause
-    return failure.message

@@ -117,7 +117,7 @@ def imports(source: Path) -> set[str]:
 
 
 ENGINE = {
-    *("__init__", "acting", "attributes", "client", "connect", "consuming", "consumption"),
+    *("__init__", "acting", "attributes", "client", "codec", "connect", "consuming", "consumption"),
     *("deciding", "delivery", "events", "filters", "gate", "granting", "history", "ids"),
     *("listing", "reading", "runs", "timeline", "workers"),
 }
