@@ -6,10 +6,12 @@ Everything here is pure: no file, no clock. Capitals never matter in a name.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from graphlib import CycleError, TopologicalSorter
 
 from clearance.directory import Members, Person, Standing
+from clearance.notices import Destination
 from clearance.stages import folded, is_group
+
+from .channels import NONE, Channel, Channels
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Directory:
         operators: Sequence[str] = (),
         *,
         sign_in: Sequence[str] = (),
+        channels: Channels = NONE,
         exists: bool = True,
     ) -> None:
         """Take names as ``load`` gives them: case-folded, each person by one name, no circles.
@@ -53,9 +56,11 @@ class Directory:
             stand_ins: the delegations, in the file's order.
             operators: people and groups who may withdraw any request.
             sign_in: which of the groups have those as members, too, for whom a sign-in vouches.
+            channels: by which people and groups are told.
             exists: False where there is no file at all.
         """
         self._exists = exists
+        self.channels = channels
         self._names = {name: frozenset(names) for name, names in (people or {}).items()}
         self._owners = {name: own for own, names in self._names.items() for name in names}
         self._groups = {name: tuple(members) for name, members in (groups or {}).items()}
@@ -135,6 +140,43 @@ class Directory:
             found += self._above_all(self._signed_in(vouched)) if one == own else ()
         return tuple(dict.fromkeys(found))
 
+    def destinations(
+        self, names: Sequence[str], at: datetime, without: Iterable[str] = ()
+    ) -> tuple[Destination, ...]:
+        """Where those are told whom the names of an audience mean at that moment, each once.
+
+        A group is told by its own channels, where it has any, and else its members are. Who stands in
+        for one of these people is told, too.
+
+        Args:
+            names: people and groups.
+            at: when, with its zone; it says which delegations hold.
+            without: people who needn't be told, by any of their names.
+        """
+        if not self.channels:
+            return ()
+        inside = {
+            name: members
+            for name, members in self._groups.items()
+            if not self.channels.is_told_as_one(name)
+        }
+        asked = [self._own(name) for name in folded(names)]
+        whom = dict.fromkeys(two for one in asked for two in (one, *self._reach(one, inside)))
+        deputies: dict[str, list[str]] = {}
+        for stand_in in self._stand_ins:
+            if stand_in.holds(at):
+                deputies.setdefault(stand_in.principal, []).append(stand_in.to)
+        for one in list(whom):
+            whom.update(dict.fromkeys(self._reach(one, deputies)))
+        left_out = {self._own(name) for name in without}
+        return tuple(
+            to for one in whom if one not in left_out for to in self.channels.destinations(one)
+        )
+
+    def channel(self, to: Destination) -> Channel | None:
+        """By what a destination is told; None where the file doesn't name it any more."""
+        return self.channels.of(to.who).get(to.channel)
+
     def summary(self) -> str:
         """How much there is of everything: ``3 people, 2 groups, 1 delegation``."""
         named = {one for members in self._groups.values() for one in members}
@@ -198,55 +240,3 @@ class Directory:
 
 NOBODY = Directory(exists=False)
 """Where there is no file: no groups, no delegations, and nothing known of anybody but the name."""
-
-
-def circles_of_groups(groups: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """Groups that contain themselves, each circle from its first group in the file to that again.
-
-    Where circles share a group, not all of them are told.
-    """
-    order = {name: number for number, name in enumerate(groups)}
-    inside = {name: [one for one in groups[name] if one in order] for name in groups}
-    found = []
-    while True:
-        try:
-            TopologicalSorter(inside).prepare()
-        except CycleError as error:
-            circle: list[str] = error.args[1][:0:-1]  # said from the inside out, and one twice
-            first = circle.index(min(circle, key=order.__getitem__))
-            found.append([*circle[first:], *circle[: first + 1]])
-            inside |= {name: [] for name in circle}
-        else:
-            return found
-
-
-def circles_of_stand_ins(stand_ins: Sequence[StandIn]) -> list[list[int]]:
-    """Delegations that at some moment lead back to whom they come from.
-
-    Each as their numbers, from 0, in the circle's order; the last is the one with which, in time,
-    the circle closes. One for each such delegation, and none twice.
-    """
-    by_principal: dict[str, list[int]] = {}
-    for number, one in enumerate(stand_ins):
-        by_principal.setdefault(one.principal, []).append(number)
-    found: dict[frozenset[int], list[int]] = {}
-    # From behind: of those that begin at the same time, the last one in the file closes it.
-    for number, closing in reversed(list(enumerate(stand_ins))):
-        # A circle holds from the latest of its beginnings on, if it ever does.
-        came: dict[str, int] = {closing.to: number}
-        level = [closing.to]
-        while level and closing.principal not in came:
-            reached: list[str] = []
-            for name in level:
-                for step in by_principal.get(name, ()):
-                    one = stand_ins[step]
-                    if one.to not in came and one.holds(closing.since):
-                        came[one.to] = step
-                        reached.append(one.to)
-            level = reached
-        if closing.principal in came:
-            path = [came[closing.principal]]
-            while path[-1] != number:
-                path.append(came[stand_ins[path[-1]].principal])
-            found.setdefault(frozenset(path), [*path[::-1][1:], number])
-    return list(reversed(found.values()))

@@ -18,6 +18,8 @@ from = "ada@example.com"
 to = "grace@example.com"
 since = 2026-12-01                   # from 00:00 UTC on; or a date-time with its zone
 until = 2026-12-15                   # to the end of that day, UTC; or a date-time: up to it
+
+By which channels they are told stands in the same file: see ``channel_entries``.
 """
 
 from collections.abc import Iterator
@@ -28,12 +30,16 @@ from typing import Any
 from clearance.stages import GROUP, is_group
 from clearance.text import one_line
 
+from . import channel_entries
+from .circles import check_circles
 from .directory import NOBODY as NOBODY
 from .directory import Directory as Directory
-from .directory import StandIn, circles_of_groups, circles_of_stand_ins
+from .directory import StandIn
 from .entries import Entries
 from .lines import Place
 from .reading import check_size, document, read
+
+_TABLES = ("operators", "people", "groups", "sign_in", "delegation", "notify", "webhooks")
 
 MAX_PEOPLE = 10_000
 MAX_ALIASES = 20
@@ -58,14 +64,17 @@ def parse(text: str, source: str) -> Directory:
 def _parse(data: bytes, source: str) -> Directory:
     check_size(data, source)
     entries = Entries(document(data, source))
-    entries.only((), "", entries.raw, ("operators", "people", "groups", "sign_in", "delegation"))
+    entries.only((), "", entries.raw, _TABLES)
     names = _Names(entries)
     operators = names.members(("operators",), "operators", entries.raw.get("operators", []))
     stand_ins = dict(_stand_ins(entries, names))
-    _circles(entries, names.groups, stand_ins)
+    check_circles(entries, names.groups, stand_ins)
+    told = channel_entries.read(entries, names.people, names.groups)
     entries.check()
     every = list(stand_ins.values())
-    return Directory(names.people, names.groups, every, operators, sign_in=names.sign_in)
+    return Directory(
+        names.people, names.groups, every, operators, sign_in=names.sign_in, channels=told
+    )
 
 
 class _Names:
@@ -101,7 +110,7 @@ class _Names:
             self._read_person(place, what, own, entry)
 
     def _read_person(self, place: Place, what: str, own: str, entry: dict[str, Any]) -> None:
-        self._entries.only(place, what, entry, ("name", "aliases"))
+        self._entries.only(place, what, entry, ("name", "aliases", "notify"))
         if "name" in entry:
             self._entries.name((*place, "name"), f"{what}: name", entry["name"])
         place, what = (*place, "aliases"), f"{what}: aliases"
@@ -254,22 +263,3 @@ def _moment(value: Any, *, last: bool) -> datetime:
     if not last:
         return start
     return start + timedelta(days=1) if value < date.max else datetime.max.replace(tzinfo=UTC)
-
-
-def _circles(entries: Entries, groups: dict[str, list[str]], stand_ins: dict[int, StandIn]) -> None:
-    """Keep a fault for each circle."""
-    for circle in circles_of_groups(groups):
-        name = circle[0].removeprefix(GROUP)
-        place = ("groups", next(key for key in entries.raw["groups"] if _folded(key) == name))
-        said = " -> ".join(circle)
-        entries.fault(place, f"groups.{name}: a group can't be inside itself: {said}")
-    numbers, every = list(stand_ins), list(stand_ins.values())
-    for steps in circles_of_stand_ins(every):
-        said = " -> ".join([every[steps[0]].principal, *(every[step].to for step in steps)])
-        number = numbers[steps[-1]]
-        what = f"delegation {number + 1}: it closes a circle: {said}"
-        entries.fault(("delegation", number), what)
-
-
-def _folded(key: str) -> str:
-    return key.strip().casefold()

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearance.directory import Person, unlisted
-from policy.directory import Directory, StandIn, circles_of_groups, circles_of_stand_ins
+from policy.circles import circles_of_groups, circles_of_stand_ins
+from policy.directory import Directory, StandIn
 from policy.reviewers import NOBODY, parse
 
 START = datetime(2026, 12, 1, tzinfo=UTC)
