@@ -19,6 +19,7 @@ from . import (
     acts,
     admin,
     approvals,
+    audit,
     deciding,
     demo,
     grants,
@@ -63,6 +64,7 @@ app.command("sign-in", rich_help_panel="Inbox")(web.sign_in)
 app.command(rich_help_panel="Inbox")(links.link)
 app.add_typer(tokens.app, name="token", rich_help_panel="Inbox")
 app.add_typer(keys.app, name="keys", rich_help_panel="Operate")
+app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
 app.add_typer(policy.app, name="policy", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(admin.setup)
 app.command(rich_help_panel="Operate")(admin.doctor)

@@ -13,34 +13,8 @@ from temporalio.converter import PayloadCodec
 
 from . import contract, turns
 from .codec import words_of
+from .naming import is_housekeeping, is_mcp_call, is_model, is_policy
 from .turns import MAX_RESULT, MAX_TEXT, Secrets
-
-_MODEL = "invoke_model_activity"
-_POLICY = "load_policy"
-_HOUSEKEEPING = ("-list-tools", "-list-prompts", "-get-prompt", "-get-prompt-v2", "-server-session")
-"""How the names of activities end that only prepare the tools of an MCP server."""
-
-_CALL_TOOL = ("-call-tool-v2", "-call-tool")
-
-
-def is_model(activity: str) -> bool:
-    """Whether it asks a model."""
-    return activity.startswith(_MODEL)
-
-
-def is_policy(activity: str) -> bool:
-    """Whether it reads the run's policy."""
-    return activity == _POLICY
-
-
-def is_housekeeping(activity: str) -> bool:
-    """Whether it only prepares the tools of an MCP server."""
-    return activity.endswith(_HOUSEKEEPING)
-
-
-def is_mcp_call(activity: str) -> bool:
-    """Whether it calls a tool of an MCP server."""
-    return activity.endswith(_CALL_TOOL)
 
 
 @dataclass

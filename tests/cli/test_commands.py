@@ -29,6 +29,7 @@ TESTED_IN = {
     "answer": "test_acts.py",
     "approve": "test_deciding.py",
     "ask": "test_acts.py",
+    "audit trace": "test_audit_trace.py",
     "comment": "test_acts.py",
     "delegate": "test_acts.py",
     "demo": "test_demo.py",
