@@ -6,6 +6,7 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
+    Field,
     StringConstraints,
     model_validator,
 )
@@ -15,6 +16,7 @@ from .directory import Person, Standing, unlisted
 from .fields import Key, Name
 from .models import HumanChannel, Status
 from .requests import ApprovalRequest
+from .signatures import Signature, unset
 from .stages import Vouched, is_group
 from .text import some
 
@@ -48,6 +50,9 @@ class Act(BaseModel):
 
     act_id: Key
     """Chosen by the sender, a UUID for instance."""
+
+    signature: Signature | None = Field(None, exclude_if=unset)
+    """As of a decision; ``viewed`` and ``notified`` need none."""
 
     @model_validator(mode="after")
     def _says_what_it_has_to(self) -> Self:

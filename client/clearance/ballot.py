@@ -1,6 +1,7 @@
 """One stage while it is asked: who has decided so far, and when something is due."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from .models import Recorded
@@ -85,6 +86,15 @@ class Ballot:
         due = len(left) < len(self.reminders)
         self.reminders = left
         return due
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A decision that was not refused: so that the same one again changes nothing."""
+
+    recorded: Recorded
+    ballot: Ballot
+    counted: bool
 
 
 def recorded(votes: Sequence[Vote]) -> list[Recorded]:

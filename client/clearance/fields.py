@@ -69,6 +69,17 @@ def depth(value: JsonValue) -> int:
     return levels
 
 
+def check_details(details: str) -> None:
+    """Raise ValueError for details that are too large to be shown."""
+    if (size := len(details.encode())) > contract.MAX_DETAILS_BYTES:
+        raise ValueError(
+            f"details are {size:,} bytes, at most {contract.MAX_DETAILS_BYTES:,}: "
+            "shorten them, or link to the document"
+        )
+    if len(json.dumps(details, ensure_ascii=False)) > 2 * contract.MAX_DETAILS_BYTES:
+        raise ValueError("details are full of control characters: leave them out")
+
+
 def check_arguments(arguments: Mapping[str, JsonValue]) -> None:
     """Raise ValueError for arguments that are no JSON, or too large or too deep to be shown."""
     try:

@@ -21,6 +21,7 @@ from pydantic import (
 from . import contract
 from .fields import Digest, Key, Name, Prose, canonical_json, check_arguments, depth
 from .grants import GrantTerms
+from .signatures import Signature, unset
 from .stages import Vouched
 
 T = TypeVar("T", bound=BaseModel)
@@ -79,6 +80,9 @@ class Decision(BaseModel):
 
     decided_at: AwareDatetime
     """The sender's clock. Tells a decision that was stored in time from one that came too late."""
+
+    signature: Signature | None = Field(None, exclude_if=unset)
+    """Over all of it, by a key that the request pins; needed where it pins any."""
 
     @model_validator(mode="after")
     def _only_an_approval_changes_or_grants(self) -> Self:

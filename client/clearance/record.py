@@ -9,17 +9,17 @@ from pydantic import JsonValue
 from . import acts, contract, rules
 from .acts import Act, ActReceipt
 from .ballot import recorded
-from .deliberation import Deliberation
 from .directory import Standing, unlisted
 from .errors import explain
 from .models import Decision, Outcome, Receipt
-from .text import one_line, some
+from .text import one_line
+from .timekeeping import Timekeeping
 from .views import ApprovalView, Delegation, Vote
 
 M = TypeVar("M", Decision, Act)
 
 
-class Record(Deliberation):
+class Record(Timekeeping):
     """Pending until enough decisions count in every stage, the time is over or it is withdrawn.
 
     Every method takes the time it happens at. None of them raises on bad input: what does not
@@ -31,7 +31,6 @@ class Record(Deliberation):
         """As ``Deliberation``."""
         super().__init__(*args, **how)
         self.delegations: list[Delegation] = []
-        self._explanation = ""
         self._acts: dict[str, tuple[Act, datetime]] = {}
         self._handed: list[tuple[frozenset[str], str, tuple[str, ...]]] = []
         """Of each delegation: all names of who may decide, for whom, and which groups the sign-in of
@@ -41,10 +40,6 @@ class Record(Deliberation):
     def digest(self) -> str:
         """Of the request as it is now."""
         return self._current.digest
-
-    def next_time(self) -> datetime | None:
-        """When ``tick`` has something to do; None for never."""
-        return self.ballot.next_time() if self.status == "pending" else None
 
     def standing(self, name: str) -> Standing:
         """Somebody of whom the directory says nothing: for whom this request's delegations let them
@@ -84,6 +79,8 @@ class Record(Deliberation):
 
         A repeated one changes nothing and is no refusal.
         """
+        if reason := self._forged(decision, now):
+            return reason
         who = who or self.standing(decision.reviewer)
         # The timer may come later than what was sent after its time.
         self._escalated_by(made_at or now, now)
@@ -127,15 +124,18 @@ class Record(Deliberation):
                 # Anybody may send these, so what they say is kept short.
                 self._add(act.kind, act.channel, now, who=act.who, reason=one_line(act.text, 200))
             return None
-        groups, act = (
-            act.groups,
-            act.model_copy(update={"groups": ()}),
+        if reason := self._forged(act, now):
+            return reason
+        signed, groups = act, act.groups
+        act = act.model_copy(
+            update={"groups": (), "signature": None}
         )  # another sign-in, the same act
         if act.act_id in self._acts and self._acts[act.act_id][0] == act:
             return None
         who = who or self.standing(act.who)
-        reason = self._closed() or acts.refuse_act(self.request, act, who, to)
-        reason = reason or self._no_room(act)
+        reason = self._closed() or self.signatures.spent(signed)
+        reason = reason or acts.refuse_act(self.request, act, who, to) or self._no_room(act)
+        self.signatures.judged(signed, reason)
         if reason:
             self._refuse(reason, act.channel, now, who=act.who, key=act.act_id)
             return reason
@@ -153,37 +153,6 @@ class Record(Deliberation):
             self.status = "withdrawn"
             self._explanation = f"withdrawn by {act.who}" + (f": {act.text}" if act.text else "")
         return None
-
-    def tick(self, now: datetime) -> None:
-        """Do what is due: remind, escalate, expire. Never approve."""
-        ballot = self.ballot
-        if self.status != "pending" or self._escalated_by(now, now):
-            return
-        if ballot.deadline is not None and now >= ballot.deadline:
-            self.expire(now)
-        elif ballot.reminded(now):
-            self._add("reminded", "timer", now, to=some(ballot.audience) or None)
-
-    def _escalated_by(self, at: datetime, now: datetime) -> bool:
-        """Escalate what had to be by then. Returns whether it had to."""
-        if self.status != "pending" or not self.ballot.escalates_by(at):
-            return False
-        self._add("escalated", "timer", now, to=some(self.ballot.escalate(now)))
-        return True
-
-    def expire(self, now: datetime) -> None:
-        """The time is over. A request that has ended stays as it is."""
-        if self.status == "pending":
-            self.status = "expired"
-            where = f" in stage {self.ballot.stage.name}" if self.request.stages else ""
-            self._explanation = f"nobody decided in time{where}"
-            self._add("expired", "timer", now)
-
-    def cancel(self, now: datetime) -> None:
-        """Its run has ended, or Temporal was told to. A request that has ended stays as it is."""
-        if self.status == "pending":
-            self.status = "withdrawn"
-            self._add("withdrawn", "engine", now)
 
     def view(self) -> ApprovalView:
         """All of it, for readers."""
@@ -266,6 +235,12 @@ class Record(Deliberation):
             }
         )
 
+    def _forged(self, said: Decision | Act, now: datetime) -> str | None:
+        """Why something isn't signed as it has to be, which is kept; nothing it says is believed."""
+        if reason := self.signatures.refuse(said):
+            self._refuse(reason, said.channel, now, **_claimed(said))
+        return reason
+
     def _no_room(self, act: Act) -> str | None:
         """Why an act that is allowed has no place in the record: a view has to stay below 2 MB."""
         if act.act_id in self._acts:
@@ -276,3 +251,10 @@ class Record(Deliberation):
         if act.kind != "withdrawn" and not self.log.room_for(act.who, act.text, act.to or ""):
             return "there is no room for more comments: decide it, or comment elsewhere"
         return None
+
+
+def _claimed(said: Decision | Act) -> dict[str, Any]:
+    """Fields of ``Event``: whose it is said to be."""
+    if isinstance(said, Decision):
+        return {"who": said.reviewer, "key": said.decision_id, "digest": said.digest}
+    return {"who": said.who, "key": said.act_id}

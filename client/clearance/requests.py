@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
 from . import contract, mask, template, text, wording
-from .fields import Digest, Name, Prose, check_arguments, digest_of, same_json
+from .fields import Digest, Name, Prose, check_arguments, check_details, digest_of, same_json
 from .grants import GrantUse
-from .stages import Stage, Terms
+from .signatures import DecisionKeys, unset
+from .stages import Stage, Terms, check_stages
 
 Risk = Literal["low", "medium", "high", "critical"]
 
@@ -67,6 +68,9 @@ class ApprovalRequest(Terms):
 
     policy_digest: Digest | None = None
     """SHA-256 of the policy file that the run goes by."""
+
+    decision_keys: DecisionKeys = Field((), exclude_if=unset)
+    """Where any are named, only what one of them has signed decides or changes the request."""
 
     risk: Risk = "medium"
 
@@ -125,13 +129,7 @@ class ApprovalRequest(Terms):
 
     @model_validator(mode="after")
     def _within_limits(self) -> Self:
-        if (size := len(self.details.encode())) > contract.MAX_DETAILS_BYTES:
-            raise ValueError(
-                f"details are {size:,} bytes, at most {contract.MAX_DETAILS_BYTES:,}: "
-                "shorten them, or link to the document"
-            )
-        if len(json.dumps(self.details, ensure_ascii=False)) > 2 * contract.MAX_DETAILS_BYTES:
-            raise ValueError("details are full of control characters: leave them out")
+        check_details(self.details)
         check_arguments(self.arguments)
         for field in ("arguments_schema", "response_schema"):
             size = len(json.dumps(getattr(self, field) or {}))
@@ -142,14 +140,7 @@ class ApprovalRequest(Terms):
     @model_validator(mode="after")
     def _stages_fit(self) -> Self:
         if self.stages:
-            for field in Terms.model_fields:
-                if getattr(self, field) != Terms.model_fields[field].default:
-                    raise ValueError(f"{field} belongs to each stage where there are stages")
-            names = [stage.name.casefold() for stage in self.stages]
-            if len(set(names)) < len(names):
-                raise ValueError("two stages have the same name")
-            if all(stage.when is not None for stage in self.stages):
-                raise ValueError("every stage has a condition: nobody might be asked at all")
+            check_stages(self, self.stages)
         if self.response_schema is not None and any(one.quorum > 1 for one in self.chain):
             raise ValueError("response_schema: one person answers, so the quorum is 1")
         return self
@@ -277,4 +268,6 @@ class ApprovalRequest(Terms):
         first = self.chain[0].model_dump(mode="json", include={"audience", "quorum", "expires_in"})
         if self.stages:
             plain |= {"stage": 1, "stages": [stage.name for stage in self.stages]}
+        if self.decision_keys:
+            plain["decision_keys"] = [one.id for one in self.decision_keys]
         return {**plain, **first, "digest": self.digest}

@@ -16,7 +16,7 @@ from .directory import Members, Person, Standing
 from .models import Decision, Recorded, Status
 from .requests import ApprovalRequest
 from .stages import Stage, check_quorum, is_group
-from .text import one_line, some, utc
+from .text import kind, one_line, some, utc
 
 CHANGED = "the request changed since you read it: read it again, then decide"
 
@@ -234,9 +234,11 @@ def refuse_bare_signal(
 ) -> str | None:
     """Judge ``approve(value)`` on a pending request: no identity, no digest, no time of its own."""
     if value is not True and value is not False:
-        return f"approve takes true or false, not {_kind(value)}"
+        return f"approve takes true or false, not {kind(value)}"
     if deadline is not None and now >= deadline:
         return f"too late: the deadline was {utc(deadline)}"
+    if request.decision_keys:
+        return "only signed decisions count here, and a bare signal carries no signature"
     if request.stages:
         return "stages are named, and a bare signal says nothing about who sent it"
     if request.audience:
@@ -266,14 +268,3 @@ def _digest_of(request: ApprovalRequest, decision: Decision) -> str | None:
         return request.with_arguments(decision.arguments).digest
     except pydantic.ValidationError:
         return None
-
-
-def _kind(value: object) -> str:
-    names = {
-        type(None): "null",
-        bytes: "bytes",
-        str: "a string",
-        int: "a number",
-        float: "a number",
-    }
-    return names.get(type(value), "an object" if isinstance(value, dict) else "a list of values")

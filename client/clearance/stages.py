@@ -150,3 +150,15 @@ class Stage(Terms):
     """A CEL condition over ``args``, ``tool`` and ``requester``: where it doesn't hold, of the
     arguments as they are by then, nobody is asked in this stage. Where it can't be evaluated,
     somebody is."""
+
+
+def check_stages(terms: Terms, stages: tuple[Stage, ...]) -> None:
+    """Raise ValueError for stages that can't be asked one after the other instead of ``terms``."""
+    for field in Terms.model_fields:
+        if getattr(terms, field) != Terms.model_fields[field].default:
+            raise ValueError(f"{field} belongs to each stage where there are stages")
+    names = [stage.name.casefold() for stage in stages]
+    if len(set(names)) < len(names):
+        raise ValueError("two stages have the same name")
+    if all(stage.when is not None for stage in stages):
+        raise ValueError("every stage has a condition: nobody might be asked at all")

@@ -86,3 +86,15 @@ def some(names: Sequence[str], most: int = 5) -> str:
     """The first of them: a record may keep a thousand refusals, each with this text."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def kind(value: object) -> str:
+    """What a value is, in words of JSON; none of it is repeated."""
+    names = {
+        type(None): "null",
+        bytes: "bytes",
+        str: "a string",
+        int: "a number",
+        float: "a number",
+    }
+    return names.get(type(value), "an object" if isinstance(value, dict) else "a list of values")

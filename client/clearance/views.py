@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 from .acts import ActKind
 from .models import Change, Channel, Edit, Recorded, Status
 from .requests import ApprovalRequest, Risk
+from .signatures import unset
 from .stages import Terms
 
 EventKind = (
@@ -100,6 +101,8 @@ class ApprovalSummary(BaseModel):
     stages: tuple[str, ...] = ()
     """The names of all stages; empty where there are none."""
     attempt: int = 1
+    decision_keys: tuple[str, ...] = Field((), exclude_if=unset)
+    """Ids of the keys of which one has to sign what is decided; empty where nothing need be signed."""
     digest: str
     requested_at: AwareDatetime
     expires_in: timedelta | None = None
