@@ -48,7 +48,7 @@ def link(
 def _create(settings: Settings, id: str, who: str, lasts: timedelta) -> None:
     config = config_of(settings)
     from store import Store
-    from web.links import path_of
+    from store.links import path_of
 
     async def work() -> "tuple[str, Link]":
         async with session.connected(settings) as client:

@@ -146,7 +146,7 @@ class Directory:
         """Where those are told whom the names of an audience mean at that moment, each once.
 
         A group is told by its own channels, where it has any, and else its members are. Who stands in
-        for one of these people is told, too.
+        for one of the people who are told is told, too.
 
         Args:
             names: people and groups.
@@ -161,14 +161,15 @@ class Directory:
             if not self.channels.is_told_as_one(name)
         }
         asked = [self._own(name) for name in folded(names)]
-        whom = dict.fromkeys(two for one in asked for two in (one, *self._reach(one, inside)))
+        left_out = {self._own(name) for name in without}
+        named = dict.fromkeys(two for one in asked for two in (one, *self._reach(one, inside)))
+        whom = {one: None for one in named if one not in left_out}
         deputies: dict[str, list[str]] = {}
         for stand_in in self._stand_ins:
             if stand_in.holds(at):
                 deputies.setdefault(stand_in.principal, []).append(stand_in.to)
         for one in list(whom):
             whom.update(dict.fromkeys(self._reach(one, deputies)))
-        left_out = {self._own(name) for name in without}
         return tuple(
             to for one in whom if one not in left_out for to in self.channels.destinations(one)
         )

@@ -1,9 +1,13 @@
-"""Signed links: which were made, for whom, and which were revoked."""
+"""Signed links: which were made, for whom, and which were revoked.
+
+A link names a row of this table, where it can be revoked; its signature keeps anybody from trying names.
+"""
 
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -53,6 +57,26 @@ class Links:
             session.add(row)
         return _link(row)
 
+    async def told(
+        self, approval_id: str, who: str, lasts: timedelta, *, asked_at: datetime
+    ) -> Link | None:
+        """One person's link to the request that was asked then, for a message to them.
+
+        Who is told again gets the same link, as long as it holds for half of ``lasts`` at least. None
+        where somebody has revoked one of theirs: a message doesn't bring it back.
+        """
+        now = datetime.now(UTC)
+        which = (LinkRow.approval_id == approval_id) & (LinkRow.who == who)
+        which &= LinkRow.asked_at == asked_at
+        async with self._begin() as session:
+            rows = (await session.scalars(select(LinkRow).where(which))).all()
+        if any(row.revoked_at is not None for row in rows):
+            return None
+        latest = max(rows, key=lambda row: row.expires_at, default=None)
+        if latest is not None and latest.expires_at >= now + lasts / 2:
+            return _link(latest)
+        return await self.create(approval_id, who, lasts, asked_at=asked_at)
+
     async def find(self, id: str) -> Link | None:
         """A link, also one that doesn't hold any more; None where there is none."""
         async with self._begin() as session:
@@ -93,3 +117,21 @@ def _link(row: LinkRow) -> Link:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
     )
+
+
+def path_of(signing_key: bytes, link_id: str) -> str:
+    """The path of a link in the inbox, with its signature."""
+    return f"/l/{_signer(signing_key).dumps(link_id)}"
+
+
+def id_of(signing_key: bytes, token: str) -> str | None:
+    """The id of the link that stands in such a path behind ``/l/``; None where we didn't sign it."""
+    try:
+        id = _signer(signing_key).loads(token)
+    except BadSignature:
+        return None
+    return id if isinstance(id, str) else None
+
+
+def _signer(signing_key: bytes) -> URLSafeSerializer:
+    return URLSafeSerializer(signing_key, salt="link")

@@ -11,9 +11,9 @@ from playwright.async_api import Browser
 
 from clearance import ApprovalClient, ApprovalRequest
 from store import Link
+from store.links import path_of
 from tests.support import unique
 from web.context import Context
-from web.links import path_of
 
 from . import axe
 from .asking import words

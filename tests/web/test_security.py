@@ -12,9 +12,9 @@ import pytest
 
 from clearance import ApprovalClient, ApprovalRequest
 from store import sessions
+from store.links import path_of
 from tests.support import unique
 from web.context import Context
-from web.links import path_of
 
 from .conftest import SignedIn, WithToken
 

@@ -10,10 +10,10 @@ from playwright.async_api import Page
 from clearance import ApprovalClient, ApprovalRequest
 from clearance.runs import AgentRun, start_run
 from cli.settings import Settings
+from store.links import path_of
 from tests.conftest import Serve
 from tests.support import PlayedModel, call, eventually, says, unique
 from web.context import Context
-from web.links import path_of
 
 from .asking import listed, over
 from .conftest import OpenPage
