@@ -4,6 +4,8 @@ import typer
 from temporalio.client import Client
 
 from clearance import CannotConnect, attributes, connect
+from clearance.codec import encryption_of
+from clearance.keys import InvalidKeys
 from clearance.workers import has_worker
 from policy import reviewers
 from policy.source import BrokenPolicy, load
@@ -47,7 +49,11 @@ async def _examine(settings: Settings) -> list[Check]:
     embedded = EmbeddedServer.find(settings.state)
     kind = "embedded" if embedded and embedded.address == address else "configured"
     try:
-        client = await connect(found)
+        client = await connect(
+            found, keys=settings.encryption_keys, hash_requester=settings.hash_requester
+        )
+    except InvalidKeys as error:
+        return [("encryption", False, str(error))]
     except CannotConnect as error:
         return [("temporal", False, str(error))]
     checks = [("temporal", True, f"{address} ({kind}), namespace {client.namespace}")]
@@ -57,6 +63,7 @@ async def _examine(settings: Settings) -> list[Check]:
         if absent
         else ("search attributes", True, "all registered")
     )
+    checks.append(_encryption(client))
     checks.append(await _worker(client, "approvals", settings.approvals_queue))
     checks.append(await _worker(client, "agents", settings.agents_queue))
     checks.append(_policy(settings))
@@ -67,6 +74,14 @@ async def _examine(settings: Settings) -> list[Check]:
         else ("model", False, "set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server")
     )
     return checks
+
+
+def _encryption(client: Client) -> Check:
+    encryption = encryption_of(client)
+    if encryption is None or (key := encryption.current) is None:
+        return ("encryption", True, "off: Temporal keeps what is asked as it is")
+    hashed = ", requesters hashed" if encryption.hashes else ""
+    return ("encryption", True, f"on, by the key {key}{hashed}")
 
 
 def _policy(settings: Settings) -> Check:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from clearance import contract, reading
+from clearance import contract, legible, reading
 from clearance.errors import InvalidRequest
 from clearance.filters import quoted
 from clearance.views import ApprovalSummary
@@ -122,7 +122,7 @@ class Live:
                 query, page_size=1_000, rpc_timeout=_PATIENCE
             ):
                 try:
-                    request = await reading.summary_of(self._client, execution)
+                    request = await legible.summary_of(self._client, execution)
                 except InvalidRequest:
                     continue  # the workflow itself will refuse it
                 waits = request.status == "pending"

@@ -91,9 +91,20 @@ async def register(client: Client) -> list[str]:
 
 
 def of(
-    request: ApprovalRequest, *, status: Status, deadline: datetime | None
+    request: ApprovalRequest,
+    *,
+    status: Status,
+    deadline: datetime | None,
+    requester: str | None = None,
 ) -> TypedSearchAttributes:
-    """The attributes of a request in a status; what it doesn't name is left out."""
+    """The attributes of a request in a status; what it doesn't name is left out.
+
+    Args:
+        request: whose.
+        status: which it has.
+        deadline: by when it expires.
+        requester: as the index shall hold the name, where that is not as it is.
+    """
     pairs: list[SearchAttributePair[Any]] = [
         SearchAttributePair(STATUS, status),
         SearchAttributePair(RISK, request.risk),
@@ -103,7 +114,7 @@ def of(
     if request.checkpoint:
         pairs.append(SearchAttributePair(CHECKPOINT, request.checkpoint))
     if request.requester:
-        pairs.append(SearchAttributePair(REQUESTER, request.requester))
+        pairs.append(SearchAttributePair(REQUESTER, requester or request.requester))
     if audience := folded(request.chain[0].audience):
         pairs.append(SearchAttributePair(AUDIENCE, list(audience)))
     if deadline:

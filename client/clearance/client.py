@@ -13,6 +13,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from . import attributes, contract, granting, reading, rules
 from .acting import Acting
+from .codec import listed_requester
 from .connect import connect
 from .consuming import Consuming
 from .deciding import Deciding
@@ -110,6 +111,7 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
                     request,
                     status="pending",
                     deadline=request.deadline(datetime.now(UTC)),
+                    requester=listed_requester(self.temporal, request.requester),
                 ),
                 memo={contract.MEMO_APPROVAL: request.memo()},
                 static_summary=request.action[:200],

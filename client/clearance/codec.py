@@ -61,6 +61,11 @@ class Encryption(PayloadCodec):
         """Id of the key that encrypts now; None where nothing is encrypted."""
         return None if self._keys is None else self._keys.ring().current
 
+    @property
+    def hashes(self) -> bool:
+        """Whether search attributes hold requesters only as hashes."""
+        return self._hashes
+
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encrypt each payload, metadata and all."""
         if self._keys is None:

@@ -105,6 +105,9 @@ MEMO_CONSUMPTION: Final = "consumption"
 MEMO_RUN: Final = "run"
 """Memo key of an agent run: a ``RunSummary``."""
 
+MEMO_LISTED: Final = "listed_requester"
+"""Memo key of a workflow that asks for somebody: their name to its hash, where the index holds that."""
+
 ERROR_INVALID_REQUEST: Final = "InvalidRequest"
 """``ApplicationError.type`` of an approval that failed because its request was malformed."""
 

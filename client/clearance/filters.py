@@ -39,6 +39,8 @@ class OfAny(TypedDict, total=False):
     """``low``, ``medium``, ``high`` or ``critical``."""
     requester: str | None
     """Only of runs this person started."""
+    listed_requester: str | None
+    """The same as the index holds it, where names are hashed there: the client's to say."""
     checkpoint: str | None
     """Only stopped by this policy rule."""
 
@@ -103,10 +105,14 @@ def conditions(filters: Mapping[str, Any]) -> list[str]:
     equal = (
         (attributes.TOOL, filters.get("tool")),
         (attributes.RISK, filters.get("risk")),
-        (attributes.REQUESTER, filters.get("requester")),
         (attributes.CHECKPOINT, filters.get("checkpoint")),
     )
     parts = [f"{key.name} = {quoted(value)}" for key, value in equal if findable(value)]
+    if findable(requester := filters.get("requester")):
+        # As it is, too: requests of before names were hashed are still there.
+        names = [requester, *filter(findable, [filters.get("listed_requester")])]
+        either = [f"{attributes.REQUESTER.name} = {quoted(one)}" for one in names]
+        parts.append(f"({' OR '.join(either)})" if len(either) > 1 else either[0])
     if findable(run := filters.get("run")):
         parts.append(f"WorkflowId STARTS_WITH {quoted(run + '.')}")
     return parts

@@ -110,6 +110,7 @@ async def request_approval(
                 request,
                 status="approved" if request.grant else "pending",
                 deadline=request.deadline(now),
+                requester=_listed(request.requester),
             ),
             memo={contract.MEMO_APPROVAL: request.memo()},
             static_summary=request.action[:200],
@@ -149,6 +150,13 @@ def approved_arguments(
     if outcome.edit is None:
         return dict(request.arguments)
     return mask.reveal(outcome.edit.arguments, request.arguments, shown.masked)
+
+
+def _listed(requester: str | None) -> str | None:
+    """A name as the index shall hold it, where whoever started this workflow has hashed it."""
+    known = workflow.memo_value(contract.MEMO_LISTED, None)
+    listed = known.get(requester) if isinstance(known, dict) and requester else None
+    return listed if isinstance(listed, str) else None
 
 
 def _check(request: ApprovalRequest, outcome: Outcome) -> None:

@@ -9,7 +9,8 @@ from typing import Any, get_args
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
-from . import attributes, contract, filters, reading
+from . import attributes, contract, filters, legible
+from .codec import listed_requester
 from .errors import InvalidRequest
 from .filters import OfAny, quoted
 from .models import Status
@@ -36,6 +37,7 @@ async def listed(
     client: Client, queue: str, limit: int | None, asked: Past
 ) -> AsyncIterator[FinishedApproval]:
     """``ApprovalClient.history``."""
+    asked = {**asked, "listed_requester": listed_requester(client, asked.get("requester"))}
     query = past_query(queue, asked)
     if limit is not None and limit < 1:
         return
@@ -117,10 +119,10 @@ async def _line(
 ) -> FinishedApproval | None:
     """One line; None where nothing can be told of it, or it is of another tool, run and so on."""
     try:
-        summary = await reading.summary_of(client, execution)
+        summary = await legible.summary_of(client, execution)
         if not filters.is_of(summary, asked):  # told without a further call
             return None
-        outcome = await reading.ended(client, execution, summary.digest)
+        outcome = await legible.ended(client, execution, summary)
     except InvalidRequest:
         return None
     except RPCError as error:

@@ -7,7 +7,8 @@ from typing import TypeVar, Unpack
 from temporalio.client import WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
-from . import filters, history, reading
+from . import filters, history, legible, reading
+from .codec import listed_requester
 from .cursors import FOREIGN, make_cursor, read_cursor
 from .delivery import Delivering
 from .errors import InvalidRequest
@@ -52,7 +53,7 @@ class Listing(Delivering):
             InvalidRequest: before the first: a time without its zone, a control character.
         """
         left = sys.maxsize if limit is None else limit
-        query = filters.pending_query(queue=self._queue, **narrowed)
+        query = self._pending(narrowed)
         if left < 1:
             return
         async for execution in self.temporal.list_workflows(query, page_size=min(left, MAX_PAGE)):
@@ -80,7 +81,7 @@ class Listing(Delivering):
             InvalidRequest: a size or a cursor that is none, a cursor of another list, a time
                 without its zone, a control character in a filter.
         """
-        query = filters.pending_query(queue=self._queue, **narrowed)
+        query = self._pending(narrowed)
 
         async def lines(executions: Sequence[WorkflowExecution]) -> list[ApprovalSummary]:
             return await self._waiting(executions, narrowed)
@@ -102,7 +103,7 @@ class Listing(Delivering):
         Raises:
             InvalidRequest: a time without its zone, a control character.
         """
-        query = filters.pending_query(queue=self._queue, **narrowed)
+        query = self._pending(narrowed)
         return (await self.temporal.count_workflows(query)).count
 
     def history(
@@ -141,7 +142,8 @@ class Listing(Delivering):
             InvalidRequest: as ``history``; a size or a cursor that is none, a cursor of another
                 list.
         """
-        query = history.past_query(self._queue, narrowed)
+        listed = listed_requester(self.temporal, narrowed.get("requester"))
+        query = history.past_query(self._queue, {**narrowed, "listed_requester": listed})
 
         async def lines(executions: Sequence[WorkflowExecution]) -> list[FinishedApproval]:
             return await history.lines(self.temporal, executions, narrowed)
@@ -151,6 +153,12 @@ class Listing(Delivering):
         items, following = await self._page(query, size, cursor, lines, wide=wide, free=False)
         return Page[FinishedApproval](items=tuple(items), cursor=following)
 
+    def _pending(self, narrowed: Filters) -> str:
+        """The query for what waits; names as the index holds them."""
+        listed = listed_requester(self.temporal, narrowed.get("requester"))
+        asked: Filters = {**narrowed, "listed_requester": listed}
+        return filters.pending_query(queue=self._queue, **asked)
+
     async def _waiting(
         self, executions: Sequence[WorkflowExecution], narrowed: Filters
     ) -> list[ApprovalSummary]:
@@ -158,7 +166,7 @@ class Listing(Delivering):
         found = []
         for execution in executions:
             try:
-                summary = await reading.summary_of(self.temporal, execution)
+                summary = await legible.summary_of(self.temporal, execution)
             except InvalidRequest:
                 continue  # the workflow itself will refuse it; there is nothing to decide
             if reading.waits(execution) and filters.fits(summary, **narrowed):

@@ -14,8 +14,10 @@ from temporalio.client import (
 )
 
 from . import contract
+from .codec import listed_requester
 from .errors import NoWorker
 from .fields import Name
+from .keys import InvalidKeys
 from .models import Outcome
 from .text import one_line
 from .workers import has_worker
@@ -95,10 +97,18 @@ async def start_run(
                 "agent": run.agent,
                 "prompt": one_line(run.prompt, 200),
                 "requester": run.requester,
-            }
+            },
+            **requester_memo(client, run.requester),
         },
         static_summary=one_line(run.prompt, 200),
     )
+
+
+def requester_memo(client: Client, requester: str | None) -> dict[str, Any]:
+    """What the memo of a workflow needs that asks for somebody, so that ``request_approval`` in there
+    can hash the name: it has no keys. Empty where names aren't hashed."""
+    listed = listed_requester(client, requester)
+    return {contract.MEMO_LISTED: {requester: listed}} if listed else {}
 
 
 async def list_runs(
@@ -124,5 +134,5 @@ async def summary_of(execution: WorkflowExecution) -> RunSummary:
     try:
         shown = (await execution.memo())[contract.MEMO_RUN]
         return RunSummary.model_validate({**shown, **known})
-    except (KeyError, RuntimeError, TypeError, ValueError):  # none, or one that others wrote
+    except (InvalidKeys, KeyError, RuntimeError, TypeError, ValueError):  # none, or somebody else's
         return RunSummary.model_validate({"agent": "?", "prompt": "", **known})
