@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.listing import Listing
     from workflows.measuring import Measuring
     from workflows.patches import AUDIENCES_ARE_RESOLVED, REQUESTS_ARE_KEPT
+    from workflows.telling import Teller
     from workflows.waiting import until_ended
 
 
@@ -63,6 +64,7 @@ class ApprovalWorkflow:
         # Who asks by this version or a later one says so, which costs the history nothing.
         keeps = parsed.version >= 2 or workflow.patched(REQUESTS_ARE_KEPT)
         self._keeping = Keeping(self._record, keeps=keeps)
+        self._teller = Teller(self._record, tells=keeps)
 
     @workflow.run
     async def run(self, request: Any = None, *extra: Any) -> Outcome:
@@ -83,6 +85,7 @@ class ApprovalWorkflow:
             if self._invalid is None:
                 self._listing.begin()
                 self._measuring.asked()
+                self._teller.begin()
                 describing = asyncio.create_task(self._keep_described())
                 await until_ended(record, self._turn, leaves_timer=self._keeping.keeps)
         except (asyncio.CancelledError, ActivityError) as error:
@@ -95,6 +98,7 @@ class ApprovalWorkflow:
             if record.status == "withdrawn":
                 self._listing.end()
                 self._measuring.ended()
+                await self._teller.end()
                 await _handlers_finished()
                 raise
         finally:
@@ -104,6 +108,7 @@ class ApprovalWorkflow:
             self._listing.end()
             self._measuring.ended()
             await self._keeping.keep()
+            await self._teller.end()  # which ran beside it
         await _handlers_finished()  # they are told how it ended
         if invalid is None:
             return record.outcome()
