@@ -21,9 +21,11 @@ from temporalio.worker import Worker
 
 from activities.directory import DirectoryActivities
 from activities.keeping import KeepingActivities
+from activities.measuring import counting
 from clearance import ClearanceError, attributes, connect
 from clearance.workers import has_worker, patient
 from cli.settings import Settings, temporal_settings
+from cli.telemetry import begin
 
 Only = Literal["approvals", "agents"]
 
@@ -75,6 +77,7 @@ async def running(
 
     Raises:
         CannotConnect: Temporal does not answer.
+        InvalidKeys: the key file can't be used.
         CannotServe: search attributes are missing and may not be added, ``only="agents"`` without
             a model, a broken agents module, a broken policy, a broken file of reviewers.
     """
@@ -83,13 +86,17 @@ async def running(
     directory = DirectoryActivities(reviewers)
     if only != "agents" and (reason := directory.problem(rules and rules.policy)):
         raise CannotServe(reason)
-    client = await connect(connection)
+    telemetry = begin(settings)
+    connection = {**connection, **telemetry.options}
+    client = await connect(connection, **_encrypting(settings))
     await _prepare(client)
     has_model = model_provider is not None or settings.has_model
     if only == "agents" and not has_model:
         raise CannotServe(NO_MODEL)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(telemetry.end)
         served = [f"connected to {connection['target_host']}, namespace {client.namespace}"]
+        served += telemetry.lines
         names, queues = None, []
         if only != "approvals" and has_model:
             provider = model_provider or _models(settings)
@@ -100,6 +107,7 @@ async def running(
             served.append(f"agents on {settings.agents_queue}: {', '.join(names)}")
             served.append(f"policy {policy}" if policy else "no policy file, so every tool waits")
         if only != "agents":
+            await stack.enter_async_context(counting(client, settings.approvals_queue))
             approvals = _approvals_worker(settings, client, directory)
             await stack.enter_async_context(patient(approvals))
             queues.append(settings.approvals_queue)
@@ -109,6 +117,10 @@ async def running(
             served.append(f"agents are off, {NO_MODEL}")
         await _polling(client, queues)
         yield Serving(client, names, "; ".join(served))
+
+
+def _encrypting(settings: Settings) -> dict[str, Any]:
+    return {"keys": settings.encryption_keys, "hash_requester": settings.hash_requester}
 
 
 async def _polling(client: Client, queues: list[str]) -> None:
@@ -190,7 +202,9 @@ async def _agents_worker(
     try:
         worker = Worker(
             # In this order: the gate stands before the runner that the first one installs.
-            await connect(connection, plugins=[plugin, runner.plugin()]),
+            await connect(
+                connection, plugins=[plugin, runner.plugin()], **_encrypting(settings)
+            ),
             task_queue=settings.agents_queue,
             workflows=[AgentWorkflow],
             activities=[

@@ -5,10 +5,19 @@ is never a person, an id or a text; where it is somebody's word for something, t
 are at most ``MOST`` of it.
 """
 
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from temporalio import activity
+from temporalio.client import Client
 from temporalio.common import MetricMeter
+from temporalio.service import RPCError
+
+from clearance import attributes, filters
 
 REQUESTS: Final = "clearance_requests"
 """Counter {status, tool, checkpoint}: ``asked`` once at its beginning, its final status at its end."""
@@ -38,6 +47,11 @@ MOST: Final = 100
 """Different values of one label; what comes after them is ``other``."""
 
 _LABEL_CHARS = 100
+_EVERY = 15.0
+"""Seconds between two counts of what waits: as often as Prometheus asks."""
+
+_SOON = timedelta(hours=1)
+_log = logging.getLogger("clearance.metrics")
 
 _seen: dict[str, set[str]] = {}
 
@@ -77,3 +91,43 @@ def ledger_took(rows: int) -> None:
 def ledger_failed(meter: MetricMeter) -> None:
     """Count a request that the ledger did not take."""
     meter.create_counter(LEDGER_FAILURES, "Requests the ledger did not take at once").add(1)
+
+
+@asynccontextmanager
+async def counting(client: Client, queue: str) -> AsyncIterator[None]:
+    """Keep the gauges of what waits on a queue, where this client's runtime offers metrics.
+
+    Two counts by the server every 15 seconds, of all that its lists would show; several workers of
+    one queue say the same. A count that fails leaves the gauge as it was.
+    """
+    runtime = client.service_client.config.runtime
+    if runtime is None:
+        yield
+        return
+    task = asyncio.create_task(_keep_counting(client, queue, runtime.metric_meter))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _keep_counting(client: Client, queue: str, meter: MetricMeter) -> None:
+    labels = {"task_queue": queue}
+    waiting = meter.create_gauge(WAITING, "Requests that wait for a person")
+    due = meter.create_gauge(WAITING_DUE, "Of those, requests due within the hour")
+    query = f"{filters.PENDING} AND TaskQueue = {filters.quoted(queue)}"
+    failed = False
+    while True:
+        soon = (datetime.now(UTC) + _SOON).isoformat()
+        try:
+            waiting.set((await client.count_workflows(query)).count, labels)
+            near = f"{query} AND {attributes.DEADLINE.name} < '{soon}'"
+            due.set((await client.count_workflows(near)).count, labels)
+            failed = False
+        except RPCError as error:
+            if not failed:
+                _log.warning("what waits can't be counted: %s", error.status.name)
+            failed = True
+        await asyncio.sleep(_EVERY)

@@ -11,7 +11,7 @@ import typer
 
 from clearance import ApprovalClient
 
-from . import output, session, web
+from . import logs, session, web
 from .settings import EmbeddedServer, Settings
 
 Only = Annotated[
@@ -25,13 +25,18 @@ def worker(only: Only = None) -> None:
         raise typer.BadParameter(f"--only takes approvals or agents, not {only!r}")
     import worker as process
 
-    session.run(process.serve(session.load(), only=only, say=output.say))  # type: ignore[arg-type]
+    settings = session.load()
+    logs.configure(settings.log_format, engine=True)
+    say = logs.teller(settings.log_format)
+    session.run(process.serve(settings, only=only, say=say))  # type: ignore[arg-type]
 
 
 def up() -> None:
     """Run an embedded Temporal server, the worker and the inbox; state is kept in .clearance."""
     settings = session.load()
     web.config_of(settings)
+    logs.configure(settings.log_format, engine=True)
+    say = logs.teller(settings.log_format)
 
     async def work() -> None:
         import worker as process
@@ -42,18 +47,18 @@ def up() -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with embedded.server(settings.state) as server:
-            output.say(f"Temporal:    {server.address}, its UI {server.ui}")
-            output.say(f"State:       {settings.state.resolve()}")
+            say(f"Temporal:    {server.address}, its UI {server.ui}")
+            say(f"State:       {settings.state.resolve()}")
             session.elsewhere(settings, server)
             async with process.running(settings, {"target_host": server.address}) as serving:
-                output.say(f"Worker:      {serving.line}")
-                web.log_access(_log(settings))
+                say(f"Worker:      {serving.line}")
+                web.log_access(_log(settings), settings.log_format)
                 client = ApprovalClient(serving.client, task_queue=settings.approvals_queue)
                 async with web.inbox(settings, client, any_port=True) as context:
-                    output.say(await web.line(settings, context))
-                    output.say("Ready. In another terminal here: clearance pending. Ctrl-C stops.")
+                    say(await web.line(settings, context))
+                    say("Ready. In another terminal here: clearance pending. Ctrl-C stops.")
                     await _until(stop, settings)
-                    output.say("Stopping; what waits goes on waiting and is here again next time.")
+                    say("Stopping; what waits goes on waiting and is here again next time.")
 
     session.run(work())
 

@@ -17,6 +17,7 @@ from clearance.errors import InvalidRequest
 
 from . import output
 from .settings import EmbeddedServer, Settings, temporal_settings
+from .telemetry import begin
 
 T = TypeVar("T")
 
@@ -44,8 +45,16 @@ async def connected(settings: Settings) -> AsyncIterator[ApprovalClient]:
     """A client on the configured Temporal. Raises CannotConnect."""
     # What goes wrong is told in a line of ours; the engine's own log would stand beside it.
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
-    client = await connect(temporal_settings(settings))
-    yield ApprovalClient(client, task_queue=settings.approvals_queue)
+    telemetry = begin(settings, metrics=False)
+    client = await connect(
+        {**temporal_settings(settings), **telemetry.options},
+        keys=settings.encryption_keys,
+        hash_requester=settings.hash_requester,
+    )
+    try:
+        yield ApprovalClient(client, task_queue=settings.approvals_queue)
+    finally:
+        await telemetry.end()
 
 
 def elsewhere(settings: Settings, server: EmbeddedServer) -> None:

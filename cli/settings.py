@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import psutil
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clearance import contract
@@ -96,6 +96,21 @@ class Settings(BaseSettings):
 
     oidc_groups_claim: str = "groups"
     """The claim that lists a person's groups."""
+
+    encryption_keys: Path | None = None
+    """The key file by which everything that Temporal keeps is encrypted."""
+
+    hash_requester: bool = False
+    """Whether Temporal's index holds a requester's name only as a hash; needs the key file."""
+
+    metrics: str | None = None
+    """Where the worker offers its metrics to Prometheus: a port of this machine, ``127.0.0.1:9464``."""
+
+    log_format: Literal["text", "json"] = "text"
+    """Of what worker and inbox write to standard error."""
+
+    otlp_endpoint: AnyHttpUrl | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """A collector of OpenTelemetry traces; the SDK reads the other ``OTEL_*`` names itself."""
 
     temporal_ui: str | None = None
     """Temporal's own pages, to link to from a run; unless set, those of the embedded server."""

@@ -20,7 +20,7 @@ from clearance.fields import Name
 from clearance.stages import is_group
 from web.config import DEFAULT_PORT, Oidc, WebConfig
 
-from . import output, session
+from . import logs, output, session
 from .approvals import As
 from .settings import EmbeddedServer, RunningInbox, Settings, temporal_settings
 
@@ -32,16 +32,18 @@ def web() -> None:
     """Run the inbox against the configured Temporal, until SIGTERM or Ctrl-C."""
     settings = session.load()
     config_of(settings)
-    log_access(logging.StreamHandler(sys.stderr))
+    logs.configure(settings.log_format)
+    say = logs.teller(settings.log_format)
+    log_access(logging.StreamHandler(sys.stderr), settings.log_format)
 
     async def work() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with session.connected(settings) as approvals, inbox(settings, approvals) as context:
-            output.say(f"Temporal:    {temporal_settings(settings)['target_host']}")
-            output.say(await line(settings, context))
-            output.say("Ready. Ctrl-C stops.")
+            say(f"Temporal:    {temporal_settings(settings)['target_host']}")
+            say(await line(settings, context))
+            say("Ready. Ctrl-C stops.")
             await stop.wait()
 
     session.run(work())
@@ -156,7 +158,8 @@ def _announced(settings: Settings, url: str) -> Iterator[None]:
 
 async def line(settings: Settings, context: "Context") -> str:
     """Where the inbox is; on one's own machine a link that signs the reviewer in, once."""
-    if not context.config.local:
+    # A log is kept and read by others, and the link would sign them in.
+    if not context.config.local or settings.log_format == "json":
         return f"Inbox:       {context.url}"
     token = await context.store.sessions.invite(person(session.reviewer(settings, None)))
     return f"Inbox:       {context.url}/sign-in/{token}"
@@ -205,9 +208,10 @@ def person(name: str) -> str:
     return str(one)
 
 
-def log_access(handler: logging.Handler) -> None:
+def log_access(handler: logging.Handler, format: logs.Format) -> None:
     """A line an answer, wherever the handler writes."""
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    plain = logging.Formatter("%(asctime)s %(message)s")
+    handler.setFormatter(plain if format == "text" else logs.formatter(format))
     logger = logging.getLogger("clearance.access")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 # Before anything of ours is imported: no test may depend on the machine's own settings.
-for name in [n for n in os.environ if n.startswith(("CLEARANCE_", "TEMPORAL_", "OPENAI_"))]:
+for name in [
+    n for n in os.environ if n.startswith(("CLEARANCE_", "TEMPORAL_", "OPENAI_", "OTEL_"))
+]:
     del os.environ[name]
 
 from temporalio.client import Client

@@ -45,7 +45,9 @@ class AccessLog:
             took = (time.perf_counter() - started) * 1_000
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
             caller = scope.get("state", {}).get("caller", "-")
-            _LOG.info("%s %s %d %.0fms %s", method, _route(scope), status or 500, took, caller)
+            parts = (method, _route(scope), status or 500, took, caller)
+            fields = dict(zip(("method", "route", "status", "ms", "caller"), parts, strict=True))
+            _LOG.info("%s %s %d %.0fms %s", *parts, extra={"access": fields | {"ms": round(took)}})
 
 
 def _route(scope: Scope) -> str:
