@@ -79,6 +79,15 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     """Where the inbox keeps tokens, sessions and links; unless set, a SQLite file in the state folder."""
 
+    ledger_url: SecretStr | None = None
+    """Where the audit ledger is; unless set, a SQLite file in the state folder."""
+
+    ledger_key: Path | None = None
+    """The private key that signs the ledger's heads (`clearance audit key`)."""
+
+    ledger_heads: Path | None = None
+    """A file that signed heads are appended to; not where the ledger is."""
+
     oidc_issuer: Issuer | None = None
     """An OpenID Connect provider that says who somebody is."""
 
@@ -131,6 +140,12 @@ class Settings(BaseSettings):
         """The directory to ask who somebody is; None where there is none."""
         here = Path("reviewers.toml")
         return self.reviewers or (here if here.exists() else None)
+
+    def ledger_address(self) -> str:
+        """Of the ledger's database."""
+        if self.ledger_url is not None:
+            return self.ledger_url.get_secret_value()
+        return f"sqlite:///{self.state / 'ledger.db'}"
 
     @property
     def has_model(self) -> bool:

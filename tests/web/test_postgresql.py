@@ -13,7 +13,7 @@ import pytest
 from clearance import ApprovalClient, InvalidRequest, NotFound
 from cli.settings import Settings
 from store import Store
-from store.database import CannotStore
+from store.engine import CannotStore
 from tests.support import eventually, unique
 from web.config import WebConfig
 from web.server import running

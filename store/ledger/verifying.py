@@ -1,0 +1,141 @@
+"""Going through the whole ledger, for any row that was changed, taken out, put in or moved."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, func, or_, select
+
+from .heads import SignedHead
+from .reading import NOTHING, Head, Reading
+from .rows import columns_of, hash_of
+from .table import ledger
+
+_SHOWN = 20
+"""Faults that are told one by one."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that shows that the ledger is not as it was written."""
+
+    text: str
+    position: int | None = None
+    request: str | None = None
+    execution: str | None = None
+    sequence: int | None = None
+
+
+@dataclass
+class Verified:
+    """What was found."""
+
+    rows: int = 0
+    head: Head = NOTHING
+    heads: int = 0
+    """Heads that were held against it."""
+    faults: list[Fault] = field(default_factory=list)
+    """The first twenty."""
+    count: int = 0
+    """How many faults there are in all."""
+
+    def add(self, *faults: Fault) -> None:
+        """Further faults."""
+        self.count += len(faults)
+        self.faults += faults[: _SHOWN - len(self.faults)]
+
+
+class Verifying(Reading):
+    """The method of ``Ledger`` that verifies."""
+
+    async def verify(self, heads: Iterable[SignedHead] = ()) -> Verified:
+        """Hold every row against the one before, and against what it says; and the end against heads.
+
+        What is appended meanwhile is verified or not. Of a ledger whose end was cut off only heads
+        tell, and only they tell that all of it was written anew.
+
+        Args:
+            heads: whose signatures have been checked.
+
+        Raises:
+            LedgerAway: the database fails.
+        """
+        found = Verified()
+        signed: dict[int, list[SignedHead]] = {}
+        for head in heads:
+            signed.setdefault(head.position, []).append(head)
+            found.heads += 1
+        async for row in self._all():
+            found.add(*_faults(row, found.head))
+            found.add(*_unlike(row, signed.pop(row.position, ())))
+            found.rows += 1
+            found.head = Head(row.position, row.hash)
+        found.add(*await self._gaps())
+        for position in sorted(signed):
+            found.add(*(_cut(head, found.head) for head in signed[position]))
+        return found
+
+    async def _gaps(self) -> list[Fault]:
+        """Requests of which an event is missing: they are numbered without gaps."""
+        of = (ledger.c.request, ledger.c.execution)
+        rows, last = func.count(), func.max(ledger.c.sequence)
+        broken = or_(last != rows, func.min(ledger.c.sequence) != 1)
+        query = select(*of, rows.label("rows"), last.label("last")).group_by(*of).having(broken)
+        with self._working():
+            async with self._engine.connect() as connection:
+                found = (await connection.execute(query.order_by(*of))).all()
+        return [
+            Fault(
+                f"{row.rows} events are here, and the last is number {row.last}",
+                request=row.request,
+                execution=row.execution,
+            )
+            for row in found
+        ]
+
+
+def _faults(row: Row[*tuple[Any, ...]], before: Head) -> list[Fault]:
+    """What is wrong with a row that stands after this one."""
+    said = []
+    if row.position > before.position + 1:
+        first, last = before.position + 1, row.position - 1
+        which = f"row {first} is" if first == last else f"rows {first} to {last} are"
+        said.append(f"{which} missing before it")
+    elif row.position != before.position + 1:
+        said.append(f"its position is none: it stands after {before.position}")
+    elif row.previous != before.hash:
+        said.append("it does not continue the row before: one of them was changed or moved")
+    if row.hash != hash_of(row.previous, row.position, row.body):
+        said.append("it was changed or moved: its hash is another")
+    said += _projections(row)
+    about = (row.position, row.request, row.execution, row.sequence)
+    return [Fault(text, *about) for text in said]
+
+
+def _projections(row: Row[*tuple[Any, ...]]) -> list[str]:
+    try:
+        columns = columns_of(row.body)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return ["its body is none that was written here"]
+    has = row._mapping
+    unlike = [name for name, value in columns.items() if has[name] != value]
+    return [f"its body says otherwise than {', '.join(unlike)}"] if unlike else []
+
+
+def _unlike(row: Row[*tuple[Any, ...]], heads: Iterable[SignedHead]) -> Sequence[Fault]:
+    about = (row.position, row.request, row.execution, row.sequence)
+    return [
+        Fault(f"the head signed at {head.at} says that its hash is {head.hash}", *about)
+        for head in heads
+        if head.hash != row.hash
+    ]
+
+
+def _cut(head: SignedHead, last: Head) -> Fault:
+    if 0 < head.position < last.position:
+        return Fault(f"the head signed at {head.at} is of a row that is missing", head.position)
+    return Fault(
+        f"the ledger ends at {last.position}, and a head signed at {head.at} says "
+        f"{head.position}: its end was cut off",
+        head.position,
+    )
