@@ -22,9 +22,11 @@ from temporalio.worker import Worker
 from activities.directory import DirectoryActivities
 from activities.keeping import KeepingActivities
 from activities.measuring import counting
+from activities.telling import TellingActivities
 from clearance import ClearanceError, attributes, connect
 from clearance.workers import has_worker, patient
 from cli.settings import Settings, temporal_settings
+from policy.watched import WatchedDirectory
 from cli.telemetry import begin
 
 Only = Literal["approvals", "agents"]
@@ -145,12 +147,23 @@ async def _prepare(client: Client) -> None:
 def _approvals_worker(settings: Settings, client: Client, directory: DirectoryActivities) -> Worker:
     from workflows.approval import ApprovalWorkflow
     from workflows.consumption import ConsumptionWorkflow
+    from workflows.notifying import NotifierWorkflow
 
+    telling = TellingActivities(
+        client,
+        WatchedDirectory(settings.reviewers_file()),
+        queue=settings.approvals_queue,
+        window=settings.notify_digest,
+    )
     return Worker(
         client,
         task_queue=settings.approvals_queue,
-        workflows=[ApprovalWorkflow, ConsumptionWorkflow],
-        activities=[*directory.activities, *KeepingActivities().activities],
+        workflows=[ApprovalWorkflow, ConsumptionWorkflow, NotifierWorkflow],
+        activities=[
+            *directory.activities,
+            *KeepingActivities().activities,
+            *telling.activities,
+        ],
         sticky_queue_schedule_to_start_timeout=_STICKY,
         graceful_shutdown_timeout=_GRACE,
     )

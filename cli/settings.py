@@ -1,6 +1,7 @@
 """Every setting, read once at the entry point from the environment and passed down from there."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -10,7 +11,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clearance import contract
 from clearance.connect import DEFAULT_ADDRESS, load_settings
+from policy.terms import duration
 from web.config import Issuer, Networks, Port, Site
+
+_LONGEST_DIGEST = timedelta(hours=1)
 
 
 class Settings(BaseSettings):
@@ -54,6 +58,9 @@ class Settings(BaseSettings):
 
     smtp_url: SecretStr | None = None
     """``smtp://user:password@host:port``; without it, mail becomes .eml files in the state folder."""
+
+    notify_digest: timedelta = timedelta(seconds=60)
+    """How long somebody's messages wait for more, to be told together: ``0s`` is not at all."""
 
     mail_from: str = "clearance@localhost"
     """From address of what the sample agents send."""
@@ -130,6 +137,16 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("notify_digest", mode="before")
+    @classmethod
+    def _length(cls, value: object) -> object:
+        if not isinstance(value, str) or value == "0s":
+            return timedelta() if value == "0s" else value
+        length = duration(value)
+        if length is None or length > _LONGEST_DIGEST:
+            raise ValueError(f"{value!r}: write 0s, or at most 1h")
+        return length
 
     def policy_file(self) -> Path | None:
         """The policy to go by; None where there is none, so that every tool waits."""

@@ -81,6 +81,7 @@ class Directory:
         groups = [name for name in folded(names) if is_group(name)]
         return Members(
             directory=self._exists,
+            reached=bool(self.channels),
             groups={name: self._people(name) for name in groups if name in self._groups},
             open_groups=tuple(name for name in groups if self._is_open(name)),
             unknown=tuple(asked[name] for name in groups if name not in self._groups),

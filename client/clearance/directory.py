@@ -64,6 +64,9 @@ class Members(BaseModel):
     directory: bool = False
     """Whether there is a directory at all."""
 
+    reached: bool = False
+    """Whether it says of anybody by which channels they are told."""
+
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """The names (``Person.name``) of each group's members, groups inside it included."""
 
