@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from typing import Any, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client
@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 from clearance import contract
 from clearance.notices import Destination, Notice, Notifying, Telling
 from policy.reading import BrokenPolicy
+from policy.watched import WatchedDirectory
 
 _AT_ONCE = 20
 """Notifiers that word is left with at the same time."""
@@ -22,25 +23,11 @@ _AT_ONCE = 20
 _RPC = timedelta(seconds=2)
 
 
-class Reached(Protocol):
-    """What the directory says of how people are reached."""
-
-    def destinations(self, names: Sequence[str]) -> tuple[Destination, ...]:
-        """The channels of people, and of groups and who is in them; each once."""
-
-
-class Directories(Protocol):
-    """Where the directory of the moment is found."""
-
-    async def current(self) -> Reached:
-        """As its file is now. Raises ``BrokenPolicy``."""
-
-
 class TellingActivities:
     """Signals workflows, and contacts nobody: a channel that hangs is in no gate's way."""
 
     def __init__(
-        self, client: Client, directory: Directories, *, queue: str, window: timedelta
+        self, client: Client, directory: WatchedDirectory, *, queue: str, window: timedelta
     ) -> None:
         """Leave word on the approvals' own queue.
 
@@ -72,12 +59,12 @@ class TellingActivities:
             directory = await self._directory.current()
         except BrokenPolicy as error:
             raise ApplicationError(str(error), type="BrokenDirectory") from None
+        now = datetime.now(UTC)
         found: dict[Destination, list[Notice]] = {}
         for notice in notices:
             bare = notice.model_copy(update={"audience": (), "without": frozenset()})
-            for to in directory.destinations(notice.audience):
-                if to.who not in notice.without:
-                    found.setdefault(to, []).append(bare)
+            for to in directory.destinations(notice.audience, now, notice.without):
+                found.setdefault(to, []).append(bare)
         leaving = (self._leave(to, some) for to, some in found.items())
         failed = [one for one in await asyncio.gather(*leaving) if one]
         if failed:

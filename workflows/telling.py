@@ -40,7 +40,7 @@ class Teller:
 
     def __init__(self, record: Record, *, tells: bool) -> None:
         """For this record. Nobody is told, and the history has no event more, where it names nobody,
-        where a standing approval answers it, and where no directory says how people are reached."""
+        where a standing approval answers it, and where the directory names no channel."""
         self._record = record
         self._tells = tells and record.request.grant is None and bool(acts.everyone(record.request))
         self._seen = 0
@@ -50,7 +50,7 @@ class Teller:
 
     def begin(self) -> None:
         """Follow it from here on."""
-        if self._tells and self._record.members.directory:
+        if self._tells and self._record.members.reached:
             self._following = asyncio.create_task(self._follow())
 
     async def end(self) -> None:
