@@ -26,8 +26,8 @@ from activities.telling import TellingActivities
 from clearance import ClearanceError, attributes, connect
 from clearance.workers import has_worker, patient
 from cli.settings import Settings, temporal_settings
-from policy.watched import WatchedDirectory
 from cli.telemetry import begin
+from policy.watched import WatchedDirectory
 
 Only = Literal["approvals", "agents"]
 
