@@ -1,12 +1,14 @@
 """Reading the policy, once for each run at its start."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from clearance.signatures import DecisionKey
 from policy import match
 from policy.model import Policy
 from policy.source import BrokenPolicy, Pinned, load
@@ -23,9 +25,14 @@ def rules_of(path: Path | None) -> match.Rules:
 class PolicyActivities:
     """Reads one policy file, as it is at that moment."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Read this file; None where there is none."""
+    def __init__(
+        self,
+        path: Path | None,
+        decision_keys: Callable[[], tuple[DecisionKey, ...]] = tuple,
+    ) -> None:
+        """Read this file, None where there is none. The requests of runs pin these keys."""
         self._path = path
+        self._decision_keys = decision_keys
 
     @activity.defn
     def load_policy(self) -> dict[str, Any]:
@@ -39,5 +46,6 @@ class PolicyActivities:
         except BrokenPolicy as error:
             # Without the cause: readers of a failure go to the innermost one, and this says it best.
             raise ApplicationError(str(error), type="BrokenPolicy") from None
+        pinned = pinned.model_copy(update={"decision_keys": self._decision_keys()})
         plain = pinned.model_dump(mode="json", exclude={"policy"})
         return {**plain, "policy": pinned.policy.model_dump(mode="json", exclude_defaults=True)}

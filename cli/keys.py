@@ -1,4 +1,4 @@
-"""Key files: keys new, rotate, list."""
+"""Key files: keys new, rotate, list, public."""
 
 from pathlib import Path
 from typing import Annotated
@@ -67,3 +67,12 @@ def _use(ring: keys.KeyRing, id: str) -> str:
     if ring.current is None:
         return "public"
     return {ring.current: "current", ring.waiting: "waits"}.get(id, "kept")
+
+
+@app.command()
+def public(file: File) -> None:
+    """Print the public keys of a file of signing keys, as CLEARANCE_DECISION_KEYS takes them."""
+    from clearance import signing
+
+    ring = keyfile.read(file, keys.KINDS["signing"])
+    output.out(keys.dumped(signing.public_ring(ring)).rstrip())

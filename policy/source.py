@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from clearance.signatures import DecisionKeys, unset
 from clearance.text import one_line
 
 from .contradictions import contradictions
@@ -42,6 +43,9 @@ class Pinned(BaseModel):
     """The file, as its path was given."""
 
     policy: Policy
+
+    decision_keys: DecisionKeys = Field((), exclude_if=unset)
+    """What the run's requests pin, by the worker's own setting: not for whoever starts a run to say."""
 
     def __hash__(self) -> int:
         """By the digest; equality still compares all of it."""

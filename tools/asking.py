@@ -94,7 +94,12 @@ async def ask(request: ApprovalRequest, run: Run | None) -> Outcome:
     context = run.context if run else RunContext()
     secrets = run.secrets if run else mask.SECRETS
     try:
-        return await request_approval(request, task_queue=context.approvals_queue, secrets=secrets)
+        return await request_approval(
+            request,
+            task_queue=context.approvals_queue,
+            secrets=secrets,
+            decision_keys=run.pinned.decision_keys if run else (),
+        )
     except ApplicationError as error:
         if error.type != contract.ERROR_INVALID_REQUEST:
             raise

@@ -13,14 +13,14 @@ with workflow.unsafe.imports_passed_through():
     import pydantic
 
     from clearance import contract
-    from clearance.acts import Act, ActReceipt
+    from clearance.acts import UNSIGNED, Act, ActReceipt
     from clearance.errors import explain
     from clearance.models import Decision, Outcome, Receipt
     from clearance.record import Record
     from clearance.views import ApprovalView
     from tools.conditions import applies
     from tools.examine import examine
-    from workflows.asked import read
+    from workflows.asked import read, verifying
     from workflows.attempts import Attempts
     from workflows.audience import Audience
     from workflows.keeping import Keeping
@@ -56,6 +56,7 @@ class ApprovalWorkflow:
             requested_at=info.workflow_start_time,
             examine=examine,
             applies=applies,
+            verify=verifying(parsed),
         )
         self._audience = Audience(self._record, resolves=resolves)
         self._attempts = Attempts(self._record)
@@ -226,6 +227,8 @@ class ApprovalWorkflow:
                 self._measuring.turned()
 
     async def _decide(self, decision: Decision, *, made_at: datetime) -> str | None:
+        if reason := self._forged(decision):
+            return reason
         who = await self._audience.standing(decision.reviewer, made_at, decision.groups)
         if self._invalid is not None:
             return self._invalid
@@ -235,8 +238,10 @@ class ApprovalWorkflow:
 
     async def _act(self, act: Act) -> str | None:
         now = workflow.now()
-        if act.kind in ("viewed", "notified"):  # anybody's
+        if act.kind in UNSIGNED:  # anybody's
             return self._invalid or self._record.act(act, now)
+        if reason := self._forged(act):
+            return reason
         who = await self._audience.standing(act.who, now, act.groups)
         to = await self._audience.standing(act.to, now) if act.to else None
         if self._invalid is not None:
@@ -244,6 +249,13 @@ class ApprovalWorkflow:
         reason = self._record.act(act, workflow.now(), who, to)
         self._attempts.note(act, who, refused=reason is not None)
         return reason
+
+    def _forged(self, said: Decision | Act) -> str | None:
+        """Why something isn't signed as it has to be; the directory isn't asked about it."""
+        if self._invalid is None and (reason := self._record.forged(said, workflow.now())):
+            self._attempts.note(said, None, refused=True)
+            return reason
+        return None
 
     async def _keep_described(self) -> None:
         """Show what has changed, once for all that arrived together.

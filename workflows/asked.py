@@ -9,6 +9,8 @@ with workflow.unsafe.imports_passed_through():
 
     from clearance.errors import explain
     from clearance.requests import ApprovalRequest
+    from clearance.signatures import Verify
+    from clearance.signing import verifier
     from tools.examine import schema_problem
 
 
@@ -21,6 +23,15 @@ def read(request: Any) -> tuple[ApprovalRequest, str | None]:
     except ValueError as error:
         reason = str(error)
     return ApprovalRequest(action="(malformed request)"), reason
+
+
+def verifying(request: ApprovalRequest) -> Verify:
+    """What judges the signatures on a request, as the keys that it pins say."""
+    info = workflow.info()
+    # The first execution's id stays when the request is reset, so that what was taken is taken again;
+    # it is another one where the request is asked anew under the same id.
+    execution = info.first_execution_run_id
+    return verifier(request.decision_keys, approval_id=info.workflow_id, execution=execution)
 
 
 def _parse(request: Any) -> ApprovalRequest:

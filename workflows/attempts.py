@@ -23,6 +23,9 @@ LARGE = 16 * 1024
 MUCH = 1024 * 1024
 """Bytes of refused attempts, after which no large one is taken where it is likely to be refused, too."""
 
+NOBODY = ""
+"""By whom a decision is that isn't signed as it has to be."""
+
 TOO_MANY = (
     "too many attempts were refused; who is in the audience can still decide it, or hand it to you"
 )
@@ -54,8 +57,9 @@ class Attempts:
             return None
         if type(said) is Decision and (reason := self._refuse_changes(said)):
             return reason
-        name = _name(said)
-        outside = name in self._outside and not self._belongs(name)
+        forged = record.signatures.refuse(said) is not None
+        name = NOBODY if forged else _name(said)
+        outside = name in self._outside and (forged or not self._belongs(name))
         if outside and self._refused >= MANY:
             return TOO_MANY
         many_bytes = self._bytes >= MUCH
@@ -65,10 +69,10 @@ class Attempts:
             return TOO_MUCH
         return TOO_LARGE if outside or not self._belongs(name) else None
 
-    def note(self, said: Decision | Act, who: Standing, *, refused: bool) -> None:
-        """What became of an attempt, by whom the directory knows as ``who``."""
-        name = _name(said)
-        if not refused or self._is_inside(who):
+    def note(self, said: Decision | Act, who: Standing | None, *, refused: bool) -> None:
+        """What became of an attempt, by whom the directory knows as ``who``; None: it is forged."""
+        name = NOBODY if who is None else _name(said)
+        if who is not None and (not refused or self._is_inside(who)):
             self._outside.discard(name)
         else:
             self._outside.add(name)

@@ -5,13 +5,14 @@ from typing import Any, TypedDict, Unpack
 
 import pydantic
 
-from . import contract
-from .acts import Act, ActKind, ActReceipt
+from . import contract, reading
+from .acts import UNSIGNED, Act, ActKind, ActReceipt
 from .deciding import update_id
-from .delivery import Delivering, Message, refused
+from .delivery import Message, refused
 from .errors import InvalidRequest, explain
 from .models import Channel
 from .views import ApprovalView
+from .vouching import Vouching
 
 
 class How(TypedDict, total=False):
@@ -25,7 +26,7 @@ class How(TypedDict, total=False):
     """Send the same one again after a failure: it is one act."""
 
 
-class Acting(Delivering):
+class Acting(Vouching):
     """The methods of ``ApprovalClient`` that comment, hand over and withdraw.
 
     They go the way of a decision: as an update; where no worker answers in time the server stores
@@ -93,7 +94,11 @@ class Acting(Delivering):
             act = Act(kind=kind, who=who, **said)
         except pydantic.ValidationError as error:
             raise InvalidRequest(explain(error)) from error
-        handle = await self._handle(id)
+        description = await self._described(id)
+        handle = self.temporal.get_workflow_handle(description.id)
+        if kind not in UNSIGNED:
+            listed = await reading.summary_of(self.temporal, description)
+            act = self._signed(act, description, listed)
         message = Message(
             payload=act,
             update=contract.UPDATE_ACT,
@@ -103,7 +108,7 @@ class Acting(Delivering):
             find=lambda view: _found(view, act),
             is_new=is_new,
         )
-        if kind in ("viewed", "notified"):  # nobody waits to hear that it was recorded
+        if kind in UNSIGNED:  # nobody waits to hear that it was recorded
             return await self._leave(handle, message)
         return await self._deliver(handle, message)
 

@@ -24,6 +24,9 @@ ActKind = Literal["commented", "asked", "answered", "delegated", "withdrawn", "v
 """As the record calls it. ``asked`` is a reviewer's question, ``answered`` the requester's answer;
 ``notified`` says that somebody was told of the request, ``viewed`` that they have read it."""
 
+UNSIGNED = ("viewed", "notified")
+"""Anybody's; they change nothing, and nobody waits for their answer."""
+
 _WITH_TEXT = ("commented", "asked", "answered")
 
 
@@ -91,7 +94,7 @@ def refuse_act(
         who: does it.
         to: of a delegation, who shall decide.
     """
-    if act.kind in ("viewed", "notified"):
+    if act.kind in UNSIGNED:
         return None
     owns = rules.is_requester(request, who) or who.operator
     if request.requester is None and request.open_to_anyone:

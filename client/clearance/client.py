@@ -2,9 +2,9 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pydantic
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -22,8 +22,13 @@ from .grants import Grant, Revocation
 from .listing import Listing
 from .models import Outcome
 from .requests import ApprovalRequest
+from .signatures import DecisionKey
 from .stages import is_group
 from .views import ApprovalSummary, ApprovalView
+from .vouching import is_same
+
+if TYPE_CHECKING:
+    from .signing import Signer
 
 
 class ApprovalClient(Listing, Deciding, Acting, Consuming):
@@ -44,6 +49,9 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
         task_queue: str = contract.APPROVALS_QUEUE,
         answer_timeout: timedelta = timedelta(seconds=5),
         whole_ids: bool = False,
+        signer: "Signer | None" = None,
+        decision_keys: Callable[[], tuple[DecisionKey, ...]] | None = None,
+        inbox: str | None = None,
     ) -> None:
         """Wrap a connected Temporal client.
 
@@ -54,17 +62,31 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
                 the decision is stored instead and the reading comes from the server alone.
             whole_ids: take ids only whole. A beginning or end helps people who type; where programs
                 send ids, one that is cut off must not mean another request.
+            signer: signs what is said to requests that take only what is signed.
+            decision_keys: what new requests pin (``clearance.signing.pinned_from``), asked each time;
+                requests that pin others are then none of ours.
+            inbox: where people decide what can't be signed here, for the error that says so.
         """
-        super().__init__(client, task_queue, answer_timeout, whole_ids=whole_ids)
+        super().__init__(
+            *(client, task_queue, answer_timeout),
+            whole_ids=whole_ids,
+            signer=signer,
+            inbox=inbox,
+            decision_keys=decision_keys or tuple,
+        )
 
     @classmethod
-    async def connect(cls, *, task_queue: str = contract.APPROVALS_QUEUE) -> Self:
+    async def connect(cls, *, task_queue: str = contract.APPROVALS_QUEUE, **how: Any) -> Self:
         """Connect as the environment says (``temporalio.envconfig``: TEMPORAL_ADDRESS, profiles).
+
+        Args:
+            task_queue: as ``ApprovalClient`` takes it.
+            how: the others that it takes.
 
         Raises:
             CannotConnect: Temporal does not answer or refuses.
         """
-        return cls(await connect(), task_queue=task_queue)
+        return cls(await connect(), task_queue=task_queue, **how)
 
     async def __aenter__(self) -> Self:
         """Ready as it is: connecting was done by ``connect``."""
@@ -89,7 +111,7 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
             InvalidRequest: the request or the id breaks a rule, nobody could ever approve it, or
                 ``id`` was used for something else. Nothing was asked.
         """
-        request = _parsed(request)
+        request = _parsed(request, keys := self._decision_keys())
         approval_id = f"approval-{uuid.uuid4().hex[:10]}" if id is None else id
         fits = 0 < len(approval_id) <= contract.MAX_ID_CHARS and approval_id.isprintable()
         if not fits or approval_id != approval_id.strip():
@@ -128,7 +150,7 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
         same = description.workflow_type == contract.APPROVAL_WORKFLOW
         # Only one's own id can be that of an older request, which may have other terms.
         if same and id is not None and not new:
-            same = await reading.stored_request(handle) == request
+            same = is_same(await reading.stored_request(handle), request, keys)
         if not same:
             raise InvalidRequest(f"the id {approval_id} is used for something else: choose another")
         if description.status == WorkflowExecutionStatus.FAILED:
@@ -196,8 +218,8 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
             raise WaitTimeout(f"{handle.id} still waits for a decision") from error
 
 
-def _parsed(request: ApprovalRequest | str) -> ApprovalRequest:
-    """A bare string as the request it means; secrets concealed. Raises InvalidRequest."""
+def _parsed(request: ApprovalRequest | str, keys: tuple[DecisionKey, ...]) -> ApprovalRequest:
+    """A bare string as the request it means; secrets concealed, keys pinned. Raises InvalidRequest."""
     try:
         if not isinstance(request, ApprovalRequest):
             request = ApprovalRequest(action=request)
@@ -205,7 +227,7 @@ def _parsed(request: ApprovalRequest | str) -> ApprovalRequest:
             raise InvalidRequest("grant: only a run makes use of a standing approval; leave it out")
         if reason := rules.refuse_request(request):
             raise InvalidRequest(reason)
-        return request.sent()
+        return request.sent(decision_keys=keys)
     except pydantic.ValidationError as error:
         raise InvalidRequest(explain(error)) from error
 

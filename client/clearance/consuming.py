@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from . import consumption, contract, edits, reading, rules
 from .deciding import update_id
-from .delivery import Delivering, is_cut_off, refusal
+from .delivery import is_cut_off, refusal
 from .errors import AlreadyConsumed, InvalidRequest, NotFound, Refused, explain
 from .models import Outcome, Recorded
 from .permits import (
@@ -32,10 +32,11 @@ from .permits import (
 )
 from .requests import ApprovalRequest
 from .text import utc
+from .vouching import Vouching
 from .workers import answered
 
 
-class Consuming(Delivering):
+class Consuming(Vouching):
     """The methods of ``ApprovalClient`` for an agent that isn't a workflow."""
 
     async def consume(
@@ -57,7 +58,8 @@ class Consuming(Delivering):
         Raises:
             AlreadyConsumed: somebody has taken it; says who and when.
             Refused: it wasn't approved, or something else was, or it is too late
-                (``ApprovalRequest.usable_for``), or a run asked for it.
+                (``ApprovalRequest.usable_for``), or a run asked for it; or nothing had to be signed,
+                and this client asks for signed decisions only.
             InvalidRequest: ``taker`` or ``consumption_id`` is malformed, or the request was.
         """
         handle = await self._handle(id)
@@ -65,6 +67,7 @@ class Consuming(Delivering):
         decision = approved.decision
         if approved.status != "approved" or decision is None or not edits.is_of(request, approved):
             raise Refused(f"{handle.id} is {rules.closed(approved.status, decision)}")
+        self._check_pinned(handle.id, request)
         would_run = request.with_arguments(approved.edit.arguments) if approved.edit else request
         if digest != would_run.digest:
             raise Refused(

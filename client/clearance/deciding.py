@@ -10,15 +10,16 @@ import pydantic
 from pydantic import BaseModel, JsonValue
 
 from . import contract, reading, rules
-from .delivery import Delivering, Message, already_decided, refused
+from .delivery import Message, already_decided, refused
 from .errors import InvalidRequest, Refused, explain
 from .fields import canonical_json
 from .grants import GrantTerms
 from .models import Channel, Decision, Receipt, Recorded
 from .views import ApprovalView, Event
+from .vouching import Vouching
 
 
-class Deciding(Delivering):
+class Deciding(Vouching):
     """The methods of ``ApprovalClient`` that decide."""
 
     async def approve(self, id: str, *, reviewer: str, **how: Any) -> Receipt:
@@ -91,20 +92,19 @@ class Deciding(Delivering):
             raise InvalidRequest("give either arguments, all of them, or changes")
         description = await self._described(id)
         handle = self.temporal.get_workflow_handle(description.id)
-        listed = None
+        listed = await reading.summary_of(self.temporal, description)
         if changes is not None:
             view = await reading.record(handle, self._answer_timeout)
             digest, arguments = changed(view, digest, changes)
             stage = view.stage if stage is None and view.request.stages else stage
-        elif digest is None or stage is None:
-            listed = await reading.summary_of(self.temporal, description)
-            stage = listed.stage if stage is None and listed.stages else stage
+        elif stage is None and listed.stages:
+            stage = listed.stage
         decision = _made_now(
             decision_id,
             approved=approved,
             reviewer=reviewer,
             reason=reason,
-            digest=listed.digest if digest is None and listed else digest,
+            digest=digest or listed.digest,
             stage=stage,
             channel=channel,
             groups=tuple(groups),
@@ -114,9 +114,15 @@ class Deciding(Delivering):
             changes_requested=changes_requested,
             grant=grant,
         )
-        is_new = decision_id is None
+
+        async def send(decision: Decision) -> Receipt:
+            signed = self._signed(decision, description, listed)
+            return await self._deliver(
+                handle, _message(handle.id, signed, is_new=decision_id is None)
+            )
+
         try:
-            return await self._deliver(handle, _message(handle.id, decision, is_new=is_new))
+            return await send(decision)
         except Refused as error:
             if digest is not None or arguments is not None or str(error) != rules.CHANGED:
                 raise
@@ -125,8 +131,7 @@ class Deciding(Delivering):
             view = await reading.record(handle, self._answer_timeout)
             if view.digest == decision.digest:
                 raise
-            decision = decision.model_copy(update={"digest": view.digest})
-            return await self._deliver(handle, _message(handle.id, decision, is_new=is_new))
+            return await send(decision.model_copy(update={"digest": view.digest}))
 
 
 def changed(

@@ -14,6 +14,7 @@ from . import attributes, contract, edits, mask, rules
 from .errors import explain
 from .models import Outcome
 from .requests import ApprovalRequest
+from .signatures import DecisionKey
 from .views import PendingApproval
 
 _UNSATISFIABLE = "unsatisfiable-requests-are-refused"
@@ -52,6 +53,7 @@ async def request_approval(
     *,
     task_queue: str = contract.APPROVALS_QUEUE,
     secrets: frozenset[str] = mask.SECRETS,
+    decision_keys: tuple[DecisionKey, ...] = (),
 ) -> Outcome:
     """Ask a person, and wait as long as it takes.
 
@@ -63,6 +65,7 @@ async def request_approval(
         request: what is about to happen; a bare string is taken as its ``action``.
         task_queue: the queue of the approvals worker.
         secrets: names of arguments whose values never leave this workflow (``clearance.mask``).
+        decision_keys: pinned by the request where it pins none: only what they sign counts.
 
     Returns:
         The outcome. Act only ``if outcome.approved``, and only with what was asked:
@@ -80,7 +83,7 @@ async def request_approval(
     """
     try:
         asked = ApprovalRequest(action=request) if isinstance(request, str) else request
-        request = asked.sent(secrets)
+        request = asked.sent(secrets, decision_keys)
     except pydantic.ValidationError as error:
         raise ApplicationError(
             explain(error), type=contract.ERROR_INVALID_REQUEST, non_retryable=True

@@ -9,7 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .keys import KINDS, MAX_FILE_BYTES, InvalidKeys, KeyRing, Kind, dumped, parsed, rotated
+from .keys import (
+    DECISION_KEYS,
+    KINDS,
+    MAX_FILE_BYTES,
+    InvalidKeys,
+    KeyRing,
+    Kind,
+    dumped,
+    parsed,
+    rotated,
+)
 
 
 def read(path: Path, *kinds: Kind) -> KeyRing:
@@ -18,7 +28,7 @@ def read(path: Path, *kinds: Kind) -> KeyRing:
     Raises:
         InvalidKeys: there is no such file, others may read its secrets, or what it holds is wrong.
     """
-    kinds = kinds or tuple(KINDS.values())
+    kinds = kinds or (*KINDS.values(), DECISION_KEYS)
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -42,7 +52,7 @@ def create(path: Path, ring: KeyRing) -> None:
 def change(path: Path, *, now: bool = False, kinds: tuple[Kind, ...] = ()) -> KeyRing:
     """Rotate the keys of a file, and return what it holds then. Raises like ``read`` and ``rotated``."""
     with _alone(path):
-        ring = rotated(read(path, *kinds), now=now)
+        ring = rotated(read(path, *(kinds or KINDS.values())), now=now)
         _write(path, ring, os.replace)
     return ring
 

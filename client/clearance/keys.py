@@ -47,8 +47,12 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "encryption": Kind("clearance-encryption", names=True),
+    "signing": Kind("clearance-signing"),
 }
 """By the word that ``clearance keys --kind`` takes."""
+
+DECISION_KEYS = Kind("clearance-decision-keys", secret=False)
+"""The public keys of a file of signing keys, for whoever asks for signed decisions."""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Record(Timekeeping):
 
         A repeated one changes nothing and is no refusal.
         """
-        if reason := self._forged(decision, now):
+        if reason := self.forged(decision, now):
             return reason
         who = who or self.standing(decision.reviewer)
         # The timer may come later than what was sent after its time.
@@ -119,12 +119,12 @@ class Record(Timekeeping):
         self, act: Act, now: datetime, who: Standing | None = None, to: Standing | None = None
     ) -> str | None:
         """A comment, a delegation, a withdrawal ... Returns why it was refused; repeated, it is none."""
-        if act.kind in ("viewed", "notified"):
+        if act.kind in acts.UNSIGNED:
             if self.status == "pending" and self.log.first_time(act.kind, act.who, act.channel):
                 # Anybody may send these, so what they say is kept short.
                 self._add(act.kind, act.channel, now, who=act.who, reason=one_line(act.text, 200))
             return None
-        if reason := self._forged(act, now):
+        if reason := self.forged(act, now):
             return reason
         signed, groups = act, act.groups
         act = act.model_copy(
@@ -235,7 +235,7 @@ class Record(Timekeeping):
             }
         )
 
-    def _forged(self, said: Decision | Act, now: datetime) -> str | None:
+    def forged(self, said: Decision | Act, now: datetime) -> str | None:
         """Why something isn't signed as it has to be, which is kept; nothing it says is believed."""
         if reason := self.signatures.refuse(said):
             self._refuse(reason, said.channel, now, **_claimed(said))

@@ -227,9 +227,13 @@ class ApprovalRequest(Terms):
             clean[name] = clean[name][: contract.MAX_PROSE_CHARS]
         return ApprovalRequest.model_validate({**dict(self), **clean})
 
-    def sent(self, secrets: frozenset[str] = mask.SECRETS) -> "ApprovalRequest":
-        """This request as it goes to its workflow: concealed, and of this version. Raises likewise."""
-        return self.concealed(secrets).model_copy(update={"version": contract.VERSION})
+    def sent(
+        self, secrets: frozenset[str] = mask.SECRETS, decision_keys: DecisionKeys = ()
+    ) -> "ApprovalRequest":
+        """This request as it goes to its workflow: concealed, of this version, and with keys pinned
+        where it pins none. Raises likewise."""
+        fixed = {"version": contract.VERSION, "decision_keys": self.decision_keys or decision_keys}
+        return self.concealed(secrets).model_copy(update=fixed)
 
     def with_arguments(self, arguments: Mapping[str, JsonValue]) -> "ApprovalRequest":
         """This request with other arguments: its words filled anew, its digest a new one.
