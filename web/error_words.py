@@ -23,6 +23,11 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "database": ("The inbox's database can't be reached", ""),
     "broken-policy": ("The reviewers can't be read", ""),
+    "missing-key": (
+        "This can't be read here",
+        "It is encrypted, and this inbox lacks the key, or it was changed since. Nothing is lost: tell "
+        "whoever runs the inbox.",
+    ),
     "too-many-requests": ("Too many tries", ""),
     "method-not-allowed": (
         "That can't be done here",

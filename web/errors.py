@@ -26,6 +26,7 @@ from clearance.errors import (
     Refused,
     WaitTimeout,
 )
+from clearance.keys import InvalidKeys
 from clearance.text import one_line, visible
 from policy.reading import BrokenPolicy
 
@@ -55,6 +56,7 @@ _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (CannotConnect, 503, "away"),
     (SQLAlchemyError, 503, "away"),
     (BrokenPolicy, 503, "broken-policy"),
+    (InvalidKeys, 503, "missing-key"),
     (AlreadyAsked, 409, "already-asked"),
     (KeyReused, 422, "key-reused"),
     (TooMany, 429, "too-many-requests"),

@@ -36,11 +36,12 @@ async def test_a_good_installation_passes(cli: Shell, serve: Serve) -> None:
         passed = await shell("doctor")
     assert (passed.code, passed.err) == (0, "")
     lines = passed.out.splitlines()
-    assert [line[:3] for line in lines] == ["ok "] * 7
+    assert [line[:3] for line in lines] == ["ok "] * 8
     assert cli.env["TEMPORAL_ADDRESS"] in lines[0]
-    assert "every tool waits" in lines[4]
-    assert "there is no reviewers.toml here" in lines[5]
-    assert "some-model" in lines[6]
+    assert "Temporal keeps what is asked as it is" in lines[2]
+    assert "every tool waits" in lines[5]
+    assert "there is no reviewers.toml here" in lines[6]
+    assert "some-model" in lines[7]
     assert "sk-any" not in passed.out
 
 
@@ -50,6 +51,7 @@ async def test_each_thing_that_is_missing_says_what_to_do(bare: Shell, untouched
     assert [line[:2] for line in failed.out.splitlines()] == [
         "ok",
         "!!",
+        "ok",
         "!!",
         "!!",
         "ok",
@@ -69,6 +71,7 @@ async def test_json_carries_the_checks(cli: Shell, worker_running: object) -> No
     assert {check["check"]: check["ok"] for check in failed.json} == {
         "temporal": True,
         "search attributes": True,
+        "encryption": True,
         "approvals worker": True,
         "agents worker": False,
         "policy": True,
