@@ -5,12 +5,13 @@ import os
 from email.message import EmailMessage
 from email.utils import formatdate
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
 from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
+
+from .smtp import Smtp
 
 DOMAIN = "clearance.invalid"
 """Right-hand side of our Message-IDs. Reserved by RFC 2606, so it can collide with nobody's."""
@@ -40,9 +41,7 @@ class MailActivities:
         Raises:
             ValueError: the URL is none of these.
         """
-        self._smtp: SplitResult | None = urlsplit(smtp_url) if smtp_url else None
-        if self._smtp and (self._smtp.scheme not in ("smtp", "smtps") or not self._smtp.hostname):
-            raise ValueError("the SMTP URL must be smtp://host:port or smtps://host:port")
+        self._smtp = Smtp(smtp_url) if smtp_url else None
         self._outbox = outbox
         self._sender = sender
 
@@ -59,15 +58,7 @@ class MailActivities:
         if self._smtp is None:
             return f"written to {self._write(message, email.idempotency_key)}"
         try:
-            refused, _ = await aiosmtplib.send(
-                message,
-                hostname=self._smtp.hostname,
-                port=self._smtp.port,
-                username=unquote(self._smtp.username) if self._smtp.username else None,
-                password=unquote(self._smtp.password) if self._smtp.password else None,
-                use_tls=self._smtp.scheme == "smtps",
-                timeout=30,
-            )
+            refused = await self._smtp.send(message)
         except aiosmtplib.SMTPRecipientsRefused as error:
             first = error.recipients[0]
             raise _refused(f"{first.code} {first.message}", first.code) from error
@@ -76,7 +67,7 @@ class MailActivities:
         except aiosmtplib.SMTPNotSupported as error:  # TLS, a login or an address beyond ASCII
             raise _refused(str(error), 500) from error
         but = "".join(f"; {to} was refused: {code} {text}" for to, (code, text) in refused.items())
-        return f"sent to {email.to} by {self._smtp.hostname}{but}"
+        return f"sent to {email.to} by {self._smtp.host}{but}"
 
     def _compose(self, email: Email) -> EmailMessage:
         message = EmailMessage()

@@ -20,7 +20,6 @@ secret = "env:ERP_WEBHOOK_SECRET"    # whsec_...
 allow_private = false                # true: it stands at a private address, or has no TLS
 """
 
-import importlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -39,6 +38,7 @@ from .channels import (
     Service,
     Webhook,
     Wording,
+    apprise,
     check_secret,
     check_url,
     check_wording,
@@ -238,8 +238,7 @@ def _checked(url: str) -> str:
     scheme = url.partition("://")[0].casefold()
     if "://" not in url or not re.fullmatch("[a-z0-9+]{1,20}", scheme):
         raise ValueError('write "mail", "webhook:NAME", an Apprise URL, or "env:NAME" for one')
-    apprise = importlib.import_module("apprise")  # slow to load, and few files need it
-    if apprise.Apprise.instantiate(url) is None:
+    if apprise().Apprise.instantiate(url) is None:
         raise ValueError(f"Apprise can't read this {scheme}:// address")
     return scheme
 

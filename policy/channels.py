@@ -5,10 +5,13 @@ Nothing here shows an address or a secret: reprs end up in logs.
 
 import base64
 import binascii
+import importlib
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Formatter
+from typing import Any
 from urllib.parse import urlsplit
 
 from clearance import template
@@ -130,6 +133,17 @@ NONE = Channels()
 def mail_address(names: Sequence[str]) -> str | None:
     """The first of somebody's names that is an address for mail; None where none is."""
     return next((name for name in names if _ADDRESS.fullmatch(name)), None)
+
+
+def apprise() -> Any:
+    """The library of that name, when it is needed: it is slow to load. Its own log is for nobody: it
+    tells addresses; what it says of one message is with the message's result."""
+    module = importlib.import_module("apprise")
+    logger = logging.getLogger("apprise")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return module
 
 
 def check_wording(text: str) -> None:

@@ -1,0 +1,112 @@
+"""Sending notices to people and to other services, by the channels that ``reviewers.toml`` names."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from clearance import contract
+from clearance.notices import Delivery, Notice
+from clearance.stages import is_group
+from policy.channels import Mail, Service, Webhook, Wording
+from policy.reading import BrokenPolicy
+from policy.watched import WatchedDirectory
+
+from .addresses import Addresses
+from .chats import Chats
+from .mails import Mails
+from .messages import Told, for_chat, message
+from .unsent import NotSent
+from .webhooks import Webhooks, event
+
+
+class Sender:
+    """Sends by mail, by Apprise and by webhooks. What goes wrong says neither address nor secret."""
+
+    def __init__(
+        self,
+        directory: WatchedDirectory,
+        *,
+        mails: Mails,
+        chats: Chats,
+        webhooks: Webhooks,
+        addresses: Addresses,
+    ) -> None:
+        """Take the channels' own senders, and who says where a request is seen."""
+        self.directory = directory
+        self.webhooks = webhooks
+        self._mails = mails
+        self._chats = chats
+        self._addresses = addresses
+
+    async def send(self, delivery: Delivery) -> None:
+        """Send it once, in one message; to a webhook each notice by itself.
+
+        Raises:
+            NotSent: it was not sent, or nobody knows.
+            BrokenPolicy: ``reviewers.toml`` is broken.
+        """
+        to = delivery.to
+        directory = await self.directory.current()
+        channel, wording = directory.channel(to), directory.channels.wording
+        if channel is None:
+            raise NotSent("reviewers.toml doesn't name it any more", final=True)
+        if isinstance(channel, Webhook):
+            for notice in delivery.notices:
+                body = event(notice, self._addresses.of(notice))
+                await self.webhooks.send(channel, notice.key, body)
+            return
+        now = datetime.now(UTC)
+        told = await self._told(to.who, delivery.notices, now)
+        await self._tell(channel, delivery, told, wording, now)
+
+    async def _told(self, who: str, notices: Sequence[Notice], now: datetime) -> list[Told]:
+        if is_group(who):  # whoever reads there may be anybody: they sign in
+            return self._addresses.told(notices)
+        return await self._addresses.told_to(who, notices, now)
+
+    async def _tell(
+        self,
+        channel: Mail | Service,
+        delivery: Delivery,
+        told: Sequence[Told],
+        wording: Wording,
+        now: datetime,
+    ) -> None:
+        compose = partial(message, told, delivery.more, wording, now)
+        if isinstance(channel, Mail):
+            await self._mails.send(channel, delivery.key, compose())
+        else:
+            await self._chats.send(channel, lambda room: compose(quote=for_chat, room=room))
+
+
+class SendingActivities:
+    """What a worker registers for its notifiers."""
+
+    def __init__(self, sender: Sender) -> None:
+        """Send by this one."""
+        self._sender = sender
+
+    @property
+    def activities(self) -> Sequence[Callable[..., Any]]:
+        """What a worker registers; each is given a minute."""
+        return [self.send]
+
+    @activity.defn(name=contract.ACTIVITY_SEND)
+    async def send(self, delivery: Delivery) -> None:
+        """Send notices to one destination. Returns nothing: no address may get into a history.
+
+        Raises:
+            ApplicationError: type ``Unsendable``, not retried: it would be of no use, or somebody might
+                be told twice. Types ``NotSent`` and ``BrokenDirectory`` are.
+        """
+        try:
+            await self._sender.send(delivery)
+        except NotSent as error:
+            kind = "Unsendable" if error.final else "NotSent"
+            raise ApplicationError(str(error), type=kind, non_retryable=error.final) from None
+        except BrokenPolicy as error:
+            raise ApplicationError(str(error), type="BrokenDirectory") from None
