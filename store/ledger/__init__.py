@@ -4,6 +4,7 @@ Temporal forgets what has ended; this doesn't. Rows are only appended. ``docs/au
 verify it without this program, and what it doesn't protect against.
 """
 
+from . import heads
 from .heads import SignedHead, sign_head
 from .ledger import Ledger
 from .paging import is_ours
@@ -19,6 +20,7 @@ __all__ = [
     "SignedHead",
     "Verified",
     "Written",
+    "heads",
     "is_ours",
     "rows_of",
     "sign_head",

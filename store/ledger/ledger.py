@@ -12,6 +12,7 @@ from clearance.kept import Kept
 from store.engine import NoDatabase, alone, opened, told, working
 from store.migrating import migrate, revision
 
+from .finished import Finished
 from .reading import head_of, in_batches, which
 from .rows import Row, columns_of, hash_of, rows_of, same
 from .table import SCHEMA, ledger
@@ -23,7 +24,7 @@ _LOCK = 5_172_640_002
 """PostgreSQL's advisory lock of whoever appends."""
 
 
-class Ledger(Verifying):
+class Ledger(Finished, Verifying):
     """One open ledger; several processes may have the same one open."""
 
     @classmethod

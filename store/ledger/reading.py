@@ -9,24 +9,16 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypedDict, Unpack
 
-import pydantic
 from sqlalchemy import ColumnElement, Row, and_, case, delete, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from clearance import ApprovalView, InvalidRequest
-from clearance.history import Past
-from clearance.views import FinishedApproval, Page
+from clearance import ApprovalView
 from store.engine import CannotStore, working
 
-from .lines import line_of
-from .paging import conditions, make_cursor, read_cursor
 from .rows import FIRST, folded, moment, view_of
 from .table import ledger, marks
 
 log = logging.getLogger(__name__)
-
-MAX_PAGE = 1_000
-"""Lines of one page."""
 
 _BATCH = 2_000
 """Rows that are read at once."""
@@ -106,44 +98,6 @@ class Reading:
                 found: str | None = await connection.scalar(query)
         return found
 
-    async def finished(
-        self, queue: str, asked: Past, *, size: int = 50, after: str | None = None
-    ) -> Page[FinishedApproval]:
-        """What has ended, the latest end first, one page of it.
-
-        Args:
-            queue: the task queue of the approvals.
-            asked: as of ``ApprovalClient.history_page``.
-            size: lines of a page, 1 to 1,000.
-            after: the cursor of the page before, with the same filters.
-
-        Raises:
-            InvalidRequest: a filter, a size or a cursor that is none.
-        """
-        if not 1 <= size <= MAX_PAGE:
-            raise InvalidRequest(f"size: a page has 1 to {MAX_PAGE:,} lines")
-        narrowed = conditions(queue, asked)
-        of = f"{queue} {sorted((name, str(value)) for name, value in asked.items() if value)}"
-        where = [*narrowed]
-        if after is not None:
-            where.append(tuple_(ledger.c.closed_at, ledger.c.position) < read_cursor(after, of))
-        columns = (ledger.c.closed_at, ledger.c.position, ledger.c.request, ledger.c.execution)
-        query = (
-            select(*columns, ledger.c.body)
-            .where(*where)
-            .order_by(ledger.c.closed_at.desc(), ledger.c.position.desc())
-            .limit(size + 1)
-        )
-        with self._working():
-            async with self._engine.connect() as connection:
-                found = (await connection.execute(query)).all()
-                firsts = await _firsts(connection, found[:size])
-        last = found[size - 1] if len(found) > size else None
-        return Page[FinishedApproval](
-            items=tuple(_lines(found[:size], firsts)),
-            cursor=last and make_cursor((last.closed_at, last.position), of),
-        )
-
     async def view(self, id: str) -> ApprovalView | None:
         """The whole record of a request that has ended: of the one asked last that has this id.
 
@@ -178,6 +132,13 @@ class Reading:
                     query = select(id).where(fits, has_ended).distinct().order_by(id).limit(2)
                     found = found or list(await connection.scalars(query))
         return found
+
+    async def has(self, id: str) -> bool:
+        """Whether there is any row of this request, also while it waits."""
+        query = select(ledger.c.position).where(ledger.c.request == id).limit(1)
+        with self._working():
+            async with self._engine.connect() as connection:
+                return await connection.scalar(query) is not None
 
     async def kept_of(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Written]:
         """What is written of each of these (request, execution); those without a row are left out."""
@@ -258,27 +219,3 @@ def in_batches(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str
 def which(pairs: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
     """The rows of these (request, execution)."""
     return tuple_(ledger.c.request, ledger.c.execution).in_(pairs)
-
-
-async def _firsts(
-    connection: AsyncConnection, ends: Sequence[Row[*tuple[Any, ...]]]
-) -> dict[tuple[str, str], str]:
-    """The bodies of the first rows of these requests."""
-    firsts: dict[tuple[str, str], str] = {}
-    columns = (ledger.c.request, ledger.c.execution, ledger.c.body)
-    for some in in_batches((row.request, row.execution) for row in ends):
-        query = select(*columns).where(which(some), ledger.c.sequence == 1)
-        for row in await connection.execute(query):
-            firsts[row.request, row.execution] = row.body
-    return firsts
-
-
-def _lines(
-    ends: Sequence[Row[*tuple[Any, ...]]], firsts: dict[tuple[str, str], str]
-) -> Iterator[FinishedApproval]:
-    for row in ends:
-        try:
-            whole = [json.loads(firsts[row.request, row.execution]), json.loads(row.body)]
-            yield line_of(whole if row.body != firsts[row.request, row.execution] else whole[:1])
-        except (KeyError, ValueError, pydantic.ValidationError):
-            log.warning("the ledger's row %d can't be read: clearance audit verify", row.position)
