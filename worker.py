@@ -215,9 +215,7 @@ async def _agents_worker(
     try:
         worker = Worker(
             # In this order: the gate stands before the runner that the first one installs.
-            await connect(
-                connection, plugins=[plugin, runner.plugin()], **_encrypting(settings)
-            ),
+            await connect(connection, plugins=[plugin, runner.plugin()], **_encrypting(settings)),
             task_queue=settings.agents_queue,
             workflows=[AgentWorkflow],
             activities=[
@@ -226,7 +224,7 @@ async def _agents_worker(
                 shop.issue_refund,
                 shop.list_stale_customers,
                 shop.delete_records,
-                PolicyActivities(policy).load_policy,
+                PolicyActivities(policy, settings.decision_keys).load_policy,
                 *brought.activities,
             ],
             activity_executor=ThreadPoolExecutor(max_workers=_ACTIVITIES),

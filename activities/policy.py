@@ -25,14 +25,18 @@ def rules_of(path: Path | None) -> match.Rules:
 class PolicyActivities:
     """Reads one policy file, as it is at that moment."""
 
-    def __init__(
-        self,
-        path: Path | None,
-        decision_keys: Callable[[], tuple[DecisionKey, ...]] = tuple,
-    ) -> None:
-        """Read this file, None where there is none. The requests of runs pin these keys."""
+    def __init__(self, path: Path | None, decision_keys: Path | None = None) -> None:
+        """Read this file, None where there is none; and the keys that the requests of runs pin.
+
+        Raises:
+            InvalidKeys: the keys can't be read.
+        """
         self._path = path
-        self._decision_keys = decision_keys
+        self._decision_keys: Callable[[], tuple[DecisionKey, ...]] = tuple
+        if decision_keys is not None:
+            from clearance.signing import pinned_from  # which loads cryptography
+
+            self._decision_keys = pinned_from(decision_keys)
 
     @activity.defn
     def load_policy(self) -> dict[str, Any]:

@@ -64,6 +64,7 @@ async def _examine(settings: Settings) -> list[Check]:
         else ("search attributes", True, "all registered")
     )
     checks.append(_encryption(client))
+    checks.append(_signing(settings))
     checks.append(await _worker(client, "approvals", settings.approvals_queue))
     checks.append(await _worker(client, "agents", settings.agents_queue))
     checks.append(_policy(settings))
@@ -82,6 +83,30 @@ def _encryption(client: Client) -> Check:
         return ("encryption", True, "off: Temporal keeps what is asked as it is")
     hashed = ", requesters hashed" if encryption.hashes else ""
     return ("encryption", True, f"on, by the key {key}{hashed}")
+
+
+def _signing(settings: Settings) -> Check:
+    name = "signed decisions"
+    if settings.signing_keys is None and settings.decision_keys is None:
+        return (name, True, "off: requests made here take decisions without a signature")
+    from clearance import signing
+
+    try:
+        pinned = signing.pinned_from(settings.decision_keys)() if settings.decision_keys else ()
+        current = signing.Signer(settings.signing_keys).current if settings.signing_keys else None
+    except InvalidKeys as error:
+        return (name, False, str(error))
+    ids = ", ".join(one.id for one in pinned) or "no key"
+    if current is None:
+        return (name, True, f"requests made here pin {ids}; nothing is signed here")
+    if pinned and current not in pinned:
+        mend = "write that anew by `clearance keys public`"
+        return (
+            name,
+            False,
+            f"{current.id} signs here and isn't in {settings.decision_keys}: {mend}",
+        )
+    return (name, True, f"{current.id} signs here; requests made here pin {ids}")
 
 
 def _policy(settings: Settings) -> Check:

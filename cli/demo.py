@@ -123,7 +123,7 @@ async def _play(settings: Settings, name: str, answer: str | None) -> None:
                 model_provider=None if settings.has_model else process.scripted_models(),
             )
         )
-        client = ApprovalClient(serving.client, task_queue=settings.approvals_queue)
+        client = session.client_of(settings, serving.client)
         run_id, result = await _run(client, settings, name, folder)
         following = asyncio.create_task(result)
         answers = Answers(answer)

@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from clearance import ApprovalClient
-
 from . import logs, session, web
 from .settings import EmbeddedServer, Settings
 
@@ -53,7 +51,7 @@ def up() -> None:
             async with process.running(settings, {"target_host": server.address}) as serving:
                 say(f"Worker:      {serving.line}")
                 web.log_access(_log(settings), settings.log_format)
-                client = ApprovalClient(serving.client, task_queue=settings.approvals_queue)
+                client = session.client_of(settings, serving.client)
                 async with web.inbox(settings, client, any_port=True) as context:
                     say(await web.line(settings, context))
                     say("Ready. In another terminal here: clearance pending. Ctrl-C stops.")

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 
 import typer
 from pydantic import ValidationError
+from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 
 from clearance import ApprovalClient, connect
 from clearance.errors import InvalidRequest
 
 from . import output
-from .settings import EmbeddedServer, Settings, temporal_settings
+from .settings import EmbeddedServer, RunningInbox, Settings, temporal_settings
 from .telemetry import begin
 
 T = TypeVar("T")
@@ -52,9 +53,28 @@ async def connected(settings: Settings) -> AsyncIterator[ApprovalClient]:
         hash_requester=settings.hash_requester,
     )
     try:
-        yield ApprovalClient(client, task_queue=settings.approvals_queue)
+        yield client_of(settings, client)
     finally:
         await telemetry.end()
+
+
+def client_of(settings: Settings, client: Client) -> ApprovalClient:
+    """A client that asks and decides as these settings say.
+
+    Raises:
+        InvalidKeys: a key file of signed decisions can't be used.
+    """
+    how: dict[str, Any] = {}
+    if settings.signing_keys or settings.decision_keys:
+        from clearance import signing  # which loads cryptography
+
+        if settings.signing_keys:
+            how["signer"] = signing.Signer(settings.signing_keys)
+        if settings.decision_keys:
+            how["decision_keys"] = signing.pinned_from(settings.decision_keys)
+    inbox = RunningInbox.find(settings.state)
+    url = settings.public_url or (inbox.url if inbox else None)
+    return ApprovalClient(client, task_queue=settings.approvals_queue, inbox=url, **how)
 
 
 def elsewhere(settings: Settings, server: EmbeddedServer) -> None:

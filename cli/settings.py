@@ -119,6 +119,12 @@ class Settings(BaseSettings):
     hash_requester: bool = False
     """Whether Temporal's index holds a requester's name only as a hash; needs the key file."""
 
+    signing_keys: Path | None = None
+    """The key file that signs decisions: the inbox's, or a command line's that may sign."""
+
+    decision_keys: Path | None = None
+    """The public keys that new requests pin: only decisions that one of them has signed count."""
+
     metrics: str | None = None
     """Where the worker offers its metrics to Prometheus: a port of this machine, ``127.0.0.1:9464``."""
 

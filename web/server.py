@@ -51,7 +51,7 @@ async def running(config: WebConfig, approvals: ApprovalClient) -> AsyncIterator
     """
     allow_many()
     # Ids whole: a beginning of one, in a link or an address, must never mean another request.
-    exact = ApprovalClient(approvals.temporal, task_queue=config.approvals_queue, whole_ids=True)
+    exact = approvals.exact(config.approvals_queue)
     async with Store.open(config.database) as store:
         await _check_reach(config, store)
         with contextlib.closing(_listening(config)) as listening:

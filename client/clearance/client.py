@@ -1,6 +1,7 @@
 """``ApprovalClient``: ask, read and decide from any service."""
 
 import asyncio
+import copy
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,12 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
             CannotConnect: Temporal does not answer or refuses.
         """
         return cls(await connect(), task_queue=task_queue, **how)
+
+    def exact(self, task_queue: str) -> Self:
+        """The same client for programs: on this queue, and ids are whole ones."""
+        found = copy.copy(self)
+        found._queue, found._whole_ids = task_queue, True
+        return found
 
     async def __aenter__(self) -> Self:
         """Ready as it is: connecting was done by ``connect``."""

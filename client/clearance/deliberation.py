@@ -108,8 +108,8 @@ class Deliberation:
         # Where nobody decided in the end, an early vote is told so instead.
         if self.status not in ("expired", "withdrawn") and self.as_taken(decision):
             return None
-        judged = self._closed() or self.signatures.spent(decision)
-        judged = judged or self._judge(decision, who, made_at)
+        past = self._closed() or self.signatures.spent(decision)
+        judged = past or self._judge(decision, who, made_at)
         self.signatures.judged(decision, judged)
         if isinstance(judged, str):
             said = {"digest": decision.digest, "key": decision.decision_id}

@@ -66,6 +66,13 @@ class Signer:
         """Read it; again when it changes. Raises InvalidKeys."""
         self._file = KeyFile(path, KINDS["signing"])
 
+    @property
+    def current(self) -> DecisionKey:
+        """The public key of the one that signs, where requests pin it."""
+        ring = self._file.ring()
+        key = public_ring(ring).keys[ring.current or ""]
+        return DecisionKey(id=key.id, key=encoded(key.data))
+
     def sign(self, said: T, pinned: Iterable[str], *, approval_id: str, execution: str) -> T:
         """A decision or an act with its signature.
 
