@@ -47,7 +47,7 @@ MOST: Final = 100
 """Different values of one label; what comes after them is ``other``."""
 
 _LABEL_CHARS = 100
-_EVERY = 15.0
+EVERY = 15.0
 """Seconds between two counts of what waits: as often as Prometheus asks."""
 
 _SOON = timedelta(hours=1)
@@ -130,4 +130,4 @@ async def _keep_counting(client: Client, queue: str, meter: MetricMeter) -> None
             if not failed:
                 _log.warning("what waits can't be counted: %s", error.status.name)
             failed = True
-        await asyncio.sleep(_EVERY)
+        await asyncio.sleep(EVERY)

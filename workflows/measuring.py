@@ -21,7 +21,9 @@ _REASONS = (
     ("late", "too late: "),
     ("self_approval", ": somebody else has to approve"),
     ("audience", " not in the audience "),
-    ("changed", "has changed"),
+    ("audience", " neither asked for this nor "),
+    ("signature", "its signature "),
+    ("changed", "the request changed since"),
     ("repeated", " already"),
     ("stage", "stage"),
 )
