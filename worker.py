@@ -5,6 +5,7 @@ person's decision takes effect whatever the agents' side is doing.
 """
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -22,10 +23,11 @@ from temporalio.worker import Worker
 from activities.directory import DirectoryActivities
 from activities.keeping import KeepingActivities
 from activities.measuring import counting
+from activities.sending import Sender, SendingActivities
 from activities.telling import TellingActivities
 from clearance import ClearanceError, attributes, connect
 from clearance.workers import has_worker, patient
-from cli.settings import Settings, temporal_settings
+from cli.settings import Settings, inbox_address, temporal_settings
 from cli.telemetry import begin
 from policy.watched import WatchedDirectory
 
@@ -163,10 +165,25 @@ def _approvals_worker(settings: Settings, client: Client, directory: DirectoryAc
             *directory.activities,
             *KeepingActivities().activities,
             *telling.activities,
+            *SendingActivities(sender(settings)).activities,
         ],
         sticky_queue_schedule_to_start_timeout=_STICKY,
         graceful_shutdown_timeout=_GRACE,
     )
+
+
+def sender(settings: Settings) -> Sender:
+    """What tells people, as the worker does it. Raises CannotServe: the SMTP URL is none."""
+    smtp = settings.smtp_url
+    with _told():
+        return Sender.of(
+            settings.reviewers_file(),
+            smtp_url=smtp.get_secret_value() if smtp else None,
+            mail_from=settings.mail_from,
+            environ=os.environ,
+            database=settings.database_address(),
+            inbox=lambda: inbox_address(settings),
+        )
 
 
 def _models(settings: Settings) -> Any:

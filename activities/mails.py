@@ -16,10 +16,10 @@ from .messages import Message
 from .smtp import Smtp
 from .unsent import NotSent
 
-_CONNECT_SECONDS = 15.0
+_CONNECT_SECONDS = 10.0
 """To connect, switch to TLS and sign in."""
 
-_SEND_SECONDS = 30.0
+_SEND_SECONDS = 25.0
 _BYE_SECONDS = 2.0
 
 

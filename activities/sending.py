@@ -1,8 +1,9 @@
 """Sending notices to people and to other services, by the channels that ``reviewers.toml`` names."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from temporalio import activity
@@ -19,6 +20,7 @@ from .addresses import Addresses
 from .chats import Chats
 from .mails import Mails
 from .messages import Told, for_chat, message
+from .smtp import Smtp
 from .unsent import NotSent
 from .webhooks import Webhooks, event
 
@@ -41,6 +43,38 @@ class Sender:
         self._mails = mails
         self._chats = chats
         self._addresses = addresses
+
+    @classmethod
+    def of(
+        cls,
+        reviewers: Path | None,
+        *,
+        smtp_url: str | None,
+        mail_from: str,
+        environ: Mapping[str, str],
+        database: str,
+        inbox: Callable[[], str | None],
+    ) -> "Sender":
+        """As it is set up for a worker.
+
+        Args:
+            reviewers: the file that names the channels.
+            smtp_url: as ``activities.smtp.Smtp`` takes it; None for no mail.
+            mail_from: the From address.
+            environ: where addresses and secrets are that the file doesn't hold.
+            database: the inbox's own.
+            inbox: where reviewers reach the inbox at the moment; None where there is none.
+
+        Raises:
+            ValueError: the SMTP URL is none.
+        """
+        return cls(
+            WatchedDirectory(reviewers),
+            mails=Mails(Smtp(smtp_url) if smtp_url else None, mail_from),
+            chats=Chats(environ),
+            webhooks=Webhooks(environ),
+            addresses=Addresses(database, inbox),
+        )
 
     async def send(self, delivery: Delivery) -> None:
         """Send it once, in one message; to a webhook each notice by itself.

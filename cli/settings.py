@@ -164,6 +164,12 @@ class Settings(BaseSettings):
         here = Path("reviewers.toml")
         return self.reviewers or (here if here.exists() else None)
 
+    def database_address(self) -> str:
+        """Of the inbox's database."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.state / 'clearance.db'}"
+
     def ledger_address(self) -> str:
         """Of the ledger's database."""
         if self.ledger_url is not None:
@@ -216,6 +222,12 @@ class RunningInbox(_LeftBehind):
     FILE = "inbox.json"
 
     url: str
+
+
+def inbox_address(settings: Settings) -> str | None:
+    """Where reviewers reach the inbox; None where it isn't configured, and none runs here."""
+    found = None if settings.public_url else RunningInbox.find(settings.state)
+    return found.url if found else settings.public_url
 
 
 def temporal_settings(settings: Settings) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from web.config import DEFAULT_PORT, Oidc, WebConfig
 
 from . import logs, output, session
 from .approvals import As
-from .settings import EmbeddedServer, RunningInbox, Settings, temporal_settings
+from .settings import EmbeddedServer, RunningInbox, Settings, inbox_address, temporal_settings
 
 if TYPE_CHECKING:
     from web.context import Context
@@ -75,15 +75,12 @@ def config_of(settings: Settings, port: int = DEFAULT_PORT) -> WebConfig:
     Raises:
         InvalidRequest: of a provider's address and our id there, one is missing.
     """
-    database = settings.database_url
     return WebConfig(
         host=settings.web_host,
         port=port if settings.web_port is None else settings.web_port,
         public_url=settings.public_url,
         proxies=settings.trusted_proxies,
-        database=database.get_secret_value()
-        if database
-        else f"sqlite:///{settings.state / 'clearance.db'}",
+        database=settings.database_address(),
         oidc=_oidc(settings),
         reviewers=settings.reviewers_file(),
         temporal_ui=settings.temporal_ui or _embedded_ui(settings),
@@ -185,10 +182,8 @@ async def beside(
 
 def address(settings: Settings) -> str:
     """Where reviewers reach the inbox: the one that runs here, else as configured."""
-    if settings.public_url:
-        return settings.public_url
-    if (found := RunningInbox.find(settings.state)) is not None:
-        return found.url
+    if (found := inbox_address(settings)) is not None:
+        return found
     host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
     return f"http://{host}:{settings.web_port or DEFAULT_PORT}"
 
