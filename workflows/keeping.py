@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from clearance import contract
@@ -38,5 +38,5 @@ class Keeping:
                 await asyncio.shield(writing)
             except asyncio.CancelledError:  # comes once, and too late: it has ended
                 await writing
-        except ActivityError:
+        except FailureError:  # a local activity's own error comes as it is
             workflow.logger.warning("the ledger has not taken this request yet")
