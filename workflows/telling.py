@@ -7,7 +7,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from clearance import acts, contract
@@ -80,9 +80,10 @@ class Teller:
             return
         try:
             await workflow.execute_local_activity(contract.ACTIVITY_TELL, notices, **_TELL)
-        except ActivityError as error:
+        except FailureError as error:
             names = some(folded(name for one in notices for name in one.audience))
-            reason = getattr(error.cause, "message", "") or "no answer in time"
+            # A local activity's own error comes as it is; that its time was over comes as a cause.
+            reason = "no answer in time" if error.cause else error.message
             said = one_line(f"could not tell {names}: {reason}", MAX_REASON_CHARS)
             workflow.logger.warning(said)
             act = Act(kind="notified", who="clearance", text=said, act_id=workflow.uuid4().hex)
