@@ -75,7 +75,7 @@ def marked(settings: Settings) -> Settings:
 async def live(play: Play) -> list[str]:
     """A run and three requests, to their ends; the ids of all approvals."""
     run = await play.start("payer", f"{MARK}-prompt", requester=GRACE)
-    ids = [*await _paid(run), *await _asked_directly(play.approvals)]
+    ids = [*await _paid(run), *await asked_directly(play.approvals)]
     return [*ids, *await _ill_treated(play.approvals)]
 
 
@@ -105,7 +105,8 @@ async def _paid(run: Run) -> list[str]:
     return [first.id, id]
 
 
-async def _asked_directly(approvals: ApprovalClient) -> list[str]:
+async def asked_directly(approvals: ApprovalClient) -> list[str]:
+    """Two requests of no run: one that is carried out, one that is withdrawn."""
     request = ApprovalRequest(
         action=f"{MARK}-action",
         details=f"{MARK}-details",
