@@ -54,6 +54,13 @@ class Message:
     html: str
 
 
+TEST_MESSAGE = Message(
+    "Clearance: a test",
+    "This is how Clearance will reach you. There is nothing to decide.",
+    "<p>This is how Clearance will reach you. There is nothing to decide.</p>",
+)
+
+
 @dataclass(frozen=True)
 class Told:
     """A notice, and where its request is: an address, or a command where there is none."""

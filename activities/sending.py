@@ -1,5 +1,6 @@
 """Sending notices to people and to other services, by the channels that ``reviewers.toml`` names."""
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -9,9 +10,10 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from clearance import contract
-from clearance.notices import Delivery, Notice
+from clearance import InvalidRequest, contract
+from clearance.notices import Delivery, Destination, Notice
 from clearance.stages import is_group
+from clearance.text import one_line
 from policy.channels import Mail, Service, Webhook, Wording
 from policy.reading import BrokenPolicy
 from policy.watched import WatchedDirectory
@@ -19,10 +21,10 @@ from policy.watched import WatchedDirectory
 from .addresses import Addresses
 from .chats import Chats
 from .mails import Mails
-from .messages import Told, for_chat, message
+from .messages import TEST_MESSAGE, Told, for_chat, message
 from .smtp import Smtp
 from .unsent import NotSent
-from .webhooks import Webhooks, event
+from .webhooks import Webhooks, event, trial
 
 
 class Sender:
@@ -97,6 +99,38 @@ class Sender:
         told = await self._told(to.who, delivery.notices, now)
         await self._tell(channel, delivery, told, wording, now)
 
+    async def test(self, to: Destination) -> None:
+        """Send a message about nothing, to see whether it arrives. Raises what ``send`` raises."""
+        directory = await self.directory.current()
+        channel = directory.channel(to)
+        key = secrets.token_hex(16)
+        if isinstance(channel, Webhook):
+            await self.webhooks.send(channel, key, trial())
+        elif isinstance(channel, Mail):
+            await self._mails.send(channel, key, TEST_MESSAGE)
+        elif channel is not None:
+            await self._chats.send(channel, lambda _: TEST_MESSAGE)
+
+    async def test_webhook(self, name: str) -> tuple[int, dict[str, str]]:
+        """Send a webhook an event of the type ``clearance.test``.
+
+        Returns:
+            The status of its answer, and the headers that were sent.
+
+        Raises:
+            InvalidRequest: there is none of this name.
+            NotSent: no answer.
+            BrokenPolicy: ``reviewers.toml`` is broken.
+        """
+        webhooks = (await self.directory.current()).channels.webhooks
+        if name not in webhooks:
+            known = ", ".join(sorted(webhooks)) or "none"
+            said = (
+                f"there is no [webhooks.{one_line(name, 80)}] in reviewers.toml; there are: {known}"
+            )
+            raise InvalidRequest(said)
+        return await self.webhooks.call(webhooks[name], secrets.token_hex(16), trial())
+
     async def _told(self, who: str, notices: Sequence[Notice], now: datetime) -> list[Told]:
         if is_group(who):  # whoever reads there may be anybody: they sign in
             return self._addresses.told(notices)
@@ -140,7 +174,7 @@ class SendingActivities:
         try:
             await self._sender.send(delivery)
         except NotSent as error:
-            kind = "Unsendable" if error.final else "NotSent"
+            kind = contract.ERROR_UNSENDABLE if error.final else "NotSent"
             raise ApplicationError(str(error), type=kind, non_retryable=error.final) from None
         except BrokenPolicy as error:
             raise ApplicationError(str(error), type="BrokenDirectory") from None

@@ -42,7 +42,7 @@ def event(notice: Notice, url: str | None) -> dict[str, Any]:
     }
 
 
-def test_event() -> dict[str, Any]:
+def trial() -> dict[str, Any]:
     """An event of the type ``clearance.test``."""
     return {"type": TEST, "timestamp": datetime.now(UTC).isoformat(), "data": {}}
 

@@ -34,6 +34,7 @@ from . import (
     session,
     tokens,
     web,
+    webhooks,
 )
 
 app = typer.Typer(
@@ -66,6 +67,8 @@ app.add_typer(tokens.app, name="token", rich_help_panel="Inbox")
 app.add_typer(keys.app, name="keys", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
 app.add_typer(policy.app, name="policy", rich_help_panel="Operate")
+app.add_typer(webhooks.notify, name="notify", rich_help_panel="Operate")
+app.add_typer(webhooks.webhook, name="webhook", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(admin.setup)
 app.command(rich_help_panel="Operate")(admin.doctor)
 
