@@ -202,4 +202,4 @@ async def test_an_edited_run_whose_tool_got_what_was_asked_fails(
         await approvals.approve(id, reviewer=ADA, changes={"cents": 450})
     edited = await recorded(run)
     alter(_input(edited), lambda got: got["arguments"].update(cents=500))
-    assert check(await edited.evidence(), tmp_path) == Verdict("FAIL", ("ACK003",))
+    assert check(await edited.evidence(), tmp_path) == Verdict("FAIL", ("ACK003", "ACK007"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from . import carried, edits, rules
+from . import assistants, carried, edits, rules
 from .ballot import Ballot, Taken
 from .course import Applies, Course
 from .directory import Members, Person, Standing
@@ -141,6 +141,7 @@ class Deliberation:
         reason = rules.refuse_reading(
             self._current, decision, made_at=made_at, deadline=self.deadline, stage=ballot.number
         )
+        reason = reason or assistants.refuse_decision(self._current, ballot.audience, decision, who)
         if reason:
             return reason
         right = rules.choose(

@@ -29,12 +29,15 @@ T = TypeVar("T", bound=BaseModel)
 Status = Literal["pending", "approved", "rejected", "expired", "withdrawn"]
 """``pending`` until one of the others, which are final."""
 
-Channel = Literal["signal", "client", "cli", "inbox", "api", "link", "timer", "engine", "grant"]
+Channel = Literal[
+    "signal", "client", "cli", "inbox", "api", "link", "mcp", "timer", "engine", "grant"
+]
 """How an event reached the request. ``signal`` is the bare ``approve(bool)``, which names nobody."""
 
 
-HumanChannel = Literal["client", "cli", "inbox", "api", "link"]
-"""By which of them a person says something; the others are not for anybody to claim."""
+HumanChannel = Literal["client", "cli", "inbox", "api", "link", "mcp"]
+"""By which of them a person says something; the others are not for anybody to claim. ``mcp``: through
+an assistant of theirs (``clearance.assistants`` says what it may not)."""
 
 
 class Decision(BaseModel):

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from .facts import Asked, Effect, Facts, Gate, Proposed
-from .fields import same_json
+from .fields import inside, same_json
 from .naming import is_mcp_call
 
 Free = Callable[[str, Mapping[str, JsonValue]], bool]
@@ -173,5 +173,4 @@ def _mcp_tool(effect: Effect) -> str | None:
 def _texts(effect: Effect) -> Iterable[str]:
     """The texts among what an activity got, where an approval's id may stand."""
     for value in effect.values:
-        inside = value.values() if isinstance(value, dict) else (value,)
-        yield from (one for one in inside if isinstance(one, str))
+        yield from (one for one in (value, *inside(value)) if isinstance(one, str))
