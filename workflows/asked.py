@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
 
     from clearance.errors import explain
     from clearance.requests import ApprovalRequest
-    from clearance.signatures import Verify
+    from clearance.signatures import Signature, Verify
     from clearance.signing import verifier
     from tools.examine import schema_problem
 
@@ -31,7 +31,15 @@ def verifying(request: ApprovalRequest) -> Verify:
     # The first execution's id stays when the request is reset, so that what was taken is taken again;
     # it is another one where the request is asked anew under the same id.
     execution = info.first_execution_run_id
-    return verifier(request.decision_keys, approval_id=info.workflow_id, execution=execution)
+    judge = verifier(request.decision_keys, approval_id=info.workflow_id, execution=execution)
+
+    def verify(said: pydantic.BaseModel, signature: Signature) -> str | None:
+        # Where a signature is wrong, cryptography's compiled part imports the error that it raises; the
+        # sandbox's own importer would fail there, and so abort the whole process.
+        with workflow.unsafe.imports_passed_through():
+            return judge(said, signature)
+
+    return verify
 
 
 def _parse(request: Any) -> ApprovalRequest:
