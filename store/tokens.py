@@ -17,10 +17,10 @@ from clearance.errors import InvalidRequest, NotFound
 from .hashing import hashed, new_secret
 from .tables import TokenRow
 
-Scope = Literal["request", "request-for", "read", "decide"]
+Scope = Literal["request", "request-for", "read", "decide", "codec"]
 """``request``: ask, withdraw what one asked for, take the permission to act. ``request-for``: ask for
 others, and say who they are. ``read``: read. ``decide``: decide, comment and delegate as the one person
-that the token names."""
+that the token names. ``codec``: have everything decrypted that Temporal keeps."""
 
 PREFIX = "clr"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Protocol
 
 import pydantic
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -90,12 +90,14 @@ def load_key(path: Path) -> Ed25519PrivateKey:
         InvalidRequest: it can't be read, others may read it, or it is no such key.
     """
     try:
-        if path.stat().st_mode & 0o077:
-            raise InvalidRequest(f"{path}: others may read this private key: chmod 600 {path}")
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        pem, mode = path.read_bytes(), path.stat().st_mode
     except OSError as error:
         raise InvalidRequest(f"{path}: {error.strerror or error}") from error
-    except (TypeError, ValueError) as error:
+    if mode & 0o077:
+        raise InvalidRequest(f"{path}: others may read this private key: chmod 600 {path}")
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise InvalidRequest(f"{path} is no key: make one with `clearance audit key`") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise InvalidRequest(f"{path} is no Ed25519 key: make one with `clearance audit key`")

@@ -94,15 +94,27 @@ def _text(body: dict[str, Any], id: str) -> str:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two bodies say the same. How many refusals there was no room for may grow after the end."""
-    return one == other or _settled(one) == _settled(other)
+    """Whether two bodies say the same.
+
+    How many refusals there was no room for may grow after the end; and what another version of this
+    program wrote may leave fields out that say nothing.
+    """
+    return one == other or _agree(_settled(one), _settled(other))
 
 
 def _settled(body: str) -> Any:
     plain = json.loads(body)
-    if isinstance(plain, dict) and isinstance(plain.get("ended"), dict):
+    if isinstance(plain.get("ended"), dict):
         plain["ended"].pop("refusals_uncounted", None)
     return plain
+
+
+def _agree(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_agree(one.get(name), other.get(name)) for name in {*one, *other})
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_agree, one, other))
+    return bool(one == other or not (one or other))
 
 
 def hash_of(previous: str, position: int, body: str) -> str:
