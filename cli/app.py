@@ -26,6 +26,7 @@ from . import (
     history,
     keys,
     links,
+    mcp,
     output,
     policy,
     requesting,
@@ -65,6 +66,7 @@ app.command("sign-in", rich_help_panel="Inbox")(web.sign_in)
 app.command(rich_help_panel="Inbox")(links.link)
 app.add_typer(tokens.app, name="token", rich_help_panel="Inbox")
 app.add_typer(keys.app, name="keys", rich_help_panel="Operate")
+app.command(rich_help_panel="Approvals")(mcp.mcp)
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
 app.add_typer(policy.app, name="policy", rich_help_panel="Operate")
 app.add_typer(webhooks.notify, name="notify", rich_help_panel="Operate")

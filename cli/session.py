@@ -45,7 +45,8 @@ def load() -> Settings:
 async def connected(settings: Settings) -> AsyncIterator[ApprovalClient]:
     """A client on the configured Temporal. Raises CannotConnect."""
     # What goes wrong is told in a line of ours; the engine's own log would stand beside it.
-    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
+    quiet = Runtime(telemetry=TelemetryConfig(logging=None))
+    Runtime.set_default(quiet, error_if_already_set=False)  # by a try before this one
     telemetry = begin(settings, metrics=False)
     client = await connect(
         {**temporal_settings(settings), **telemetry.options},
