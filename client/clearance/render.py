@@ -39,6 +39,7 @@ def fields(view: ApprovalView, now: datetime) -> list[Entry]:
         "Attempt": _attempt(request),
         **who_decides(view, now),
         "Own approval": _own_approval(request),
+        "Decisions": _signed(request),
         "Standing in": delegations(view),
         "Granted": _granted(request),
         "Usable": _usable(request),
@@ -168,6 +169,12 @@ def _own_approval(request: ApprovalRequest) -> str | None:
         return None
     words = {"requester": "of who asked for it", "editor": "of who changes it"}
     return "counts " + (" and ".join(words[one] for one in request.self_approval) or "of nobody")
+
+
+def _signed(request: ApprovalRequest) -> str | None:
+    """Of which keys one has to sign what is decided; None where nothing need be signed."""
+    ids = ", ".join(one.id for one in request.decision_keys)
+    return f"only signed ones count, by {ids}" if ids else None
 
 
 def _usable(request: ApprovalRequest) -> str | None:

@@ -36,12 +36,13 @@ async def test_a_good_installation_passes(cli: Shell, serve: Serve) -> None:
         passed = await shell("doctor")
     assert (passed.code, passed.err) == (0, "")
     lines = passed.out.splitlines()
-    assert [line[:3] for line in lines] == ["ok "] * 8
+    assert [line[:3] for line in lines] == ["ok "] * 9
     assert cli.env["TEMPORAL_ADDRESS"] in lines[0]
     assert "Temporal keeps what is asked as it is" in lines[2]
-    assert "every tool waits" in lines[5]
-    assert "there is no reviewers.toml here" in lines[6]
-    assert "some-model" in lines[7]
+    assert "take decisions without a signature" in lines[3]
+    assert "every tool waits" in lines[6]
+    assert "there is no reviewers.toml here" in lines[7]
+    assert "some-model" in lines[8]
     assert "sk-any" not in passed.out
 
 
@@ -51,6 +52,7 @@ async def test_each_thing_that_is_missing_says_what_to_do(bare: Shell, untouched
     assert [line[:2] for line in failed.out.splitlines()] == [
         "ok",
         "!!",
+        "ok",
         "ok",
         "!!",
         "!!",
@@ -72,6 +74,7 @@ async def test_json_carries_the_checks(cli: Shell, worker_running: object) -> No
         "temporal": True,
         "search attributes": True,
         "encryption": True,
+        "signed decisions": True,
         "approvals worker": True,
         "agents worker": False,
         "policy": True,

@@ -193,7 +193,7 @@ def _typed(form: Form | None) -> Callable[[str, str], str]:
 
 def _facts(view: ApprovalView) -> list[tuple[str, str]]:
     """What the command line tells besides, where there is something to tell."""
-    kept = ("Policy", "Own approval", "Granted", "Masked")
+    kept = ("Policy", "Own approval", "Decisions", "Granted", "Masked")
     return [one for one in render.fields(view, datetime.now(UTC)) if one[0] in kept]
 
 
