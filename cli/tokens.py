@@ -29,7 +29,7 @@ def create(
         str,
         typer.Option(
             help="What it may do, with commas: request, request-for (for others, whom it names), "
-            "read, decide; decide-as:NAME is decide with --as NAME."
+            "read, decide; decide-as:NAME is decide with --as NAME; codec (reads everything)."
         ),
     ],
     as_: Annotated[

@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from . import links, oidc, signin
+from . import codec, links, oidc, signin
 from .api import offered
 from .context import Context
 from .errors import handle_errors, sized
@@ -29,8 +29,9 @@ def make(context: Context) -> FastAPI:
     )
     app.state.context = context
     handle_errors(app)
-    sized(app, MAX_BODY_BYTES)
+    sized(app, MAX_BODY_BYTES, {codec.PREFIX: codec.MAX_BODY_BYTES})
     offered(app, context)
+    codec.coded(app, context)
     operable(app, context)
     oidc.set_up(app, context)
     guarded(app, context)

@@ -102,6 +102,9 @@ class Rates(BaseModel):
     failed_token: Rate = "20/minute"  # noqa: S105 - a rate
     """Tokens that don't hold, from one address."""
 
+    codec: Rate = "1200/minute"
+    """What one operator may have decrypted: Temporal's pages ask for each event."""
+
     act: Rate = "600/minute"
     """What one person, token or link may change: decisions, comments, new requests."""
 

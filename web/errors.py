@@ -1,6 +1,7 @@
 """What goes wrong, as a page or as ``application/problem+json`` (RFC 9457)."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -116,9 +117,9 @@ def problem(status: int, detail: str, kind: str = "", **more: Any) -> JSONRespon
 
 
 def is_for_programs(request: Request) -> bool:
-    """Whether an answer is read by a program: of the API and of the two classic routes."""
+    """Whether an answer is read by a program: of the API, the codec and the two classic routes."""
     path = request.url.path
-    return path.startswith(("/api/", "/approve/")) or path == "/pending"
+    return path.startswith(("/api/", "/approve/", "/codec/")) or path == "/pending"
 
 
 def answered(request: Request, status: int, detail: str, kind: str = "", **more: Any) -> Response:
@@ -217,21 +218,26 @@ def handle_errors(app: FastAPI) -> None:
 class _Sized:
     """Refuses a body that says itself that it is too large, before any of it is read."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._limited = RequestBodyLimitMiddleware(app, max_body_size=most)
-        self._most = most
+    def __init__(self, app: ASGIApp, most: int, larger: Mapping[str, int]) -> None:
+        self._limits = [
+            (prefix, size, RequestBodyLimitMiddleware(app, max_body_size=size))
+            for prefix, size in {**larger, "": most}.items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        most, limited = next((s, app) for begin, s, app in self._limits if path.startswith(begin))
         if scope["type"] == "http":
             request = Request(scope)
             length = request.headers.get("content-length", "0")
-            if length.isdecimal() and int(length) > self._most:
-                made = answered(request, 413, f"a body has at most {self._most:,} bytes")
+            if length.isdecimal() and int(length) > most:
+                made = answered(request, 413, f"a body has at most {most:,} bytes")
                 await made(scope, receive, send)
                 return
-        await self._limited(scope, receive, send)
+        await limited(scope, receive, send)
 
 
-def sized(app: FastAPI, most: int) -> None:
-    """Take bodies of at most so many bytes. The framework's own limit answers in plain text."""
-    app.add_middleware(_Sized, most=most)
+def sized(app: FastAPI, most: int, larger: Mapping[str, int]) -> None:
+    """Take bodies of at most so many bytes, and larger ones where a path begins so. The framework's
+    own limit answers in plain text."""
+    app.add_middleware(_Sized, most=most, larger=larger)

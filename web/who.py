@@ -89,7 +89,8 @@ def _csrf(context: Context) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(context.store.signing_key, salt="form")
 
 
-async def _session(request: Request, context: Context) -> Session:
+async def session_of(request: Request, context: Context) -> Session:
+    """The session of whoever is signed in. Raises SignInNeeded."""
     secret = request.cookies.get(cookie(context.config))
     session = await context.store.sessions.find(secret) if secret else None
     if session is None:
@@ -102,7 +103,7 @@ async def _session(request: Request, context: Context) -> Session:
 async def recognise(request: Request) -> None:
     """Find out who asks, for a page that anybody is shown."""
     with contextlib.suppress(SignInNeeded, SQLAlchemyError):
-        await _session(request, request.app.state.context)
+        await session_of(request, request.app.state.context)
 
 
 def _who(context: Context, session: Session) -> Who:
@@ -110,11 +111,11 @@ def _who(context: Context, session: Session) -> Who:
 
 
 async def _person(request: Request, context: Here) -> Who:
-    return _who(context, await _session(request, context))
+    return _who(context, await session_of(request, context))
 
 
 async def _acting(request: Request, context: Here) -> Who:
-    session = await _session(request, context)
+    session = await session_of(request, context)
     given = request.headers.get(CSRF_HEADER) or (await request.form()).get(CSRF_FIELD)
     check_form(context, request, session.id, given if isinstance(given, str) else "")
     context.limits.hit("act", f"person {session.who}")

@@ -12,7 +12,7 @@ from web.context import Here
 from web.guard import address_of
 from web.problems import ScopeMissing, TokenNeeded
 
-_BEARER = HTTPBearer(
+BEARER = HTTPBearer(
     scheme_name="token",
     description="An API token: `clearance token create` prints it, once.",
     auto_error=False,
@@ -47,11 +47,12 @@ class Service:
         return self.name if "request" in self.scopes else self.reviewer
 
 
-async def _service(
+async def service_of(
     request: Request,
     context: Here,
-    given: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    given: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
 ) -> Service:
+    """The service whose token came along. Raises TokenNeeded, TooMany."""
     if given is None:
         raise TokenNeeded("send a token: Authorization: Bearer clr_...", "Bearer")
     token = await context.store.tokens.find(given.credentials)
@@ -76,7 +77,9 @@ def _missing(*scopes: str) -> ScopeMissing:
 
 
 def _with(*scopes: Scope) -> Callable[..., Awaitable[Service]]:
-    async def allowed(request: Request, service: Annotated[Service, Depends(_service)]) -> Service:
+    async def allowed(
+        request: Request, service: Annotated[Service, Depends(service_of)]
+    ) -> Service:
         if service.scopes.isdisjoint(scopes):
             raise _missing(*scopes)
         await _check_is_json(request)
