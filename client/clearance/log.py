@@ -33,7 +33,7 @@ class Log:
         self._changes_bytes = 0
         self._comments_bytes = 0
         self._words_bytes = 0
-        self._seen: set[tuple[str, str, str]] = set()
+        self._seen: set[tuple[str, str, str, str]] = set()
 
     def add(self, kind: EventKind, channel: Channel, at: datetime, **said: Any) -> None:
         """The next event; ``said`` are further fields of ``Event``."""
@@ -73,9 +73,9 @@ class Log:
         self._comments_bytes -= size
         return False
 
-    def first_time(self, kind: str, who: str, channel: str) -> bool:
+    def first_time(self, kind: str, who: str, channel: str, said: str) -> bool:
         """Whether this is new, of events that are kept once for each person; at most 200 of them."""
-        one = (kind, who.casefold(), channel)
+        one = (kind, who.casefold(), channel, said)
         if one in self._seen or len(self._seen) >= contract.MAX_SEEN:
             return False
         self._seen.add(one)

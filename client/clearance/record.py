@@ -120,8 +120,11 @@ class Record(Timekeeping):
     ) -> str | None:
         """A comment, a delegation, a withdrawal ... Returns why it was refused; repeated, it is none."""
         if act.kind in acts.UNSIGNED:
-            if self.status == "pending" and self.log.first_time(act.kind, act.who, act.channel):
-                # Anybody may send these, so what they say is kept short.
+            # Anybody may send these, so what they say is kept short. Whoever is told in another way,
+            # or could not be told, is another line.
+            said = one_line(act.text, 200) if act.kind == "notified" else ""
+            news = self.log.first_time(act.kind, act.who, act.channel, said)
+            if self.status == "pending" and news:
                 self._add(act.kind, act.channel, now, who=act.who, reason=one_line(act.text, 200))
             return None
         if reason := self.forged(act, now):
