@@ -177,7 +177,7 @@ async def test_two_calls_of_one_tool_at_once_are_told_apart(
         await run.result()
     found = await (await recorded(run)).evidence()
     ended = {one["action_id"]: one["type"] for one in found.events if "action_id" in one}
-    assert sorted(ended.values()) == ["action_blocked", "action_executed"]
+    assert sorted(map(str, ended.values())) == ["action_blocked", "action_executed"]
     assert check(found, tmp_path) == PASSES
 
 
