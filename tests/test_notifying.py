@@ -1,0 +1,304 @@
+"""One channel of one person, told each event once: a real workflow, the channel played by a recorder."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.worker import UnsandboxedWorkflowRunner
+
+from activities.telling import notifier_id
+from clearance import ApprovalClient, ApprovalRequest, contract
+from clearance.notices import Delivery, Destination, Notice, Notifying, Telling
+from cli.settings import Settings
+from workflows import notifying, sending
+
+from .raw import Handle
+from .support import eventually, unique
+from .told import Recorder, dies, notice, refuses, telling
+
+ADA = "ada@example.com"
+
+
+class Notifier:
+    """A destination's notifier, as an activity leaves word with it."""
+
+    def __init__(self, client: Client, queue: str, *, digest: bool = True, **settings: Any) -> None:
+        self.recorder = Recorder()
+        self.client = client
+        self.queue = queue
+        self.to = Destination(who=ADA, channel="mail" if digest else "webhook:erp", digest=digest)
+        self.handle: Handle = client.get_workflow_handle(notifier_id(queue, self.to))
+
+    async def tell(self, *notices: Notice, window: float = 0.0, signal: Any = None) -> None:
+        word = Telling(notices=notices, window=timedelta(seconds=window))
+        await self.client.start_workflow(
+            contract.NOTIFIER_WORKFLOW,
+            Notifying(to=self.to),
+            id=self.handle.id,
+            task_queue=self.queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=contract.SIGNAL_TELL,
+            start_signal_args=[word if signal is None else signal],
+        )
+
+    @asynccontextmanager
+    async def served(self, **how: Any) -> AsyncIterator[None]:
+        async with telling(self.client, self.queue, self.recorder, **how):
+            yield
+            await self.handle.terminate()
+
+    async def has_tried(self, count: int) -> None:
+        async def tried() -> bool:
+            return len(self.recorder.tried) >= count
+
+        await eventually(tried)
+
+
+@pytest.fixture
+def people(temporal: Client, settings: Settings) -> Notifier:
+    return Notifier(temporal, settings.approvals_queue)
+
+
+@pytest.fixture
+def machine(temporal: Client, settings: Settings) -> Notifier:
+    return Notifier(temporal, settings.approvals_queue, digest=False)
+
+
+async def test_what_comes_in_within_the_window_is_recorded_as_one_message_without_what_is_over(
+    people: Notifier,
+) -> None:
+    async with people.served():
+        await people.tell(notice("a"), notice("b"), window=1)
+        await people.tell(notice("b", "approved", sequence=2), window=1)
+        await people.tell(notice("c"), notice("a"), window=1)
+        await eventually(people.recorder.has_told)
+
+    assert people.recorder.told() == [["created a", "approved b", "created c"]]
+
+
+async def test_a_deadline_makes_the_recorded_message_urgent(people: Notifier) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=10)
+    async with people.served():
+        await people.tell(notice("a"), window=3600)
+        await people.tell(notice("b", deadline=soon), window=3600)
+        await eventually(people.recorder.has_told, within=5)
+
+    assert people.recorder.told() == [["created a", "created b"]]
+
+
+async def test_beyond_50_they_are_counted_in_the_recorded_message(people: Notifier) -> None:
+    async with people.served():
+        await people.tell(*(notice(f"n{n}") for n in range(1_000)))
+        await eventually(people.recorder.has_told)
+
+    (message,) = people.recorder.sent
+    assert (len(message.notices), message.more) == (50, 950)
+
+
+async def test_a_machine_is_recorded_as_told_each_event_by_itself_while_one_hangs(
+    machine: Notifier,
+) -> None:
+    answer = asyncio.Event()
+
+    async def hang(_: Delivery) -> None:
+        await answer.wait()
+
+    machine.recorder.faults["webhook:erp"].append(hang)
+    async with machine.served():
+        await machine.tell(notice("a"))
+        await machine.has_tried(1)
+        await machine.tell(notice("b"), notice("a", "approved", sequence=2))
+        await eventually(lambda: machine.recorder.has_told(2))
+        answer.set()
+        await eventually(lambda: machine.recorder.has_told(3))
+
+    assert sorted(machine.recorder.told()) == [["approved a"], ["created a"], ["created b"]]
+    assert len({one.key for one in machine.recorder.sent}) == 3
+
+
+async def test_malformed_words_change_nothing_as_recorded(people: Notifier) -> None:
+    async with people.served():
+        for junk in ({}, {"notices": [{"key": "x"}]}, [], 7, "x"):
+            await people.tell(signal=junk)
+        await people.tell(notice("a"))
+        await eventually(people.recorder.has_told)
+
+    assert people.recorder.told() == [["created a"]]
+
+
+async def test_a_malformed_beginning_ends_at_once_as_recorded(people: Notifier) -> None:
+    people_ = people
+    async with telling(people_.client, people_.queue, people_.recorder):
+        started = await people_.client.start_workflow(
+            contract.NOTIFIER_WORKFLOW, {"to": 7}, id=unique("junk"), task_queue=people_.queue
+        )
+        with pytest.raises(WorkflowFailureError):
+            await started.result()
+
+
+async def test_nothing_is_lost_or_recorded_twice_when_it_goes_on_in_another_execution(
+    people: Notifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifying, "_EVENTS", 40)
+    notices = [notice(f"n{n}") for n in range(30)]
+    async with people.served(workflow_runner=UnsandboxedWorkflowRunner()):
+        for one in notices:
+            await people.tell(one)
+            await people.tell(one)
+
+        async def told() -> bool:
+            return sum(map(len, people.recorder.told())) >= 30
+
+        await eventually(told)
+        await people.tell(*notices, notice("last"))
+
+        async def last() -> bool:
+            return ["created last"] in people.recorder.told()
+
+        await eventually(last)
+        events = (await people.handle.fetch_history()).events
+        begun = events[0].workflow_execution_started_event_attributes
+
+    said = [line for message in people.recorder.told() for line in message]
+    assert sorted(said) == sorted(["created last", *(f"created n{n}" for n in range(30))])
+    assert begun.continued_execution_run_id
+
+
+async def test_a_machine_that_is_away_is_recorded_again_by_the_execution_that_goes_on(
+    machine: Notifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifying, "_EVENTS", 30)
+    machine.recorder.faults["webhook:erp"].append(refuses("503"))
+    async with machine.served(workflow_runner=UnsandboxedWorkflowRunner()):
+        await machine.tell(notice("a"))
+        await machine.has_tried(1)
+        for n in range(10):
+            await machine.tell(notice(f"n{n}"))
+        await eventually(lambda: machine.recorder.has_told(11))
+
+    said = [one for message in machine.recorder.told() for one in message]
+    assert {*said} == {"created a", *(f"created n{n}" for n in range(10))}
+
+
+async def waiting_request(approvals: ApprovalClient) -> Notice:
+    handle = approvals.temporal.get_workflow_handle(
+        (await approvals.request(ApprovalRequest(action="Wire", audience=(ADA,)))).id
+    )
+    execution = (await handle.describe()).run_id
+    one = notice(handle.id)
+    return one.model_copy(update={"key": f"{handle.id}/{execution}/1"})
+
+
+async def reasons(approvals: ApprovalClient, id: str, count: int = 1) -> list[str]:
+    """What the record says of those who could not be told, once it says that much."""
+    events = (await approvals.get(id)).events
+    said = [one.reason for one in events if one.kind == "notified"]
+    return said if len(said) >= count else []
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A second is a minute or a day, in a worker that runs with what this returns."""
+    short = timedelta(milliseconds=50)
+    for name, policy in (("_PEOPLE", 4), ("_MACHINES", 4), ("_MACHINES_AGAIN", 0)):
+        faster = replace(
+            getattr(sending, name),
+            initial_interval=short,
+            maximum_interval=short,
+            maximum_attempts=policy,
+        )
+        monkeypatch.setattr(sending, name, faster)
+    for name, length in (("_ATTEMPT", 1), ("_PEOPLE_FOR", 2), ("_MACHINES_FOR", 2)):
+        monkeypatch.setattr(sending, name, timedelta(seconds=length))
+    monkeypatch.setattr(sending, "_FIRST_PAUSE", timedelta(seconds=0.5))
+    monkeypatch.setattr(sending, "_LONGEST_PAUSE", timedelta(seconds=0.5))
+    return {"workflow_runner": UnsandboxedWorkflowRunner()}
+
+
+async def test_a_channel_that_recovers_is_recorded_once_with_what_came_in_meanwhile(
+    approvals: ApprovalClient, people: Notifier, soon: dict[str, Any]
+) -> None:
+    recorder = people.recorder
+    recorder.faults["mail"].extend([refuses("mailbox full")] * 5)
+    async with people.served(**soon):
+        one = await waiting_request(approvals)
+        await people.tell(one, notice("b"))
+        said = await eventually(lambda: reasons(approvals, one.approval_id))
+        await people.tell(notice("b", "expired", sequence=2), notice("c"))
+        await eventually(recorder.has_told)
+        assert await reasons(approvals, one.approval_id) == said
+
+    assert said == [f"could not tell {ADA} by mail: mailbox full; trying on"]
+    assert recorder.told() == [[f"created {one.action}", "expired b", "created c"]]
+    assert len(recorder.tried) == 6
+
+
+async def test_a_channel_that_stays_away_is_given_up_as_recorded(
+    approvals: ApprovalClient, people: Notifier, soon: dict[str, Any]
+) -> None:
+    recorder = people.recorder
+    recorder.faults["mail"].extend([refuses("away")] * 500)
+    async with people.served(**soon):
+        one = await waiting_request(approvals)
+        await people.tell(one)
+        said = await eventually(lambda: reasons(approvals, one.approval_id, 2))
+        recorder.faults.clear()
+        await people.tell(notice("b"))
+        await eventually(recorder.has_told)
+
+    assert said[-1] == f"could not tell {ADA} by mail: away"
+    assert recorder.told() == [["created b"]]
+
+
+async def test_a_message_whose_worker_was_killed_is_not_recorded_again_and_may_not_have_been_told(
+    approvals: ApprovalClient, people: Notifier, soon: dict[str, Any]
+) -> None:
+    recorder = people.recorder
+    recorder.faults["mail"].append(dies)
+    async with people.served(**soon):
+        one = await waiting_request(approvals)
+        await people.tell(one)
+        said = await eventually(lambda: reasons(approvals, one.approval_id))
+        await people.tell(notice("b"))
+        await eventually(recorder.has_told)
+
+    assert said == [f"{ADA} may not have been told by mail: the worker stopped while sending"]
+    assert recorder.told() == [["created b"]]
+    assert len(recorder.tried) == 2
+
+
+async def test_a_machine_is_recorded_as_tried_again_and_again_also_when_its_worker_was_killed(
+    approvals: ApprovalClient, machine: Notifier, soon: dict[str, Any]
+) -> None:
+    recorder = machine.recorder
+    recorder.faults["webhook:erp"].append(dies)
+    recorder.faults["webhook:erp"].extend([refuses("status 503")] * 500)
+    async with machine.served(**soon):
+        one = await waiting_request(approvals)
+        await machine.tell(one)
+        said = await eventually(lambda: reasons(approvals, one.approval_id, 2))
+
+    assert said == [
+        f"could not tell {ADA} by webhook:erp: status 503; trying on",
+        f"could not tell {ADA} by webhook:erp: status 503",
+    ]
+    assert len(recorder.tried) > 6
+    assert len({one.key for one in recorder.tried}) == 1
+
+
+async def test_it_ends_after_a_long_silence_and_begins_anew_as_recorded(
+    people: Notifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifying, "_KNOWN_FOR", timedelta(seconds=1))
+    unsandboxed = UnsandboxedWorkflowRunner()
+    async with people.served(workflow_runner=unsandboxed):
+        await people.tell(notice("a"))
+        await people.handle.result()
+        await people.tell(notice("b"))
+        await eventually(lambda: people.recorder.has_told(2))
