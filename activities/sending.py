@@ -21,6 +21,7 @@ from policy.watched import WatchedDirectory
 from .addresses import Addresses
 from .chats import Chats
 from .mails import Mails
+from .measuring import notified
 from .messages import TEST_MESSAGE, Told, for_chat, message
 from .smtp import Smtp
 from .unsent import NotSent
@@ -171,10 +172,13 @@ class SendingActivities:
             ApplicationError: type ``Unsendable``, not retried: it would be of no use, or somebody might
                 be told twice. Types ``NotSent`` and ``BrokenDirectory`` are.
         """
+        kind = delivery.to.channel.partition(":")[0]
         try:
             await self._sender.send(delivery)
+            notified(kind, sent=True)
         except NotSent as error:
-            kind = contract.ERROR_UNSENDABLE if error.final else "NotSent"
-            raise ApplicationError(str(error), type=kind, non_retryable=error.final) from None
+            notified(kind, sent=False)
+            named = contract.ERROR_UNSENDABLE if error.final else "NotSent"
+            raise ApplicationError(str(error), type=named, non_retryable=error.final) from None
         except BrokenPolicy as error:
             raise ApplicationError(str(error), type="BrokenDirectory") from None

@@ -8,6 +8,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.measuring import ledger_failed
     from clearance import contract
     from clearance.kept import Kept
     from clearance.record import Record
@@ -39,4 +40,5 @@ class Keeping:
             except asyncio.CancelledError:  # comes once, and too late: it has ended
                 await writing
         except FailureError:  # a local activity's own error comes as it is
+            ledger_failed(workflow.metric_meter())
             workflow.logger.warning("the ledger has not taken this request yet")
