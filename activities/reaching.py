@@ -24,9 +24,16 @@ TIMEOUT_SECONDS = 15.0
 _MAX_ADDRESSES = 3
 """Of one name that are tried."""
 
-_PLATFORM = ipaddress.ip_address("168.63.129.16")
-"""By which machines in Azure reach their host; it looks like any public address."""
-
+_SHUNNED = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "168.63.129.16/32",  # by which machines in Azure reach their host
+            "192.0.0.0/24",  # the same at Oracle; not every Python calls these two private
+            "fec0::/10",
+        ),
+    )
+)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -47,8 +54,8 @@ def is_public(address: str) -> bool:
 
 
 def _is_public(one: _Address) -> bool:
-    shunned = one.is_multicast or one.is_reserved or one.is_unspecified or one == _PLATFORM
-    return one.is_global and not shunned
+    special = one.is_multicast or one.is_reserved or one.is_unspecified
+    return one.is_global and not special and not any(one in network for network in _SHUNNED)
 
 
 def _inside(one: _Address) -> list[_Address]:
@@ -113,7 +120,13 @@ async def _post(
     """Connect to one of these addresses; Host and TLS keep the name."""
     sent = {**headers, "host": target.netloc.decode("ascii"), "accept-encoding": "identity"}
     extensions = {"sni_hostname": target.raw_host.decode("ascii")}
-    async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=None) as client:
+    client = httpx2.AsyncClient(
+        verify=httpx2.create_ssl_context(),  # SSL_CERT_FILE counts
+        trust_env=False,
+        follow_redirects=False,
+        timeout=None,
+    )
+    async with client:
         for number, address in enumerate(addresses, 1):
             url = target.copy_with(host=address)
             request = client.build_request(
