@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+
 from clearance import ApprovalView, InvalidRequest
 from clearance.fields import canonical_json
 from clearance.kept import Kept
@@ -23,6 +25,8 @@ FIRST = "0" * 64
 
 _ASKED = frozenset({"request", "requested_at"})
 _OF = ("tool", "checkpoint", "requester", "risk", "run_id")
+COMMON = ("request", "execution", "queue", *_OF)
+"""What every row of a request says."""
 
 
 class Row(NamedTuple):
@@ -37,6 +41,11 @@ class Row(NamedTuple):
     def key(self) -> tuple[str, str, int]:
         """What there is one row of."""
         return self[:3]
+
+    @property
+    def of(self) -> tuple[str, str]:
+        """The execution of the request that it is of."""
+        return self[:2]
 
 
 def rows_of(kept: Kept) -> list[Row]:
@@ -68,8 +77,14 @@ def rows_of(kept: Kept) -> list[Row]:
             body["asked"] = asked
         if number == last:
             body["ended"] = plain
-        rows.append(Row(view.id, kept.execution, number, _text(body, view.id)))
+        rows.append(row_of(body))
     return rows
+
+
+def row_of(body: dict[str, Any]) -> Row:
+    """The row that says this. Raises InvalidRequest: it is no text that databases take."""
+    id = body["request"]
+    return Row(id, body["execution"], body["sequence"], _text(body, id))
 
 
 def _ending(view: ApprovalView) -> int | None:
@@ -129,15 +144,16 @@ def columns_of(body: str) -> dict[str, Any]:
     Raises:
         KeyError, TypeError, ValueError: it is no body of a row.
     """
-    plain = json.loads(body)
+    plain = from_json(body)
     event, ended = plain["event"], plain.get("ended")
+    at = moment(event["at"])
     decision = ended and ended["decision"]
     return {
         "request": plain["request"],
         "execution": plain["execution"],
         "sequence": plain["sequence"],
         "queue": plain["queue"],
-        "at": moment(event["at"]),
+        "at": at,
         "kind": event["kind"],
         "who": folded(event["who"]),
         "tool": plain["tool"],
@@ -147,7 +163,7 @@ def columns_of(body: str) -> dict[str, Any]:
         "run": _run(plain["request"], plain["run_id"]),
         "status": ended and ended["status"],
         "reviewer": decision and folded(decision["reviewer"]),
-        "closed_at": ended and moment(event["at"]),
+        "closed_at": ended and at,
     }
 
 
@@ -158,8 +174,14 @@ def folded(name: str | None) -> str | None:
 
 def moment(at: str | datetime) -> str:
     """A time as texts that sort like times: UTC, always with microseconds."""
-    when = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if isinstance(at, str):
+        if at[-1:] == "Z" and len(at) in _MICROSECONDS:  # as models write nearly all of them
+            return at[:-1] + _MICROSECONDS[len(at)]
+        at = datetime.fromisoformat(at)
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+_MICROSECONDS = {len("2026-11-21T10:00:00Z"): ".000000Z", len("2026-11-21T10:00:00.123456Z"): "Z"}
 
 
 def _run(request: str, asked_by: str | None) -> str | None:

@@ -38,12 +38,13 @@ ledger = sa.Table(
 be searched by, those from ``status`` on only where the request ended with the row."""
 
 _has_ended = ledger.c.closed_at.is_not(None)
-sa.Index(
-    "ledger_ended",
-    *(ledger.c.queue, ledger.c.closed_at, ledger.c.position),
-    sqlite_where=_has_ended,
-    postgresql_where=_has_ended,
-)
+for _name, *_before in (("ended",), ("ended_by", "reviewer"), ("ended_of", "tool")):
+    sa.Index(
+        f"ledger_{_name}",
+        *(ledger.c[name] for name in ("queue", *_before, "closed_at", "position")),
+        sqlite_where=_has_ended,
+        postgresql_where=_has_ended,
+    )
 
 marks = sa.Table(
     "ledger_marks",

@@ -37,13 +37,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("request", "execution", "sequence", name="ledger_once"),
     )
     ended = sa.text("closed_at IS NOT NULL")
-    op.create_index(
-        "ledger_ended",
-        "ledger",
-        ["queue", "closed_at", "position"],
-        sqlite_where=ended,
-        postgresql_where=ended,
-    )
+    for name, *before in (("ended",), ("ended_by", "reviewer"), ("ended_of", "tool")):
+        op.create_index(
+            f"ledger_{name}",
+            "ledger",
+            ["queue", *before, "closed_at", "position"],
+            sqlite_where=ended,
+            postgresql_where=ended,
+        )
     op.create_table(
         "ledger_marks",
         sa.Column("name", words, primary_key=True),
