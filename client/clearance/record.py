@@ -122,17 +122,16 @@ class Record(Timekeeping):
         if act.kind in acts.UNSIGNED:
             # Anybody may send these, so what they say is kept short. Whoever is told in another way,
             # or could not be told, is another line.
-            said = one_line(act.text, 200) if act.kind == "notified" else ""
-            news = self.log.first_time(act.kind, act.who, act.channel, said)
+            told = one_line(act.text, 200) if act.kind == "notified" else ""
+            news = self.log.first_time(act.kind, act.who, act.channel, told)
             if self.status == "pending" and news:
                 self._add(act.kind, act.channel, now, who=act.who, reason=one_line(act.text, 200))
             return None
         if reason := self.forged(act, now):
             return reason
         signed, groups = act, act.groups
-        act = act.model_copy(
-            update={"groups": (), "signature": None}
-        )  # another sign-in, the same act
+        # Another sign-in, or another key, is the same act.
+        act = act.model_copy(update={"groups": (), "signature": None})
         if act.act_id in self._acts and self._acts[act.act_id][0] == act:
             return None
         who = who or self.standing(act.who)
