@@ -23,6 +23,7 @@ from temporalio.worker import Worker
 from activities.directory import DirectoryActivities
 from activities.keeping import KeepingActivities
 from activities.measuring import counting
+from activities.reconciling import ReconcilingActivities, schedule
 from activities.sending import Sender, SendingActivities
 from activities.telling import TellingActivities
 from clearance import ClearanceError, attributes, connect
@@ -30,6 +31,7 @@ from clearance.workers import has_worker, patient
 from cli.settings import Settings, inbox_address, temporal_settings
 from cli.telemetry import begin
 from policy.watched import WatchedDirectory
+from store.ledger.breaker import Breaker
 
 Only = Literal["approvals", "agents"]
 
@@ -112,11 +114,15 @@ async def running(
             served.append(f"policy {policy}" if policy else "no policy file, so every tool waits")
         if only != "agents":
             await stack.enter_async_context(counting(client, settings.approvals_queue))
-            approvals = _approvals_worker(settings, client, directory)
+            ledger = await stack.enter_async_context(Breaker(settings.ledger_address()))
+            ledger.warm_up()
+            approvals = _approvals_worker(settings, client, directory, ledger)
             await stack.enter_async_context(patient(approvals))
             queues.append(settings.approvals_queue)
             served.append(f"approvals on {settings.approvals_queue}")
             served += [f"reviewers {reviewers}"] if reviewers else []
+            fault = await schedule(client, settings.approvals_queue, settings.reconcile_every)
+            served += [fault] if fault else []
         if only is None and not has_model:
             served.append(f"agents are off, {NO_MODEL}")
         await _polling(client, queues)
@@ -146,10 +152,13 @@ async def _prepare(client: Client) -> None:
         ) from error
 
 
-def _approvals_worker(settings: Settings, client: Client, directory: DirectoryActivities) -> Worker:
+def _approvals_worker(
+    settings: Settings, client: Client, directory: DirectoryActivities, ledger: Breaker
+) -> Worker:
     from workflows.approval import ApprovalWorkflow
     from workflows.consumption import ConsumptionWorkflow
     from workflows.notifying import NotifierWorkflow
+    from workflows.reconciling import ReconcileWorkflow
 
     telling = TellingActivities(
         client,
@@ -157,13 +166,21 @@ def _approvals_worker(settings: Settings, client: Client, directory: DirectoryAc
         queue=settings.approvals_queue,
         window=settings.notify_digest,
     )
+    reconciling = ReconcilingActivities(
+        client,
+        settings.approvals_queue,
+        ledger,
+        key=settings.ledger_key,
+        heads=settings.ledger_heads,
+    )
     return Worker(
         client,
         task_queue=settings.approvals_queue,
-        workflows=[ApprovalWorkflow, ConsumptionWorkflow, NotifierWorkflow],
+        workflows=[ApprovalWorkflow, ConsumptionWorkflow, NotifierWorkflow, ReconcileWorkflow],
         activities=[
             *directory.activities,
-            *KeepingActivities().activities,
+            *KeepingActivities(ledger).activities,
+            *reconciling.activities,
             *telling.activities,
             *SendingActivities(sender(settings)).activities,
         ],

@@ -15,6 +15,7 @@ from policy.terms import duration
 from web.config import Issuer, Networks, Port, Site
 
 _LONGEST_DIGEST = timedelta(hours=1)
+_SHORTEST_PERIOD = timedelta(minutes=1)
 
 
 class Settings(BaseSettings):
@@ -95,6 +96,9 @@ class Settings(BaseSettings):
     ledger_heads: Path | None = None
     """A file that signed heads are appended to; not where the ledger is."""
 
+    reconcile_every: timedelta | None = timedelta(minutes=5)
+    """How often the worker has the ledger reconciled with Temporal; ``never`` leaves it to people."""
+
     oidc_issuer: Issuer | None = None
     """An OpenID Connect provider that says who somebody is."""
 
@@ -152,6 +156,16 @@ class Settings(BaseSettings):
         length = duration(value)
         if length is None or length > _LONGEST_DIGEST:
             raise ValueError(f"{value!r}: write 0s, or at most 1h")
+        return length
+
+    @field_validator("reconcile_every", mode="before")
+    @classmethod
+    def _period(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        length = duration(value)
+        if length is not None and length < _SHORTEST_PERIOD:
+            raise ValueError(f"{value!r}: at least 1m, or never")
         return length
 
     def policy_file(self) -> Path | None:

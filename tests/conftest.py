@@ -64,6 +64,7 @@ def settings(tmp_path: Path) -> Settings:
         approvals_queue=unique("approvals"),
         agents_queue=unique("agents"),
         state=tmp_path / "state",
+        reconcile_every=None,  # each test's queue would go on to be reconciled after it
     )
 
 

@@ -99,6 +99,7 @@ class ApprovalWorkflow:
             if record.status == "withdrawn":
                 self._listing.end()
                 self._measuring.ended()
+                await self._keeping.keep()
                 await self._teller.end()
                 await _handlers_finished()
                 raise

@@ -69,6 +69,12 @@ ACTIVITY_SEND: Final = "clearance_send"
 ACTIVITY_UNTOLD: Final = "clearance_untold"
 """On the approvals queue: an ``Untold`` in, of a request that has ended."""
 
+RECONCILE_WORKFLOW: Final = "ReconcileWorkflow"
+"""What a schedule starts on the approvals queue, to bring what the ledger lacks."""
+
+ACTIVITY_RECONCILE: Final = "clearance_reconcile"
+"""On the approvals queue: no argument; the ledger has what Temporal has when it returns."""
+
 ERROR_UNSENDABLE: Final = "Unsendable"
 """``ApplicationError.type`` of a delivery that is not to be tried again; the message says why."""
 

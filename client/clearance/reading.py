@@ -105,7 +105,7 @@ async def view(handle: WorkflowHandle[Any, Any], answer_timeout: timedelta) -> A
     if found.status == "withdrawn" and all(one.kind != "withdrawn" for one in found.events):
         at = description.close_time or found.events[-1].at
         reason = (await ended(handle._client, description, found.digest)).explanation
-        return _with_event(found, "withdrawn", at=at, reason=reason, explanation=reason)
+        return withdrawn(found, at, reason)
     if found.status != "approved":
         return found
     if not description.parent_id:
@@ -115,6 +115,12 @@ async def view(handle: WorkflowHandle[Any, Any], answer_timeout: timedelta) -> A
         return found
     reason = "it failed" if ran.failed else ""
     return _with_event(found, "executed", at=ran.at, reason=reason)
+
+
+def withdrawn(found: ApprovalView, at: datetime, reason: str) -> ApprovalView:
+    """The record of a request that Temporal ended, which never learned of it."""
+    said: dict[str, Any] = {"status": "withdrawn", "explanation": reason}
+    return _with_event(found, "withdrawn", at=at, reason=reason, **said)
 
 
 async def record(handle: WorkflowHandle[Any, Any], answer_timeout: timedelta) -> ApprovalView:

@@ -9,9 +9,11 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clearance.kept import Kept
+from clearance.views import Event
 from store.engine import NoDatabase, alone, opened, told, working
 from store.migrating import migrate, revision
 
+from .afterwards import later_row, numbered
 from .finished import Finished
 from .reading import head_of, in_batches, which
 from .rows import Row, columns_of, hash_of, rows_of, same
@@ -58,43 +60,67 @@ class Ledger(Finished, Verifying):
             InvalidRequest: one of them is refused by ``rows_of``; nothing is written.
             LedgerAway: the database is away or full; nothing is written.
         """
-        rows = [row for kept in kepts for row in rows_of(kept)]
-        if not rows:
+        requests = [rows for kept in kepts if (rows := rows_of(kept))]
+        if not requests:
             return 0
         with self._working():
             async with self._engine.connect() as connection:
                 await alone(connection, _LOCK)
-                fresh = _unknown(rows, await _known(connection, rows))
-                if fresh:
-                    head = await head_of(connection)
-                    chained = _chained(fresh, head.position, head.hash)
-                    await connection.execute(insert(ledger), chained)
-                await connection.commit()
+                known = await _known(connection, (rows[0].of for rows in requests))
+                fresh = [row for rows in requests for row in _unknown(rows, known[rows[0].of])]
+                await _write(connection, fresh)
         return len(fresh)
+
+    async def add(self, request: str, execution: str, event: Event) -> bool:
+        """Write what happened after a request's end, under the next number; again, it changes nothing.
+
+        Returns whether it is there now: not so where the ledger doesn't have the end yet.
+
+        Raises:
+            LedgerAway: the database is away or full; nothing is written.
+        """
+        of = (request, execution)
+        with self._working():
+            async with self._engine.connect() as connection:
+                await alone(connection, _LOCK)
+                known = (await _known(connection, [of]))[of]
+                if (row := later_row(known, event)) is None:
+                    return False
+                await _write(connection, _unknown([row], known))
+        return True
 
 
 async def _known(
-    connection: AsyncConnection, rows: Sequence[Row]
-) -> dict[tuple[str, str, int], str]:
-    """The bodies of all rows that there are of these requests."""
-    known: dict[tuple[str, str, int], str] = {}
+    connection: AsyncConnection, requests: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], dict[int, str]]:
+    """The bodies of all rows that there are of these (request, execution), by their numbers."""
+    known: dict[tuple[str, str], dict[int, str]] = {of: {} for of in requests}
     columns = (ledger.c.request, ledger.c.execution, ledger.c.sequence, ledger.c.body)
-    for some in in_batches(dict.fromkeys(row[:2] for row in rows)):
-        for found in await connection.execute(select(*columns).where(which(some))):
-            known[found.request, found.execution, found.sequence] = found.body
+    for some in in_batches(known):
+        query = select(*columns).where(which(some)).order_by(ledger.c.sequence)
+        for found in await connection.execute(query):
+            known[found.request, found.execution][found.sequence] = found.body
     return known
 
 
-def _unknown(rows: Iterable[Row], known: dict[tuple[str, str, int], str]) -> list[Row]:
-    """Those that are to be written; each once."""
+def _unknown(rows: Sequence[Row], known: dict[int, str]) -> list[Row]:
+    """Those of a request that are to be written; each once. What is ``known`` learns of them."""
     fresh = []
-    for row in rows:
-        if row.key not in known:
-            known[row.key] = row.body
+    for row in numbered(rows, known) if known else rows:
+        if row.sequence not in known:
+            known[row.sequence] = row.body
             fresh.append(row)
-        elif not same(known[row.key], row.body):
+        elif not same(known[row.sequence], row.body):
             log.warning("the ledger says otherwise of request %s, execution %s, event %d", *row.key)
     return fresh
+
+
+async def _write(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    """After the last one; the transaction has ended when it returns."""
+    if rows:
+        head = await head_of(connection)
+        await connection.execute(insert(ledger), _chained(rows, head.position, head.hash))
+    await connection.commit()
 
 
 def _chained(rows: Iterable[Row], position: int, previous: str) -> list[dict[str, Any]]:

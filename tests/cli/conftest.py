@@ -262,6 +262,7 @@ def cli(alone: Shell, server: EmbeddedServer, settings: Settings) -> Shell:
         CLEARANCE_APPROVALS_QUEUE=settings.approvals_queue,
         CLEARANCE_AGENTS_QUEUE=settings.agents_queue,
         CLEARANCE_STATE=str(settings.state),
+        CLEARANCE_RECONCILE_EVERY="never",
     )
 
 

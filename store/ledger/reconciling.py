@@ -1,0 +1,251 @@
+"""Bringing into the ledger what Temporal knows and the ledger doesn't have yet.
+
+That is requests that were terminated with their run, that ended while the ledger was away or while an
+older worker served, and what came of approved ones after their end.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import BaseModel, Field
+
+from clearance import ClearanceError, InvalidRequest, NotFound
+from clearance.kept import Kept
+
+from .ledger import Ledger
+
+_LISTED = 1_000
+_WRITTEN = 100
+_READ = 10
+"""Requests that are looked up, written and read together."""
+
+_OVERLAP = timedelta(minutes=10)
+"""What has ended may be listed later than what ended after it."""
+
+_AGES = tuple(
+    timedelta(hours=hours) for hours in (0.05, 0.2, 1, 6, 24, 3 * 24, 7 * 24, 31 * 24, 62 * 24)
+)
+"""How long after its end an approved request is looked at again for what came of it, until it is known
+that its action has run: its permission may be taken for 30 days, and told of for 30 more."""
+
+_NAMED = 20
+
+
+class Execution(Protocol):
+    """A request that has ended, as Temporal lists it."""
+
+    @property
+    def id(self) -> str:
+        """Of the approval."""
+
+    @property
+    def run_id(self) -> str:
+        """Of the execution."""
+
+    @property
+    def close_time(self) -> datetime | None:
+        """When it ended."""
+
+
+class Source(Protocol):
+    """Where requests end: ``clearance.ended.Ended``."""
+
+    queue: str
+
+    async def is_served(self) -> bool:
+        """Whether whole records are to be had."""
+
+    def executions(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        approved: bool = False,
+    ) -> AsyncIterator[Execution]:
+        """What has ended in this time."""
+
+    async def read(self, execution: Any) -> Kept:
+        """All of one. Raises InvalidRequest and NotFound where there is nothing to be kept."""
+
+
+class Progress(NamedTuple):
+    """How far the ledger is known to have everything."""
+
+    complete: datetime
+    """Whatever ended before is in the ledger."""
+    looked: datetime
+    """When it was last looked what came of approved requests."""
+
+
+class Reconciled(BaseModel):
+    """What a reconciliation has found and done."""
+
+    missing: int = 0
+    """Requests that the ledger did not have, or not to their end."""
+    rows: int = 0
+    """Events that were written."""
+    left: int = 0
+    """Requests that could not be read; the next reconciliation tries again."""
+    reasons: list[str] = Field(default_factory=list)
+    """Why, of the first twenty."""
+    passed_over: int = 0
+    """What was malformed, so that nobody was asked, or forgotten meanwhile."""
+    served: bool = True
+    """Whether there was a worker to read them by."""
+
+
+async def progress_of(ledger: Ledger, queue: str) -> Progress | None:
+    """How far it was reconciled; None where it never was."""
+    noted = await ledger.mark(_mark(queue))
+    if noted is None:
+        return None
+    plain = json.loads(noted)
+    return Progress(*(datetime.fromisoformat(plain[name]) for name in Progress._fields))
+
+
+async def behind(ledger: Ledger, source: Source, *, limit: int = _LISTED) -> list[Execution]:
+    """What has ended lately, the latest first, and isn't in the ledger; at most of the last ``limit``."""
+    known = await progress_of(ledger, source.queue)
+    since = known.complete - _OVERLAP if known else None
+    found: list[Execution] = []
+    async for one in source.executions(since=since):
+        found.append(one)
+        if len(found) == limit:
+            break
+    return await _not_ended(ledger, found)
+
+
+async def reconcile(
+    ledger: Ledger,
+    source: Source,
+    *,
+    everything: bool = False,
+    beat: Callable[[], None] = lambda: None,
+) -> Reconciled:
+    """Write what is missing, by the time it ended. Doing it again, or twice at once, changes nothing.
+
+    Args:
+        ledger: is written to.
+        source: knows what has ended.
+        everything: go through all that Temporal has, whatever was reconciled before.
+        beat: is called again and again, to say that it goes on.
+
+    Raises:
+        LedgerAway: the ledger fails. What was written stays.
+    """
+    done = Reconciled()
+    began = datetime.now(UTC)
+    before = None if everything else await progress_of(ledger, source.queue)
+    since = before.complete - _OVERLAP if before else None
+    missing: list[Execution] = []
+    async for some in _pages(source.executions(since=since)):
+        missing += await _not_ended(ledger, some)
+        beat()
+    done.missing = len(missing)
+    again = [one async for one in _again(ledger, source, before, began)]
+    work = sorted([*missing, *again], key=_closed_at)
+    if work and not await source.is_served():
+        done.served, done.left = False, len(missing)
+        return done
+    failed: list[Execution] = []
+    for start in range(0, len(work), _WRITTEN):
+        failed += await _bring(ledger, source, work[start : start + _WRITTEN], done)
+        beat()
+    runs = {one.run_id for one in missing}
+    failed = [one for one in failed if one.run_id in runs]
+    done.left = len(failed)
+    complete = min([began, *map(_closed_at, failed)])
+    noted = Progress(complete, began)._asdict()
+    plain = json.dumps({name: at.isoformat() for name, at in noted.items()})
+    await ledger.set_mark(_mark(source.queue), plain)
+    return done
+
+
+async def _again(
+    ledger: Ledger, source: Source, before: Progress | None, began: datetime
+) -> AsyncIterator[Execution]:
+    """Approved requests of which it may be known by now that their action has run."""
+    spans: list[tuple[datetime | None, datetime]] = [(None, began)]
+    if before is not None:
+        spans = [(before.looked - age, began - age) for age in _AGES]
+    for since, until in spans:
+        found = source.executions(since=since, until=until, approved=True)
+        async for some in _pages(found):
+            known = await ledger.kept_of((one.id, one.run_id) for one in some)
+            for one in some:
+                written = known.get((one.id, one.run_id))
+                if written is not None and written.ended and not written.executed:
+                    yield one
+
+
+async def _bring(
+    ledger: Ledger, source: Source, batch: Sequence[Execution], done: Reconciled
+) -> list[Execution]:
+    """Read and write these. Returns those that could not be."""
+    room = asyncio.Semaphore(_READ)
+
+    async def read(one: Execution) -> Kept | ClearanceError:
+        async with room:
+            try:
+                return await source.read(one)
+            except ClearanceError as error:
+                return error
+
+    found = await asyncio.gather(*map(read, batch))
+    kepts = [one for one in found if isinstance(one, Kept)]
+    refused = await _append(ledger, kepts, done)
+    failed = []
+    for execution, one in zip(batch, found, strict=True):
+        reason = one if isinstance(one, ClearanceError) else refused.get(execution.run_id)
+        if isinstance(one, InvalidRequest | NotFound):
+            done.passed_over += 1
+        elif reason is not None:
+            failed.append(execution)
+            if len(done.reasons) < _NAMED:
+                done.reasons.append(f"{execution.id}: {reason}")
+    return failed
+
+
+async def _append(
+    ledger: Ledger, kepts: Sequence[Kept], done: Reconciled
+) -> dict[str, ClearanceError]:
+    """Write them together; one by one where the ledger takes one of them for none. Returns those."""
+    try:
+        done.rows += await ledger.append(kepts)
+    except InvalidRequest as error:
+        if len(kepts) == 1:
+            return {kepts[0].execution: error}
+        refused: dict[str, ClearanceError] = {}
+        for one in kepts:
+            refused |= await _append(ledger, [one], done)
+        return refused
+    return {}
+
+
+async def _not_ended(ledger: Ledger, some: Sequence[Execution]) -> list[Execution]:
+    """Those of which the ledger doesn't know the end."""
+    known = await ledger.kept_of((one.id, one.run_id) for one in some)
+    ended = {of for of, written in known.items() if written.ended}
+    return [one for one in some if (one.id, one.run_id) not in ended]
+
+
+async def _pages(found: AsyncIterator[Execution]) -> AsyncIterator[list[Execution]]:
+    page: list[Execution] = []
+    async for one in found:
+        page.append(one)
+        if len(page) == _LISTED:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+def _closed_at(one: Execution) -> datetime:
+    return one.close_time or datetime.now(UTC)
+
+
+def _mark(queue: str) -> str:
+    return f"reconciled {queue}"
