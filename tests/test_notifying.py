@@ -204,9 +204,9 @@ async def reasons(approvals: ApprovalClient, id: str, count: int = 1) -> list[st
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A second is a minute or a day, in a worker that runs with what this returns."""
+    """Seconds for minutes and days, in a worker that runs with what this returns."""
     short = timedelta(milliseconds=50)
-    for name, policy in (("_PEOPLE", 4), ("_MACHINES", 4), ("_MACHINES_AGAIN", 0)):
+    for name, policy in (("_PEOPLE", 2), ("_MACHINES", 2), ("_MACHINES_AGAIN", 0)):
         faster = replace(
             getattr(sending, name),
             initial_interval=short,
@@ -214,8 +214,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             maximum_attempts=policy,
         )
         monkeypatch.setattr(sending, name, faster)
-    for name, length in (("_ATTEMPT", 1), ("_PEOPLE_FOR", 2), ("_MACHINES_FOR", 2)):
-        monkeypatch.setattr(sending, name, timedelta(seconds=length))
+    monkeypatch.setattr(sending, "_ATTEMPT", timedelta(seconds=1))
+    monkeypatch.setattr(sending, "_MACHINES_FOR", timedelta(seconds=5))
     monkeypatch.setattr(sending, "_FIRST_PAUSE", timedelta(seconds=0.5))
     monkeypatch.setattr(sending, "_LONGEST_PAUSE", timedelta(seconds=0.5))
     return {"workflow_runner": UnsandboxedWorkflowRunner()}
@@ -225,7 +225,7 @@ async def test_a_channel_that_recovers_is_recorded_once_with_what_came_in_meanwh
     approvals: ApprovalClient, people: Notifier, soon: dict[str, Any]
 ) -> None:
     recorder = people.recorder
-    recorder.faults["mail"].extend([refuses("mailbox full")] * 5)
+    recorder.faults["mail"].extend([refuses("mailbox full")] * 3)
     async with people.served(**soon):
         one = await waiting_request(approvals)
         await people.tell(one, notice("b"))
@@ -236,12 +236,16 @@ async def test_a_channel_that_recovers_is_recorded_once_with_what_came_in_meanwh
 
     assert said == [f"could not tell {ADA} by mail: mailbox full; trying on"]
     assert recorder.told() == [[f"created {one.action}", "expired b", "created c"]]
-    assert len(recorder.tried) == 6
+    assert len(recorder.tried) == 4
 
 
 async def test_a_channel_that_stays_away_is_given_up_as_recorded(
-    approvals: ApprovalClient, people: Notifier, soon: dict[str, Any]
+    approvals: ApprovalClient,
+    people: Notifier,
+    soon: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sending, "_PEOPLE_FOR", timedelta(seconds=3))
     recorder = people.recorder
     recorder.faults["mail"].extend([refuses("away")] * 500)
     async with people.served(**soon):
@@ -288,7 +292,7 @@ async def test_a_machine_is_recorded_as_tried_again_and_again_also_when_its_work
         f"could not tell {ADA} by webhook:erp: status 503; trying on",
         f"could not tell {ADA} by webhook:erp: status 503",
     ]
-    assert len(recorder.tried) > 6
+    assert len(recorder.tried) > 3
     assert len({one.key for one in recorder.tried}) == 1
 
 

@@ -1,6 +1,6 @@
 """Whoever is told, for tests: a recorder in place of the channels, and a worker that serves it."""
 
-import hashlib
+import uuid
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -78,7 +78,7 @@ async def dies(_: Delivery) -> None:
 def notice(name: str = "a", kind: Any = "created", **said: Any) -> Notice:
     """Of a request ``name``, asked by nobody's workflow."""
     sequence = said.pop("sequence", 1)
-    execution = hashlib.sha256(name.encode()).hexdigest()
+    execution = uuid.uuid5(uuid.NAMESPACE_OID, name)
     return Notice(
         key=f"{name}/{execution}/{sequence}",
         approval_id=name,
@@ -113,7 +113,7 @@ async def telling(
         workflows=[ApprovalWorkflow, NotifierWorkflow],
         activities=[
             *DirectoryActivities(reviewers).activities,
-            *KeepingActivities().activities,
+            KeepingActivities().keep,
             told.tell,
             recorder.send,
             recorder.keep_untold,

@@ -164,7 +164,10 @@ class Sending:
 
 def _fault(error: ActivityError) -> Fault:
     is_final = error.retry_state == RetryState.NON_RETRYABLE_FAILURE
-    if isinstance(error.cause, exceptions.TimeoutError):
-        said = "the worker stopped while sending" if is_final else "no answer in time"
-        return Fault(said, is_final=is_final, is_unknown=is_final)
-    return Fault(getattr(error.cause, "message", "") or "it failed", is_final=is_final)
+    cause = error.cause
+    if isinstance(cause, exceptions.TimeoutError):
+        # Over the last attempt, or over all of them: then its own cause is how the last one failed.
+        if is_final:
+            return Fault("the worker stopped while sending", is_final=True, is_unknown=True)
+        cause = cause.cause
+    return Fault(getattr(cause, "message", "") or "no answer in time", is_final=is_final)

@@ -31,16 +31,19 @@ MAX_NOTICES = 50
 
 MAX_REASON_CHARS = 500
 
+_KEY = r"(?s)^.+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/[0-9]{1,9}$"
+"""Temporal refuses to signal any other execution, and a workflow's task that does so again and again."""
+
 
 class Notice(BaseModel):
     """One event of one request, as people are told of it."""
 
     model_config = ConfigDict(frozen=True)
 
-    key: str
+    key: Annotated[str, StringConstraints(pattern=_KEY)]
     """``{approval_id}/{execution}/{sequence}``: the event's idempotency key."""
 
-    approval_id: str
+    approval_id: Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
     requested_at: AwareDatetime
     kind: NoticeKind
     at: AwareDatetime
