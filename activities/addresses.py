@@ -62,8 +62,8 @@ async def _linked(store: Store, inbox: str, who: str, told: Told, now: datetime)
     notice = told.notice
     if not _is_open(notice, now):
         return told
-    lasts = min(notice.deadline - now, _LONGEST) if notice.deadline else _USUAL
-    link = await store.links.told(notice.approval_id, who, lasts, asked_at=notice.requested_at)
+    until = min(notice.deadline, now + _LONGEST) if notice.deadline else now + _USUAL
+    link = await store.links.told(notice.approval_id, who, until, asked_at=notice.requested_at)
     if link is None:
         return told
     return Told(notice, inbox + path_of(store.signing_key, link.id))

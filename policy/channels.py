@@ -138,12 +138,14 @@ def mail_address(names: Sequence[str]) -> str | None:
 def apprise() -> Any:
     """The library of that name, when it is needed: it is slow to load. Its own log is for nobody: it
     tells addresses; what it says of one message is with the message's result."""
-    module = importlib.import_module("apprise")
     logger = logging.getLogger("apprise")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     logger.propagate = False
-    return module
+    # Below these, both tell whole addresses.
+    logger.setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.INFO)
+    return importlib.import_module("apprise")
 
 
 def check_wording(text: str) -> None:

@@ -44,13 +44,18 @@ class Links:
     ) -> Link:
         """Remember a new link to the request that was asked then."""
         now = datetime.now(UTC)
+        return await self._add(approval_id, who, asked_at, now, now + lasts)
+
+    async def _add(
+        self, approval_id: str, who: str, asked_at: datetime, now: datetime, until: datetime
+    ) -> Link:
         row = LinkRow(
             id=secrets.token_hex(8),
             approval_id=approval_id,
             asked_at=asked_at,
             who=who,
             created_at=now,
-            expires_at=now + lasts,
+            expires_at=until,
             revoked_at=None,
         )
         async with self._begin.begin() as session:
@@ -58,11 +63,11 @@ class Links:
         return _link(row)
 
     async def told(
-        self, approval_id: str, who: str, lasts: timedelta, *, asked_at: datetime
+        self, approval_id: str, who: str, until: datetime, *, asked_at: datetime
     ) -> Link | None:
         """One person's link to the request that was asked then, for a message to them.
 
-        Who is told again gets the same link, as long as it holds for half of ``lasts`` at least. None
+        Who is told again gets the same link, as long as it holds for half of the time at least. None
         where somebody has revoked one of theirs: a message doesn't bring it back.
         """
         now = datetime.now(UTC)
@@ -73,9 +78,9 @@ class Links:
         if any(row.revoked_at is not None for row in rows):
             return None
         latest = max(rows, key=lambda row: row.expires_at, default=None)
-        if latest is not None and latest.expires_at >= now + lasts / 2:
+        if latest is not None and latest.expires_at >= now + (until - now) / 2:
             return _link(latest)
-        return await self.create(approval_id, who, lasts, asked_at=asked_at)
+        return await self._add(approval_id, who, asked_at, now, until)
 
     async def find(self, id: str) -> Link | None:
         """A link, also one that doesn't hold any more; None where there is none."""

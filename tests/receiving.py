@@ -61,7 +61,7 @@ async def receiver(*answers: Answer, **how: Any) -> AsyncIterator[Receiver]:
     one = Receiver(answers=deque(answers))
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", one.answer)
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, **how)
     await site.start()

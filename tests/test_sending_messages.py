@@ -9,6 +9,7 @@ from activities.messages import Message, Told, for_chat, for_mail, message
 from clearance.notices import Notice
 from policy.channels import FIELDS, Wording
 
+EXECUTION = "01999b3c-0000-7000-8000-000000000001"
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 URL = "https://approvals.example.com/l/abc"
 
@@ -16,7 +17,7 @@ URL = "https://approvals.example.com/l/abc"
 def notice(kind: Any = "created", **said: Any) -> Notice:
     facts = {"action": "Refund 29.00 for A-1001", "requester": "shop", "risk": "high", **said}
     return Notice(
-        key="refund-1/x/1",
+        key=f"refund-1/{EXECUTION}/1",
         approval_id="refund-1",
         requested_at=NOW,
         kind=kind,

@@ -21,6 +21,7 @@ from policy.channels import Webhook
 from .receiving import Answer, hang, pour, receiver, status
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+EXECUTION = "01999b3c-0000-7000-8000-000000000001"
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
 PUBLIC = "93.184.215.14"
 
@@ -32,7 +33,7 @@ def hook(url: str, *, private: bool = True, secret: str = SECRET) -> Webhook:
 def refund(**said: object) -> Notice:
     facts = {"action": "Refund 29.00", "kind": "created", "tool": "issue_refund", **said}
     return Notice.model_validate(
-        {"key": "r-1/x/1", "approval_id": "r-1", "requested_at": AT, "at": AT, **facts}
+        {"key": f"r-1/{EXECUTION}/1", "approval_id": "r-1", "requested_at": AT, "at": AT, **facts}
     )
 
 
