@@ -124,7 +124,8 @@ async def test_a_machine_is_recorded_as_told_each_event_by_itself_while_one_hang
 
 async def test_malformed_words_change_nothing_as_recorded(people: Notifier) -> None:
     async with people.served():
-        for junk in ({}, {"notices": [{"key": "x"}]}, [], 7, "x"):
+        junks: list[Any] = [{}, {"notices": [{"key": "x"}]}, [], 7, "x"]
+        for junk in junks:
             await people.tell(signal=junk)
         await people.tell(notice("a"))
         await eventually(people.recorder.has_told)
