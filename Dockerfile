@@ -23,7 +23,8 @@ FROM python:3.12-slim-trixie
 # A fixed uid, so that a volume's files keep their owner from one image to the next.
 RUN groupadd --gid 10001 clearance \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/clearance clearance \
-    && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/clearance
+    && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/clearance \
+       /var/lib/clearance-ledger
 COPY --from=build /opt/clearance /opt/clearance
 ENV PATH=/opt/clearance/bin:$PATH \
     CLEARANCE_STATE=/var/lib/clearance \

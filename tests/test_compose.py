@@ -185,17 +185,19 @@ def test_only_the_schema_job_and_the_server_reach_the_database(
 
 def test_what_must_last_is_in_named_volumes(source: dict[str, Any]) -> None:
     assert source["services"]["postgresql"]["volumes"] == ["postgresql:/var/lib/postgresql/data"]
-    state, policy, reviewers = source["services"]["worker"]["volumes"]
+    state, ledger, policy, reviewers = source["services"]["worker"]["volumes"]
     assert state == "state:/var/lib/clearance"
+    assert ledger == "ledger:/var/lib/clearance-ledger"
     assert policy.endswith("checkpoints.toml}:/etc/clearance/checkpoints.toml:ro")
     assert reviewers.endswith("/dev/null}:/etc/clearance/reviewers.toml:ro")
-    kept, listed = source["services"]["inbox"]["volumes"]
+    kept, shared, listed = source["services"]["inbox"]["volumes"]
     assert kept == "inbox:/var/lib/clearance"
-    assert listed == reviewers
+    assert (shared, listed) == (ledger, reviewers)
     assert source["volumes"] == {
         "postgresql": {"name": "clearance-postgresql"},
         "state": {"name": "clearance-state"},
         "inbox": {"name": "clearance-inbox"},
+        "ledger": {"name": "clearance-ledger"},
     }
 
 

@@ -1,6 +1,7 @@
 """Appending to the ledger and reading from it, on both databases."""
 
 import asyncio
+import contextlib
 import logging
 from datetime import timedelta
 from pathlib import Path
@@ -202,6 +203,19 @@ async def test_how_far_somebody_is_can_be_noted(ledger: Ledger) -> None:
     await ledger.set_mark("reconciled", "2026")
     await ledger.set_mark("reconciled", "2027")
     assert await ledger.mark("reconciled") == "2027"
+
+
+async def test_a_writer_who_is_cut_off_leaves_all_of_it_or_nothing(address: str) -> None:
+    whole = [kept_by("ada", id=f"pay.{number}") for number in range(40)]
+    async with Ledger.open(address) as ledger:
+        for tries in range(12):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(tries / 500):
+                    await ledger.append(whole)
+            assert (await ledger.head()).position in (0, 80)
+        await ledger.append(whole)
+        found = await ledger.verify()
+        assert (found.rows, found.count) == (80, 0)
 
 
 async def test_a_disk_that_is_full_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> None:

@@ -153,6 +153,15 @@ async def test_a_ledger_that_goes_away_is_told_without_the_password(tmp_path: Pa
                 pass
 
 
+async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_text("Dear diary, " * 100)
+    with pytest.raises(CannotStore, match="file is not a database"):
+        async with Ledger.open(f"sqlite:///{path}"):
+            pass
+    assert path.read_text() == "Dear diary, " * 100
+
+
 async def _run(engine: AsyncEngine, *statements: str) -> None:
     async with engine.begin() as connection:
         for one in statements:
