@@ -14,7 +14,7 @@ from clearance import ApprovalClient, ApprovalView, ClearanceError
 from clearance.filters import Filters
 from policy.reviewers import load
 
-from . import output, session
+from . import output, past, session
 from .settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -83,7 +83,7 @@ def show(id: Id, as_json: Json = False) -> None:
 
     async def work() -> None:
         async with session.connected(settings) as client:
-            view = await client.get(id)
+            view = await past.get(settings, client, id)
             if as_json:
                 output.print_json(view)
                 return

@@ -1,4 +1,4 @@
-"""The audit: audit verify, export, head, key, trace."""
+"""The audit: audit verify, export, head, key, reconcile, trace."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from clearance import InvalidRequest
 
-from . import audit_export, audit_trace, output, session
+from . import audit_export, audit_reconcile, audit_trace, output, session
 from .approvals import Json
 from .settings import Settings
 
@@ -157,4 +157,5 @@ def key(
 
 
 app.command()(audit_export.export)
+app.command()(audit_reconcile.reconcile)
 app.command()(audit_trace.trace)

@@ -7,7 +7,7 @@ import typer
 
 from clearance.views import FinishedApproval
 
-from . import output, session
+from . import output, past, session
 from .approvals import Json, check_risk
 
 _STATUSES = ("approved", "rejected", "expired", "withdrawn")
@@ -48,8 +48,7 @@ def history(
 
     async def work() -> list[FinishedApproval]:
         async with session.connected(settings) as client:
-            found = client.history(limit=limit, since=begin, until=end, **filters)
-            return [one async for one in found]
+            return await past.listed(settings, client, limit, since=begin, until=end, **filters)
 
     ended = session.run(work())
     if as_json:

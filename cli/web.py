@@ -81,6 +81,7 @@ def config_of(settings: Settings, port: int = DEFAULT_PORT) -> WebConfig:
         public_url=settings.public_url,
         proxies=settings.trusted_proxies,
         database=settings.database_address(),
+        ledger=settings.ledger_address(),
         oidc=_oidc(settings),
         reviewers=settings.reviewers_file(),
         temporal_ui=settings.temporal_ui or _embedded_ui(settings),

@@ -127,6 +127,9 @@ class WebConfig(BaseModel):
     database: str
     """An SQLAlchemy address: ``sqlite:///path`` or ``postgresql://...``."""
 
+    ledger: str | None = None
+    """Of the audit ledger, likewise; None for none."""
+
     oidc: Oidc | None = None
     rates: Rates = Rates()
     reviewers: Path | None = None

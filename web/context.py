@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from clearance import ApprovalClient
 from policy.watched import WatchedDirectory
 from store import Store
+from store.ledger.archive import Archive
 
 from .config import WebConfig
 from .live import Live
@@ -22,6 +23,7 @@ class Context:
 
     config: WebConfig
     approvals: ApprovalClient
+    archive: Archive
     store: Store
     live: Live
     directory: WatchedDirectory

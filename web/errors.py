@@ -30,6 +30,7 @@ from clearance.errors import (
 from clearance.keys import InvalidKeys
 from clearance.text import one_line, visible
 from policy.reading import BrokenPolicy
+from store import CannotStore
 
 from .error_words import for_people
 from .problems import MEDIA_TYPE, TYPE, Fault, KeyReused, ScopeMissing, TokenNeeded
@@ -56,6 +57,7 @@ _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (NoWorker, 503, "no-worker"),
     (CannotConnect, 503, "away"),
     (SQLAlchemyError, 503, "away"),
+    (CannotStore, 503, "away"),
     (BrokenPolicy, 503, "broken-policy"),
     (InvalidKeys, 503, "missing-key"),
     (AlreadyAsked, 409, "already-asked"),
@@ -139,7 +141,7 @@ def _of(request: Request, error: Exception, detail: str) -> Response:
         if error.decision is not None:
             more["decided_by"] = visible(error.decision.by)
     if kind == "away" and not is_for_programs(request):
-        kind = "database" if isinstance(error, SQLAlchemyError) else "silent"
+        kind = "database" if isinstance(error, SQLAlchemyError | CannotStore) else "silent"
     made = answered(request, status, detail, kind, **more)
     if isinstance(error, TokenNeeded):
         made.headers["WWW-Authenticate"] = error.challenge
@@ -191,6 +193,11 @@ def handle_errors(app: FastAPI) -> None:
         _log.error("the database failed", exc_info=error)
         said = "the inbox's database does not answer: try again in a moment"
         return _of(request, error, said)
+
+    @app.exception_handler(CannotStore)
+    async def ledger(request: Request, error: CannotStore) -> Response:
+        # Its text says where the database is, which is nobody's business here; it has been logged.
+        return _of(request, error, "the ledger's database does not answer: try again in a moment")
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:

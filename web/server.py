@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 
 import uvicorn
@@ -13,6 +13,8 @@ from clearance import ApprovalClient, ClearanceError
 from clearance.errors import InvalidRequest
 from policy.watched import WatchedDirectory
 from store import Store
+from store.ledger.archive import Archive
+from store.ledger.breaker import Breaker
 
 from . import app
 from .config import WebConfig
@@ -52,12 +54,13 @@ async def running(config: WebConfig, approvals: ApprovalClient) -> AsyncIterator
     allow_many()
     # Ids whole: a beginning of one, in a link or an address, must never mean another request.
     exact = approvals.exact(config.approvals_queue)
-    async with Store.open(config.database) as store:
+    async with Store.open(config.database) as store, _ledger(config) as ledger:
         await _check_reach(config, store)
         with contextlib.closing(_listening(config)) as listening:
             context = Context(
                 config=config,
                 approvals=exact,
+                archive=Archive(exact, config.approvals_queue, ledger, whole_ids=True),
                 store=store,
                 live=Live(approvals.temporal, config.approvals_queue),
                 directory=WatchedDirectory(config.reviewers),
@@ -77,6 +80,12 @@ async def running(config: WebConfig, approvals: ApprovalClient) -> AsyncIterator
                 context.live.close()
                 server.should_exit = True
                 await serving
+
+
+def _ledger(config: WebConfig) -> AbstractAsyncContextManager[Breaker | None]:
+    if config.ledger is None:
+        return contextlib.nullcontext()
+    return Breaker(config.ledger, create=False)
 
 
 def _server(context: Context) -> _Server:

@@ -38,6 +38,7 @@ class Ended:
         since: datetime | None = None,
         until: datetime | None = None,
         approved: bool = False,
+        limit: int | None = None,
     ) -> AsyncIterator[WorkflowExecution]:
         """Those that ended in this time, the latest first; malformed ones, which have failed, aside.
 
@@ -45,6 +46,7 @@ class Ended:
             since: this time or later.
             until: before this time.
             approved: only what was approved.
+            limit: at most this many.
         """
         status = attributes.STATUS.name
         parts = [
@@ -56,7 +58,9 @@ class Ended:
         ]
         parts += [f"CloseTime >= {quoted(instant('since', since))}"] if since else []
         parts += [f"CloseTime < {quoted(instant('until', until))}"] if until else []
-        async for one in self._client.list_workflows(" AND ".join(parts), page_size=1_000):
+        size = 1_000 if limit is None else min(limit, 1_000)
+        query = " AND ".join(parts)
+        async for one in self._client.list_workflows(query, limit=limit, page_size=size):
             yield one
 
     async def read(self, execution: WorkflowExecution) -> Kept:

@@ -22,7 +22,7 @@ _WRITTEN = 100
 _READ = 10
 """Requests that are looked up, written and read together."""
 
-_OVERLAP = timedelta(minutes=10)
+OVERLAP = timedelta(minutes=10)
 """What has ended may be listed later than what ended after it."""
 
 _AGES = tuple(
@@ -64,6 +64,7 @@ class Source(Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
         approved: bool = False,
+        limit: int | None = None,
     ) -> AsyncIterator[Execution]:
         """What has ended in this time."""
 
@@ -109,13 +110,9 @@ async def progress_of(ledger: Ledger, queue: str) -> Progress | None:
 async def behind(ledger: Ledger, source: Source, *, limit: int = _LISTED) -> list[Execution]:
     """What has ended lately, the latest first, and isn't in the ledger; at most of the last ``limit``."""
     known = await progress_of(ledger, source.queue)
-    since = known.complete - _OVERLAP if known else None
-    found: list[Execution] = []
-    async for one in source.executions(since=since):
-        found.append(one)
-        if len(found) == limit:
-            break
-    return await _not_ended(ledger, found)
+    since = known.complete - OVERLAP if known else None
+    found = [one async for one in source.executions(since=since, limit=limit)]
+    return await not_ended(ledger, found)
 
 
 async def reconcile(
@@ -139,10 +136,10 @@ async def reconcile(
     done = Reconciled()
     began = datetime.now(UTC)
     before = None if everything else await progress_of(ledger, source.queue)
-    since = before.complete - _OVERLAP if before else None
+    since = before.complete - OVERLAP if before else None
     missing: list[Execution] = []
     async for some in _pages(source.executions(since=since)):
-        missing += await _not_ended(ledger, some)
+        missing += await not_ended(ledger, some)
         beat()
     done.missing = len(missing)
     again = [one async for one in _again(ledger, source, before, began)]
@@ -225,7 +222,7 @@ async def _append(
     return {}
 
 
-async def _not_ended(ledger: Ledger, some: Sequence[Execution]) -> list[Execution]:
+async def not_ended(ledger: Ledger, some: Sequence[Execution]) -> list[Execution]:
     """Those of which the ledger doesn't know the end."""
     known = await ledger.kept_of((one.id, one.run_id) for one in some)
     ended = {of for of, written in known.items() if written.ended}

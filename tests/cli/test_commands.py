@@ -32,6 +32,7 @@ TESTED_IN = {
     "audit export": "test_audit.py",
     "audit head": "test_audit.py",
     "audit key": "test_audit.py",
+    "audit reconcile": "test_reconciling.py",
     "audit trace": "test_audit_trace.py",
     "audit verify": "test_audit.py",
     "comment": "test_acts.py",

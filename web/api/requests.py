@@ -186,7 +186,7 @@ async def history(
     cursor: Cursor = None,
 ) -> Any:
     """The latest end first; all filters that are given must fit. `reviewer` is who closed it."""
-    return await context.approvals.history_page(
+    found = await context.archive.page(
         size=limit,
         cursor=cursor,
         status=status,
@@ -199,6 +199,7 @@ async def history(
         since=since,
         until=until,
     )
+    return found.value
 
 
 @router.get(
@@ -207,10 +208,10 @@ async def history(
     response_model=ApprovalView,
     responses=problems({422: "Or the request itself was malformed."}, one=True),
 )
-async def get(id: Id, _: CanRead, approvals: Approvals) -> Any:
+async def get(id: Id, _: CanRead, context: Here) -> Any:
     """What was asked, who has decided, and everything that happened. `digest` is what a decision has
     to name. While no worker answers, `complete` is false and `events` is empty."""
-    return await approvals.get(id)
+    return (await context.archive.get(id)).value
 
 
 @router.get(

@@ -85,7 +85,7 @@ def _day(given: str) -> datetime | None:
 async def history(request: Request, context: Here, who: Person) -> HTMLResponse:
     """One page of what has ended, the latest end first."""
     asked, ignored = understood(Asked, request.query_params)
-    past = context.approvals.history_page
+    past = context.archive.page
     try:
         found = await past(size=SIZE, cursor=asked.cursor or None, **asked.past())
     except InvalidRequest:
@@ -94,24 +94,23 @@ async def history(request: Request, context: Here, who: Person) -> HTMLResponse:
         asked = asked.model_copy(update={"cursor": ""})
         ignored += ("That page isn't there any more: this is the first one.",)
         found = await past(size=SIZE, **asked.past())
+    if found.warning:
+        ignored += ("The ledger can't be read now: what ended long ago may be missing.",)
+    items, cursor = found.value.items, found.value.cursor
     return page(
         request,
         "history.html",
         who=who,
         asked=asked,
         ignored=ignored,
-        items=found.items,
-        older=asked.url(cursor=found.cursor) if found.cursor else None,
+        items=items,
+        older=asked.url(cursor=cursor) if cursor else None,
         statuses=STATUSES,
         known={
-            "tool": sorted({one.tool for one in found.items if one.tool}),
-            "requester": sorted({one.requester for one in found.items if one.requester}),
+            "tool": sorted({one.tool for one in items if one.tool}),
+            "requester": sorted({one.requester for one in items if one.requester}),
             "reviewer": sorted(
-                {
-                    one.decision.reviewer
-                    for one in found.items
-                    if one.decision and one.decision.reviewer
-                }
+                {one.decision.reviewer for one in items if one.decision and one.decision.reviewer}
             ),
         },
     )

@@ -72,12 +72,13 @@ async def shown(
     Raises:
         NotFound, Ambiguous, InvalidRequest: nothing, or more than one, is meant.
     """
-    view = await context.approvals.get(id)
+    found = await context.archive.get(id)
+    view = found.value
     draft, error = _draft(view, form, error, preview=preview)
     request = view.current
     email, arguments = request_values.read(request)
     fields = editing.fields(view, form)
-    over = await run_over(context.approvals.temporal, view)
+    over = found.forgotten or await run_over(context.approvals.temporal, view)
     return {
         "who": who,
         "csrf": who.csrf,
