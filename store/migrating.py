@@ -2,6 +2,9 @@
 
 A database that is up to date costs one small query, and needs no right to make tables. Several
 instances that start together wait for each other.
+
+Tables change by a new file in the folder (``revision``, ``down_revision``, ``upgrade``) and the schema's
+``latest``; a revision that is out is never edited.
 """
 
 import asyncio

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import text
 
 from store.ledger import Head, Ledger, Verified, heads
 from store.ledger.rows import hash_of
@@ -161,3 +162,23 @@ async def test_of_many_faults_twenty_are_told_and_all_are_counted(tmp_path: Path
     change(path, "UPDATE ledger SET who = 'eve'")
     found = await _verify(path)
     assert (len(found.faults), found.count, found.rows) == (20, 40, 40)
+
+
+async def test_what_the_owner_of_a_postgresql_does_is_found_as_well(on_postgresql: str) -> None:
+    async with Ledger.open(on_postgresql) as ledger:
+        await ledger.append([kept_by("ada"), kept_by("bob", id="pay.2")])
+        async with ledger._engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE ledger DISABLE TRIGGER ledger_is_kept"))
+            await connection.execute(text("UPDATE ledger SET who = 'eve' WHERE position = 2"))
+            await connection.execute(text("DELETE FROM ledger WHERE position = 3"))
+        found = await ledger.verify()
+    assert [(one.position, one.request) for one in found.faults] == [
+        (2, "pay.1"),
+        (4, "pay.2"),
+        (None, "pay.2"),
+    ]
+    assert [one.text for one in found.faults] == [
+        "its body says otherwise than who",
+        "row 3 is missing before it",
+        "1 events are here, and the last is number 2",
+    ]
