@@ -5,6 +5,7 @@ from temporalio.client import Client
 
 from clearance import CannotConnect, attributes, connect
 from clearance.codec import encryption_of
+from clearance.ended import Ended
 from clearance.keys import InvalidKeys
 from clearance.workers import has_worker
 from policy import reviewers
@@ -67,6 +68,7 @@ async def _examine(settings: Settings) -> list[Check]:
     checks.append(_signing(settings))
     checks.append(await _worker(client, "approvals", settings.approvals_queue))
     checks.append(await _worker(client, "agents", settings.agents_queue))
+    checks.append(await _ledger(settings, client))
     checks.append(_policy(settings))
     checks.append(_reviewers(settings))
     checks.append(
@@ -107,6 +109,27 @@ def _signing(settings: Settings) -> Check:
             f"{current.id} signs here and isn't in {settings.decision_keys}: {mend}",
         )
     return (name, True, f"{current.id} signs here; requests made here pin {ids}")
+
+
+async def _ledger(settings: Settings, client: Client) -> Check:
+    from store import CannotStore, NoDatabase
+    from store.ledger import Ledger
+    from store.ledger.reconciling import behind
+
+    ended = Ended(client, settings.approvals_queue)
+    try:
+        async with Ledger.open(settings.ledger_address(), create=False) as ledger:
+            head = await ledger.head()
+            missing = len(await behind(ledger, ended))
+    except NoDatabase:
+        return ("ledger", True, "there is none yet: the worker makes it")
+    except CannotStore as error:
+        return ("ledger", False, str(error))
+    rows = f"{head.position:,} rows, head {head.hash[:16]}"
+    if missing:
+        lacks = f"lacks {missing:,} requests that have ended: clearance audit reconcile"
+        return ("ledger", False, f"{rows}; {lacks}")
+    return ("ledger", True, f"{rows}; nothing that has ended is missing")
 
 
 def _policy(settings: Settings) -> Check:

@@ -188,16 +188,13 @@ def handle_errors(app: FastAPI) -> None:
     async def engine(request: Request, error: RPCError) -> Response:
         return _of(request, error, f"Temporal answered with an error: {error.message}")
 
+    @app.exception_handler(CannotStore)
     @app.exception_handler(SQLAlchemyError)
-    async def store(request: Request, error: SQLAlchemyError) -> Response:
+    async def store(request: Request, error: Exception) -> Response:
+        # Its text may say where the database is, which is for the log.
         _log.error("the database failed", exc_info=error)
         said = "the inbox's database does not answer: try again in a moment"
         return _of(request, error, said)
-
-    @app.exception_handler(CannotStore)
-    async def ledger(request: Request, error: CannotStore) -> Response:
-        # Its text says where the database is, which is nobody's business here; it has been logged.
-        return _of(request, error, "the ledger's database does not answer: try again in a moment")
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
