@@ -31,6 +31,7 @@ EXAMPLE = ROOT / ".env.example"
 JOBS = {"schema", "namespace"}
 LASTING = {"postgresql", "temporal", "ui", "worker", "inbox"}
 OURS = ("worker", "inbox")
+MONITORING = {"prometheus", "grafana"}
 NEEDED = "POSTGRES_PASSWORD=s3cret\nCOMPOSE_PROFILES=inbox\n"
 
 Compose = Callable[[str], "subprocess.CompletedProcess[str]"]
@@ -81,8 +82,12 @@ def services_of(answer: "subprocess.CompletedProcess[str]") -> Services:
 
 @pytest.fixture(scope="module")
 def services(config: Compose) -> Services:
-    """The services with nothing set but the password and that the inbox is wanted."""
-    return services_of(config(NEEDED))
+    """The services with nothing set but the password and that the inbox is wanted.
+
+    Those of monitoring have tests of their own; Compose 1 lists them whatever is wanted.
+    """
+    every = services_of(config(NEEDED))
+    return {name: service for name, service in every.items() if name not in MONITORING}
 
 
 @pytest.fixture(scope="module")
@@ -135,16 +140,23 @@ def test_our_image_carries_our_version(services: Services) -> None:
 
 def test_the_inbox_is_left_out_until_somebody_wants_it(source: dict[str, Any]) -> None:
     profiles = {name: one.get("profiles") for name, one in source["services"].items()}
-    assert {name: found for name, found in profiles.items() if found} == {"inbox": ["inbox"]}
+    assert {name: found for name, found in profiles.items() if found} == {
+        "inbox": ["inbox"],
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
+    }
 
 
 def test_every_published_port_is_on_loopback_wherever_it_is_moved(config: Compose) -> None:
-    ports = "TEMPORAL_PORT=17233\nTEMPORAL_UI_PORT=18233\nCLEARANCE_WEB_PORT=18234"
+    ports = (
+        "TEMPORAL_PORT=17233\nTEMPORAL_UI_PORT=18233\nCLEARANCE_WEB_PORT=18234\nGRAFANA_PORT=13000"
+    )
     moved = services_of(config(NEEDED + ports))
     found = {name: list(published(service)) for name, service in moved.items()}
     assert {name: where for name, where in found.items() if where} == {
         "temporal": [("127.0.0.1", "17233")],
         "ui": [("127.0.0.1", "18233")],
+        "worker": [("127.0.0.1", "13000")],  # Grafana's, which shares its network
         "inbox": [("127.0.0.1", "18234")],
     }
 
@@ -185,19 +197,23 @@ def test_only_the_schema_job_and_the_server_reach_the_database(
 
 def test_what_must_last_is_in_named_volumes(source: dict[str, Any]) -> None:
     assert source["services"]["postgresql"]["volumes"] == ["postgresql:/var/lib/postgresql/data"]
-    state, ledger, policy, reviewers = source["services"]["worker"]["volumes"]
+    state, ledger, policy, reviewers, keys = source["services"]["worker"]["volumes"]
     assert state == "state:/var/lib/clearance"
     assert ledger == "ledger:/var/lib/clearance-ledger"
     assert policy.endswith("checkpoints.toml}:/etc/clearance/checkpoints.toml:ro")
     assert reviewers.endswith("/dev/null}:/etc/clearance/reviewers.toml:ro")
-    kept, shared, listed = source["services"]["inbox"]["volumes"]
+    assert keys == "${CLEARANCE_KEYS_FOLDER:-keys}:/etc/clearance/keys:ro"
+    kept, shared, listed, known = source["services"]["inbox"]["volumes"]
     assert kept == "inbox:/var/lib/clearance"
-    assert (shared, listed) == (ledger, reviewers)
+    assert (shared, listed, known) == (ledger, reviewers, keys)
     assert source["volumes"] == {
         "postgresql": {"name": "clearance-postgresql"},
         "state": {"name": "clearance-state"},
         "inbox": {"name": "clearance-inbox"},
         "ledger": {"name": "clearance-ledger"},
+        "keys": {"name": "clearance-keys"},
+        "prometheus": {"name": "clearance-prometheus"},
+        "grafana": {"name": "clearance-grafana"},
     }
 
 
@@ -347,3 +363,35 @@ async def test_the_namespace_job_makes_a_usable_namespace_and_changes_nothing_wh
     run()
     assert await retention() == 90
     assert await attributes.missing(client) == []
+
+
+def test_metrics_stay_in_the_workers_network_and_grafana_asks_for_a_password(
+    config: Compose,
+) -> None:
+    every = services_of(config(NEEDED.replace("inbox", "monitoring") + "GRAFANA_PASSWORD=gr4fana"))
+    assert set(every) >= JOBS | LASTING - {"inbox"} | MONITORING
+    metrics = every["worker"]["environment"]["CLEARANCE_METRICS"]
+    assert metrics in (ROOT / "deploy/monitoring/prometheus.yml").read_text()
+    for name in MONITORING:
+        assert every[name]["network_mode"] == "service:worker", name
+        assert re.search(r":v?\d+\.\d+\.\d+$", every[name]["image"]), name
+        assert every[name]["healthcheck"]["test"][0] == "CMD", name
+    assert "--web.listen-address=127.0.0.1:9090" in every["prometheus"]["command"]
+    grafana = every["grafana"]
+    assert grafana["environment"]["GF_SECURITY_ADMIN_PASSWORD"] == "gr4fana"
+    assert grafana["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    assert "gr4fana" not in str({**every, "grafana": None})
+
+
+def test_grafana_does_not_start_with_the_password_that_everybody_knows(config: Compose) -> None:
+    every = services_of(config(NEEDED.replace("inbox", "monitoring")))
+    (text,) = every["grafana"]["command"]
+    started = subprocess.run(
+        [*every["grafana"]["entrypoint"], text.replace("$$", "$")],
+        env={"PATH": os.environ["PATH"], **every["grafana"]["environment"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode != 0
+    assert "set GRAFANA_PASSWORD in .env" in started.stderr
