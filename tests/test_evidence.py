@@ -16,11 +16,11 @@ from cli.settings import Settings
 
 from .agent_runs import Run, Start, played
 from .conftest import Serve
-from .office import ADA, GRACE, decide, grant, policed
+from .office import ADA, GRACE, decide, grant, policed, write
 from .raw import RUNS_LEFT_OPEN
 from .support import call
 from .test_secrets import GIVEN, leaks
-from .traced import Histories, Verdict, check, histories
+from .traced import Histories, Verdict, alter, check, histories
 
 pytestmark = RUNS_LEFT_OPEN
 
@@ -222,3 +222,53 @@ async def test_a_decision_sent_by_anybody_else_is_found_in_the_history(
     async with asking(play, [pays(500)]) as (run, id):
         await decide(approvals, id)
     assert check(await (await recorded(run)).evidence(), tmp_path) == PASSES
+
+
+async def test_a_run_that_was_terminated_ends_with_its_request_withdrawn(
+    play: Start, approvals: ApprovalClient, tmp_path: Path
+) -> None:
+    async with play([pays(500)], agent="payer") as (run, _):
+        [waiting] = await run.waits_for()
+        await run.handle.terminate(reason="enough")
+        assert (await approvals.wait(waiting.id)).status == "withdrawn"
+    found = await (await recorded(run)).evidence()
+    last = ["decision", "blocked", "interrupt", "session_end"]
+    assert kinds(found.events) == ["proposed", "requested", *last]
+    assert check(found, tmp_path) == PASSES
+
+
+async def test_the_sample_agent_passes(
+    settings: Settings,
+    serve: Serve,
+    approvals: ApprovalClient,
+    tmp_path: Path,
+) -> None:
+    looks = call("look_up_order", json.dumps({"order_id": "A-1001"}), "call_0")
+    refunds = call("issue_refund", json.dumps({"order_id": "A-1001", "cents": 100}))
+    write(
+        settings,
+        'default = "allow"\n[[checkpoint]]\ncheckpoint_id = "r"\naction_pattern = "^issue_"',
+    )
+    async with asking(played(settings, serve), [looks], [refunds], agent="refund") as (run, id):
+        await approvals.approve(id, reviewer=ADA)
+    found = await (await recorded(run)).evidence()
+    assert found.events[3]["action"] == {
+        "tool": "issue_refund",
+        "operation": "call",
+        "parameters": {"order_id": "A-1001", "cents": 100},
+    }
+    assert check(found, tmp_path) == PASSES
+
+
+async def test_a_call_that_was_let_through_for_other_arguments_than_it_had_fails(
+    play: Start, tmp_path: Path
+) -> None:
+    async with play([pays(50)], agent="payer") as (run, _):
+        await run.result()
+    kept = await recorded(run)
+    assert kinds((await kept.evidence()).events) == ["session_end"]
+    got = kept.effect().activity_task_scheduled_event_attributes
+    got.activity_type.name = "pay"
+    alter(got.input, lambda value: value["arguments"].update(cents=5_000))
+    found = await kept.evidence()
+    assert check(found, tmp_path) == Verdict("FAIL", ("ACK001",))

@@ -45,6 +45,11 @@ class Histories:
         """A copy to break."""
         return copy.deepcopy(self)
 
+    def effects(self) -> list[Any]:
+        """What each activity was scheduled with."""
+        scheduled = [one for one in self.run if one.event_type == SCHEDULED]
+        return [one.activity_task_scheduled_event_attributes for one in scheduled]
+
     def effect(self) -> HistoryEvent:
         """The one activity that acted on the world."""
         names = ("load_policy", "invoke_model_activity")

@@ -13,7 +13,7 @@ from temporalio.converter import PayloadCodec
 
 from . import contract, turns
 from .codec import words_of
-from .naming import is_housekeeping, is_mcp_call, is_model, is_policy
+from .naming import is_housekeeping, is_mcp_call, is_model, is_policy, mcp_tool
 from .turns import MAX_RESULT, MAX_TEXT, Secrets
 
 
@@ -111,8 +111,7 @@ class Reader:
             tool = name
             if is_mcp_call(name):
                 asked = await self._value(said.input.payloads)
-                tool = asked.get("tool_name") if isinstance(asked, dict) else None
-                tool = tool if isinstance(tool, str) else name
+                tool = mcp_tool(name, asked) or name
             self._open[id] = self._add(at, "result", tool, tool=tool, status="running")
 
     async def _attempt(self, id: int, at: datetime, said: Any) -> None:

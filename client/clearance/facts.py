@@ -163,7 +163,7 @@ class _Run:
         elif is_model(name):
             _, calls = turns.spoken(await _first(said.result.payloads, self._codec))
             # Those without an id ran at the model's provider: no history of ours has them.
-            self.facts.proposed += [Proposed(event, at, one) for one in calls if one.id]
+            self.facts.proposed += [Proposed(event, at, one) for one in calls if one.id.strip()]
 
     async def _gate(self, event: int, at: datetime, said: Any) -> None:
         if said.workflow_type.name == contract.APPROVAL_WORKFLOW:

@@ -6,11 +6,14 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from . import mask
+from . import contract, mask
 from .fields import canonical_json, depth
 
 _DEEPEST = 18
 """Arguments nested deeper are written as a digest: the format takes 20 levels."""
+
+_LONGEST = 900_000
+"""Characters of JSON, beyond which it is the same: a line of the format has a megabyte."""
 
 
 class Labels:
@@ -26,11 +29,13 @@ class Labels:
 
     def of(self, arguments: dict[str, JsonValue]) -> dict[str, JsonValue]:
         """The arguments as they may be written."""
+        if (levels := depth(arguments)) > contract.MAX_ARGUMENTS_DEPTH:
+            return {"nested": levels}  # nobody was asked about it: no request takes that
         shown, _ = mask.conceal(arguments, self._names)
         labelled: Any = self._walk(shown, arguments)
-        if depth(labelled) > _DEEPEST or not _is_text(labelled):
-            whole = json.dumps(labelled, sort_keys=True).encode()
-            return {"sha256": hashlib.sha256(whole).hexdigest()}
+        whole = json.dumps(labelled, sort_keys=True)
+        if levels > _DEEPEST or len(whole) > _LONGEST or not _is_text(labelled):
+            return {"sha256": hashlib.sha256(whole.encode()).hexdigest()}
         return dict(labelled)
 
     def _walk(self, shown: JsonValue, real: JsonValue) -> JsonValue:

@@ -1,9 +1,15 @@
 """What the activities of an agent's run do, by their names."""
 
-_HOUSEKEEPING = ("-list-tools", "-list-prompts", "-get-prompt", "-get-prompt-v2", "-server-session")
-"""How the names of activities end that only prepare the tools of an MCP server."""
+from typing import Any
 
-_CALL_TOOL = ("-call-tool-v2", "-call-tool")
+_HOUSEKEEPING = (
+    *("-list-tools", "-list-prompts", "-get-prompt", "-get-prompt-v2", "-server-session"),
+    *(".list-tools", ".list-prompts", ".get-prompt", ".list-resources"),
+    *(".list-resource-templates", ".read-resource"),
+)
+"""How the names of activities end that only prepare or read what an MCP server has."""
+
+_CALL_TOOL = (".call-tool", "-call-tool-v2", "-call-tool")
 
 
 def is_model(activity: str) -> bool:
@@ -17,10 +23,26 @@ def is_policy(activity: str) -> bool:
 
 
 def is_housekeeping(activity: str) -> bool:
-    """Whether it only prepares the tools of an MCP server."""
+    """Whether it only prepares or reads what an MCP server has."""
     return activity.endswith(_HOUSEKEEPING)
 
 
 def is_mcp_call(activity: str) -> bool:
     """Whether it calls a tool of an MCP server."""
     return activity.endswith(_CALL_TOOL)
+
+
+def mcp_tool(activity: str, asked: Any) -> str | None:
+    """The tool of an MCP server that it calls.
+
+    Args:
+        activity: its name.
+        asked: the first value it was handed, as plain JSON.
+
+    Returns:
+        None where it calls none, or doesn't say which.
+    """
+    if not is_mcp_call(activity):
+        return None
+    tool = asked.get("tool_name", asked.get("name")) if isinstance(asked, dict) else asked
+    return tool if isinstance(tool, str) else None

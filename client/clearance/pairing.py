@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from .facts import Asked, Effect, Facts, Gate, Proposed
 from .fields import inside, same_json
-from .naming import is_mcp_call
+from .naming import is_mcp_call, mcp_tool
 
 Free = Callable[[str, Mapping[str, JsonValue]], bool]
 """Whether a call of this tool with these arguments needs nobody's approval."""
@@ -106,7 +106,7 @@ def _done(facts: Facts, deeds: Sequence[Deed], free: Free) -> list[Deed]:
 
 def _by_name(effect: Effect, deeds: Sequence[Deed], free: Free) -> Deed | None:
     """The call of a tool that goes by the activity's name and was not done yet."""
-    name = _mcp_tool(effect) or effect.name
+    name = mcp_tool(effect.name, effect.values[0] if effect.values else None) or effect.name
     for one in reversed(_turn(effect, deeds)):
         if one.effects or not _same_tool(one.tool, name):
             continue
@@ -157,17 +157,11 @@ def given(effect: Effect, expected: Mapping[str, JsonValue], gate: Gate | None) 
         if name != "idempotency_key" and (key is None or value != key)
     }
     inner = plain.get("arguments")
-    if is_mcp_call(effect.name) or (isinstance(inner, dict) and "arguments" not in expected):
+    if is_mcp_call(effect.name) and "arguments" in plain:
         plain = dict(inner) if isinstance(inner, dict) else {}
+    elif isinstance(inner, dict) and "arguments" not in expected:
+        plain = dict(inner)
     return plain if not expected or expected.keys() & plain.keys() else None
-
-
-def _mcp_tool(effect: Effect) -> str | None:
-    first = effect.values[0] if effect.values else None
-    if not is_mcp_call(effect.name):
-        return None
-    tool = first.get("tool_name") if isinstance(first, dict) else first
-    return tool if isinstance(tool, str) else None
 
 
 def _texts(effect: Effect) -> Iterable[str]:

@@ -74,7 +74,8 @@ class Tracing:
 
     def _action(self, tool: str, arguments: Arguments) -> Line:
         parameters: JsonValue = self._labels.of(arguments)
-        return {"tool": tool, "operation": "call", "parameters": parameters}
+        name = tool.encode(errors="backslashreplace").decode().strip() or "unnamed"
+        return {"tool": name, "operation": "call", "parameters": parameters}
 
     def _deed(self, deed: Deed) -> None:
         if deed.proposed is not None:

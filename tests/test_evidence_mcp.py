@@ -1,0 +1,45 @@
+"""What an MCP server's tool really got, as evidence: its activity carries no key, only the call."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from clearance import ApprovalClient
+from cli.settings import Settings
+
+from . import test_mcp_tools
+from .agent_runs import Start, played
+from .conftest import Serve
+from .gating import own
+from .raw import RUNS_LEFT_OPEN
+from .support import unique
+from .test_mcp_tools import TRANSFERS_WAIT, transfer
+from .traced import Verdict, alter, check, histories
+
+pytestmark = RUNS_LEFT_OPEN
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(sys.modules[test_mcp_tools.__name__], "LEDGER", tmp_path / "ledger")
+    return own(settings, test_mcp_tools.__name__, TRANSFERS_WAIT)
+
+
+@pytest.fixture
+def play(settings: Settings, serve: Serve) -> Start:
+    return played(settings, serve)
+
+
+async def test_it_is_compared_with_what_was_approved(
+    play: Start, approvals: ApprovalClient, tmp_path: Path
+) -> None:
+    async with play([transfer(unique("Ada"))], agent="teller") as (run, _):
+        [waiting] = await run.waits_for()
+        await approvals.approve(waiting.id, reviewer="ada")
+        await run.result()
+    kept = await histories(approvals.temporal, run.handle.id)
+    assert check(await kept.evidence(), tmp_path) == Verdict("PASS", ())
+    [called] = [one for one in kept.effects() if one.activity_type.name.endswith(".call-tool")]
+    alter(called.input, lambda got: got["arguments"].update(cents=1))
+    assert check(await kept.evidence(), tmp_path) == Verdict("FAIL", ("ACK003",))
