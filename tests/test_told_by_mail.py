@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription
 
 import worker
 from clearance import ApprovalClient, ApprovalRequest
@@ -156,7 +156,15 @@ async def test_workers_killed_in_between_tell_nobody_twice_and_forget_nobody(
         other = await approvals.request(both)
 
         async def waits() -> bool:
-            return await notifiers(temporal, settings) == 2
+            """For the window, or for more. Killed in the middle of sending, nobody would know whether it
+            was sent, and the next message would wait until that is clear."""
+            found = [one.raw_description for one in await notifiers(temporal, settings)]
+            busy = [
+                one
+                for one in found
+                if one.pending_activities or one.HasField("pending_workflow_task")
+            ]
+            return len(found) == 2 and not busy
 
         await eventually(waits)
         await kill(first)  # within the window
@@ -164,6 +172,7 @@ async def test_workers_killed_in_between_tell_nobody_twice_and_forget_nobody(
     subjects = ["Approve? Wire 42.00 to ACME", "Approve? Wire 7.00"]
     async with worker_process(settings, server.address) as second:
         await eventually(arrived(mailbox, *subjects), within=30)
+        await eventually(waits)
         await kill(second)
     await approvals.approve(asked.id, reviewer=ADA)
     await approvals.reject(other.id, reviewer=BOB)
@@ -172,7 +181,8 @@ async def test_workers_killed_in_between_tell_nobody_twice_and_forget_nobody(
         await eventually(arrived(mailbox, *subjects), within=30)
 
 
-async def notifiers(temporal: Client, settings: Settings) -> int:
-    """How many there are on this test's queue."""
+async def notifiers(temporal: Client, settings: Settings) -> list[WorkflowExecutionDescription]:
+    """Those on this test's queue."""
     query = f"WorkflowType = 'NotifierWorkflow' AND TaskQueue = '{settings.approvals_queue}'"
-    return (await temporal.count_workflows(query)).count
+    ids = [one.id async for one in temporal.list_workflows(query)]
+    return [await temporal.get_workflow_handle(id).describe() for id in ids]
