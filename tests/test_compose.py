@@ -203,8 +203,9 @@ def test_what_must_last_is_in_named_volumes(source: dict[str, Any]) -> None:
     assert policy.endswith("checkpoints.toml}:/etc/clearance/checkpoints.toml:ro")
     assert reviewers.endswith("/dev/null}:/etc/clearance/reviewers.toml:ro")
     assert keys == "${CLEARANCE_KEYS_FOLDER:-keys}:/etc/clearance/keys:ro"
-    kept, shared, listed, known = source["services"]["inbox"]["volumes"]
+    kept, shared, listed, known, signing = source["services"]["inbox"]["volumes"]
     assert kept == "inbox:/var/lib/clearance"
+    assert signing == "${CLEARANCE_SIGNING_FOLDER:-/dev/null}:/etc/clearance/signing:ro"
     assert (shared, listed, known) == (ledger, reviewers, keys)
     assert source["volumes"] == {
         "postgresql": {"name": "clearance-postgresql"},

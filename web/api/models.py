@@ -35,6 +35,7 @@ _NOT_FOR_CALLERS = {
     "run_id": "only a run says which it is",
     "checkpoint": "only a policy says what stopped a tool",
     "policy_digest": "only a run says which policy it goes by",
+    "decision_keys": "the inbox says which keys sign what is decided",
     "grantable": "only a run makes use of a standing approval",
     "grant": "only a run makes use of a standing approval",
 }

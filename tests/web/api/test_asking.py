@@ -158,6 +158,7 @@ async def test_what_can_be_no_id_is_refused(agent: httpx.AsyncClient, id: Any) -
         ({"sealed_digest": "0" * 64}, "sealed_digest"),
         ({"checkpoint": "payments"}, "checkpoint"),
         ({"policy_digest": "0" * 64}, "policy_digest"),
+        ({"decision_keys": [{"id": "mine", "key": "A" * 43}]}, "decision_keys"),
         ({"grantable": True}, "grantable"),
         ({"grant": None}, "grant"),
         ({"reviewer": CFO}, "reviewer"),
