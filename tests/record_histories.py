@@ -23,7 +23,7 @@ from clearance import Refused
 from cli import embedded
 from cli.settings import Settings
 
-from . import audience_histories, policy_histories
+from . import audience_histories, policy_histories, telling_histories
 from .raw import Handle, decision, is_taken
 from .studio import ADA, WIRE, Record, Studio, into, waits_for
 from .support import PlayedModel, call, eventually, says
@@ -167,7 +167,7 @@ async def agent_gated_tool(studio: Studio) -> Handle:
     return handle
 
 
-CASES |= policy_histories.CASES | audience_histories.CASES
+CASES |= policy_histories.CASES | audience_histories.CASES | telling_histories.CASES
 
 
 def asks(action: str, call_id: str = "call_1") -> Any:
@@ -206,7 +206,12 @@ async def main() -> None:
     model = PlayedModel()
     missing = [name for name in CASES if not (FOLDER / f"{name}.json").exists()]
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(state=Path(folder), policy=POLICY, reviewers=REVIEWERS)
+        settings = Settings(
+            state=Path(folder),
+            policy=POLICY,
+            reviewers=REVIEWERS,
+            notify_digest=timedelta(seconds=1),
+        )
         async with embedded.server(settings.state, in_memory=True, ports=(0, 0)) as server:
             connection = {"target_host": server.address}
             provider = TestModelProvider(model)

@@ -20,6 +20,7 @@ from temporalio.workflow import NondeterminismError
 import workflows.agent
 import workflows.approval
 import workflows.consumption
+import workflows.notifying
 from activities.model import CALL
 from tools import registry, runner
 
@@ -44,8 +45,12 @@ def read(file: Path) -> WorkflowHistory:
 
 def replayer(file: Path, workflow: Any = None) -> Replayer:
     """With the converters of the worker that serves such a workflow."""
-    if file.stem.startswith(("approval-", "consumption-")):
-        here = [workflows.approval.ApprovalWorkflow, workflows.consumption.ConsumptionWorkflow]
+    if file.stem.startswith(("approval-", "consumption-", "notifier-")):
+        here = [
+            workflows.approval.ApprovalWorkflow,
+            workflows.consumption.ConsumptionWorkflow,
+            workflows.notifying.NotifierWorkflow,
+        ]
         return Replayer(
             workflows=[workflow] if workflow else here, data_converter=pydantic_data_converter
         )
@@ -91,6 +96,12 @@ CHANGES = {
         "        self._listing.begin()\n",
         "        pass\n",
         {"approval-bare-string"},
+    ),
+    "tells nobody": (
+        workflows.approval,
+        "                self._teller.begin()\n",
+        "                pass\n",
+        {"approval-told-approved", "approval-told-pending"},
     ),
     "forgets the deadline": (
         workflows.approval,
