@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from time import monotonic
 from typing import Any, Self, TypeVar
 
 from store.engine import CannotStore, NoDatabase
@@ -73,7 +73,7 @@ class Breaker:
             NoDatabase: there is none, and none was to be made.
             ClearanceError: what ``work`` raises besides.
         """
-        if time.monotonic() < self._until:
+        if monotonic() < self._until:
             raise LedgerAway(self._reason)
         task = self._start(self._within(work))
         done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
@@ -111,11 +111,11 @@ class Breaker:
         self._failures, self._until = 0, 0.0
 
     def _leave_alone(self, reason: str) -> None:
-        if time.monotonic() < self._until:  # known, from somebody who asked at the same time
+        if monotonic() < self._until:  # known, from somebody who asked at the same time
             return
         pause = _PAUSES[min(self._failures, len(_PAUSES) - 1)]
         self._failures += 1
-        self._until, self._reason = time.monotonic() + pause, reason
+        self._until, self._reason = monotonic() + pause, reason
         log.warning("%s; it is asked again in %d s, and what it misses comes later", reason, pause)
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
