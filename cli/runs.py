@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from temporalio.api.failure.v1 import Failure
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 
 from clearance import ApprovalClient, InvalidRequest, contract
+from clearance.codec import words_of
 from clearance.errors import ClearanceError, explain
 from clearance.runs import AgentResult, AgentRun, list_runs, start_run
 from clearance.text import one_line as shown
@@ -98,6 +98,7 @@ async def result_of(handle: WorkflowHandle[Any, Any]) -> AgentResult:
 async def _narrate(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> None:
     """Say once what the run newly waits for, and when calls are being retried."""
     told: set[str] = set()
+    codec = client.temporal.data_converter.payload_codec
     while True:
         news = [
             (one.id, f"Waiting for a person: {shown(one.action)}\n  clearance approve {one.id}")
@@ -106,17 +107,13 @@ async def _narrate(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> 
         description = await handle.describe()
         for call in description.raw_description.pending_activities:
             if call.attempt > 1 and call.HasField("last_failure"):
-                kind, reason = call.activity_type.name, _innermost(call.last_failure).message
+                kind, reason = call.activity_type.name, await words_of(call.last_failure, codec)
                 news.append((f"{kind} {reason}", f"Retrying {kind}: {shown(reason)}"))
         for key, text in news:
             if key not in told:
                 told.add(key)
                 output.say(text)
         await asyncio.sleep(0.5)
-
-
-def _innermost(failure: Failure) -> Failure:
-    return _innermost(failure.cause) if failure.HasField("cause") else failure
 
 
 def _why(error: WorkflowFailureError) -> str:

@@ -2,7 +2,9 @@
 
 import json
 
-from clearance import ApprovalClient, contract
+import pytest
+
+from clearance import ApprovalClient, contract, keyfile, keys
 from clearance.runs import list_runs
 from tests.conftest import Serve
 from tests.model_server import MODEL, Call, Failure, Text, calls, model_server
@@ -70,7 +72,11 @@ async def test_a_model_that_refuses_the_key_fails_the_run_with_its_words(cli: Sh
     assert "Incorrect API key provided" in failed
 
 
-async def test_a_model_that_stumbles_is_said_to_be_retried(cli: Shell) -> None:
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_a_model_that_stumbles_is_said_to_be_retried(cli: Shell, encrypted: bool) -> None:
+    if encrypted:
+        keyfile.create(cli.folder / "keys.json", keys.new(keys.KINDS["encryption"]))
+        cli = cli.having(CLEARANCE_ENCRYPTION_KEYS="keys.json")
     stumbles = [Failure(500, message="overloaded")] * 2
     async with model_server(*stumbles, Text("Here I am.")) as model:
         shell = cli.having(OPENAI_BASE_URL=model.url, OPENAI_API_KEY=model.key)
