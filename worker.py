@@ -28,7 +28,7 @@ from activities.sending import Sender, SendingActivities
 from activities.telling import TellingActivities
 from clearance import ClearanceError, attributes, connect
 from clearance.workers import has_worker, patient
-from cli.settings import Settings, inbox_address, temporal_settings
+from cli.settings import Settings, inbox_address, links_database, temporal_settings
 from cli.telemetry import begin
 from policy.watched import WatchedDirectory
 from store.ledger.breaker import Breaker
@@ -198,7 +198,7 @@ def sender(settings: Settings) -> Sender:
             smtp_url=smtp.get_secret_value() if smtp else None,
             mail_from=settings.mail_from,
             environ=os.environ,
-            database=settings.database_address(),
+            database=lambda: links_database(settings),
             inbox=lambda: inbox_address(settings),
         )
 

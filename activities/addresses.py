@@ -24,11 +24,12 @@ _log = logging.getLogger(__name__)
 class Addresses:
     """Makes them, and the signed links among them: these are never returned to a workflow, nor logged."""
 
-    def __init__(self, database: str, inbox: Callable[[], str | None]) -> None:
+    def __init__(self, database: Callable[[], str | None], inbox: Callable[[], str | None]) -> None:
         """Take what is needed when it is needed.
 
         Args:
-            database: the inbox's own, which knows its links.
+            database: the inbox's own, which knows its links; None where it isn't known: there are no
+                signed links then.
             inbox: where reviewers reach the inbox at the moment; None where there is none.
         """
         self._database = database
@@ -46,11 +47,11 @@ class Addresses:
     async def told_to(self, who: str, notices: Sequence[Notice], now: datetime) -> list[Told]:
         """Notices for one person. Where they are asked to decide, each has a link that opens the request
         as them, without signing in, until its deadline: at most 30 days, and 7 where there is none."""
-        plain, inbox = self.told(notices), self._inbox()
-        if inbox is None or not any(map(_is_open, notices, [now] * len(notices))):
+        plain, inbox, database = self.told(notices), self._inbox(), self._database()
+        if inbox is None or database is None or not any(_is_open(one, now) for one in notices):
             return plain
         try:
-            async with Store.open(self._database) as store:
+            async with Store.open(database) as store:
                 return [await _linked(store, inbox, who, one, now) for one in plain]
         except (ClearanceError, SQLAlchemyError, OSError) as error:
             # They sign in instead: that is better than not to be told.

@@ -55,7 +55,7 @@ class Sender:
         smtp_url: str | None,
         mail_from: str,
         environ: Mapping[str, str],
-        database: str,
+        database: Callable[[], str | None],
         inbox: Callable[[], str | None],
     ) -> "Sender":
         """As it is set up for a worker.
@@ -65,7 +65,7 @@ class Sender:
             smtp_url: as ``activities.smtp.Smtp`` takes it; None for no mail.
             mail_from: the From address.
             environ: where addresses and secrets are that the file doesn't hold.
-            database: the inbox's own.
+            database: the inbox's own, None where it isn't known.
             inbox: where reviewers reach the inbox at the moment; None where there is none.
 
         Raises:

@@ -244,6 +244,13 @@ def inbox_address(settings: Settings) -> str | None:
     return found.url if found else settings.public_url
 
 
+def links_database(settings: Settings) -> str | None:
+    """The database of the inbox that people reach; None where nothing says that it is the one known
+    here: it is not configured, and no inbox runs with this state folder."""
+    known = settings.database_url is not None or RunningInbox.find(settings.state) is not None
+    return settings.database_address() if known else None
+
+
 def temporal_settings(settings: Settings) -> dict[str, Any]:
     """How to reach Temporal: as configured, else the embedded server that runs here, else the default.
 

@@ -58,7 +58,7 @@ class Office:
             mails=Mails(self.smtp, "gate@example.com"),
             chats=Chats(self.environ, self.timeout),
             webhooks=Webhooks(self.environ),
-            addresses=Addresses(self.database, lambda: self.inbox),
+            addresses=Addresses(lambda: self.database, lambda: self.inbox),
         )
 
     async def send(self, channel: str, *notices: Notice, who: str = ADA, more: int = 0) -> None:
@@ -290,7 +290,7 @@ async def test_a_link_lasts_until_the_deadline_at_most_30_days(
     office: Office, deadline: Callable[[datetime], datetime] | None, lasts: timedelta | None
 ) -> None:
     now = datetime.now(UTC)
-    addresses = Addresses(office.database, lambda: "https://inbox.example.com")
+    addresses = Addresses(lambda: office.database, lambda: "https://inbox.example.com")
     said = notice(deadline=deadline and deadline(now))
     [told] = await addresses.told_to(ADA, [said], now)
     async with Store.open(office.database) as store:
@@ -300,8 +300,9 @@ async def test_a_link_lasts_until_the_deadline_at_most_30_days(
         assert abs(links[0].expires_at - now - lasts) < timedelta(seconds=20)
 
 
-async def test_while_the_database_is_away_people_are_told_all_the_same(office: Office) -> None:
-    addresses = Addresses("sqlite:////proc/nowhere/x.db", lambda: "https://inbox.example.com")
+@pytest.mark.parametrize("database", ["sqlite:////proc/nowhere/x.db", None])
+async def test_without_the_inboxs_database_people_sign_in_instead(database: str | None) -> None:
+    addresses = Addresses(lambda: database, lambda: "https://inbox.example.com")
     [told] = await addresses.told_to(ADA, [notice("a/b c")], datetime.now(UTC))
     assert told.where == "https://inbox.example.com/requests/a%2Fb%20c"
 
