@@ -24,12 +24,16 @@ async def ledger_of(settings: Settings) -> AsyncIterator[Ledger]:
         yield opened
 
 
+def ended(approvals: ApprovalClient, settings: Settings) -> Ended:
+    """What has ended on this test's queue."""
+    return Ended(approvals.temporal, settings.approvals_queue)
+
+
 async def reconciled(
     ledger: Ledger, approvals: ApprovalClient, settings: Settings, **how: Any
 ) -> Reconciled:
     """What a reconciliation has done."""
-    ended = Ended(approvals.temporal, settings.approvals_queue)
-    return await reconcile(ledger, ended, **how)
+    return await reconcile(ledger, ended(approvals, settings), **how)
 
 
 async def forget(approvals: ApprovalClient, *ids: str) -> None:

@@ -120,6 +120,7 @@ async def reconcile(
     source: Source,
     *,
     everything: bool = False,
+    now: datetime | None = None,
     beat: Callable[[], None] = lambda: None,
 ) -> Reconciled:
     """Write what is missing, by the time it ended. Doing it again, or twice at once, changes nothing.
@@ -128,13 +129,14 @@ async def reconcile(
         ledger: is written to.
         source: knows what has ended.
         everything: go through all that Temporal has, whatever was reconciled before.
+        now: the time, unless it is that of the clock.
         beat: is called again and again, to say that it goes on.
 
     Raises:
         LedgerAway: the ledger fails. What was written stays.
     """
     done = Reconciled()
-    began = datetime.now(UTC)
+    began = now or datetime.now(UTC)
     before = None if everything else await progress_of(ledger, source.queue)
     since = before.complete - OVERLAP if before else None
     missing: list[Execution] = []

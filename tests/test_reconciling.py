@@ -1,0 +1,214 @@
+"""What the ledger lacks is brought from Temporal: whatever ended without being written, and what came
+later."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+import worker
+from activities.reconciling import schedule
+from clearance import ApprovalClient, ApprovalRequest, contract
+from cli.settings import Settings
+from store.ledger import Ledger, heads
+from store.ledger.reconciling import behind, progress_of
+
+from .conftest import Serve
+from .ledgers import ended, ledger_of, reconciled
+from .support import eventually, unique
+
+ADA = "ada@example.com"
+NOWHERE = SecretStr("sqlite:////dev/null/ledger.db")
+
+
+@pytest.fixture
+def keeps_nothing(settings: Settings) -> Settings:
+    """Of a worker whose ledger can't be written."""
+    return settings.model_copy(update={"ledger_url": NOWHERE})
+
+
+async def _raw(client: Client, queue: str, request: Any, **how: Any) -> Any:
+    """A request as another program may start it."""
+    return await client.start_workflow(
+        contract.APPROVAL_WORKFLOW, request, task_queue=queue, **{"id": unique("raw"), **how}
+    )
+
+
+async def _all_ended(approvals: ApprovalClient, settings: Settings, count: int) -> None:
+    async def listed() -> bool:
+        return len([one async for one in ended(approvals, settings).executions()]) == count
+
+    await eventually(listed)
+
+
+async def test_whatever_ended_unwritten_is_brought_by_the_time_it_ended_and_once(
+    approvals: ApprovalClient,
+    temporal: Client,
+    settings: Settings,
+    keeps_nothing: Settings,
+    connection: dict[str, Any],
+) -> None:
+    queue = settings.approvals_queue
+    ids = {how: unique(how) for how in ("unseen", "approved", "cancelled", "terminated")}
+    await approvals.request("Before any worker", id=ids["unseen"])
+    await temporal.get_workflow_handle(ids["unseen"]).terminate(reason="nobody came")
+    await _all_ended(approvals, settings, 1)
+    async with ledger_of(settings) as ledger:
+        alone = await reconciled(ledger, approvals, settings)
+        assert (alone.served, alone.missing, alone.left) == (False, 1, 1)
+        assert await progress_of(ledger, queue) is None
+        async with worker.running(keeps_nothing, connection):
+            for how in ("approved", "cancelled", "terminated"):
+                await approvals.request(how, id=ids[how])
+            old = await _raw(temporal, queue, {"action": "Of an older version", "version": 1})
+            short = await _raw(temporal, queue, "Runs out", run_timeout=timedelta(seconds=1))
+            broken = await _raw(temporal, queue, {"action": ""})
+            with pytest.raises(WorkflowFailureError):
+                await broken.result()
+            await approvals.approve(ids["approved"], reviewer=ADA)
+            await temporal.get_workflow_handle(ids["cancelled"]).cancel()
+            await temporal.get_workflow_handle(ids["terminated"]).terminate(reason="it stopped")
+            await approvals.reject(old.id, reviewer=ADA)
+            await _all_ended(approvals, settings, 6)
+            lacks = await behind(ledger, ended(approvals, settings))
+
+            done = await reconciled(ledger, approvals, settings)
+            again = await reconciled(ledger, approvals, settings, everything=True)
+
+            everyone = {*ids.values(), old.id, short.id}
+            assert {one.id for one in lacks} == everyone
+            assert (done.missing, done.left, done.served) == (6, 0, True)
+            assert (again.missing, again.rows) == (0, 0)
+            for id in everyone - {ids["unseen"]}:
+                assert await ledger.view(id) == await approvals.get(id), id
+            unseen = await ledger.view(ids["unseen"])
+            assert unseen is not None
+            assert (unseen.status, unseen.explanation) == ("withdrawn", "nobody came")
+            assert [one.kind for one in unseen.events] == ["created", "withdrawn"]
+            first = [row.request async for row in ledger.rows() if row.kind == "created"]
+            closed = [one.closed_at for one in await _finished(ledger, queue)]
+        assert first[0] == ids["unseen"]
+        assert closed == sorted(closed, reverse=True)
+        assert len(closed) == 6
+        assert (await ledger.verify()).count == 0
+
+
+async def _finished(ledger: Ledger, queue: str) -> Any:
+    return (await ledger.finished(queue, {}, size=100)).items
+
+
+async def test_what_was_asked_anew_under_the_same_id_is_kept_beside_what_it_replaced(
+    approvals: ApprovalClient, temporal: Client, settings: Settings, worker_running: object
+) -> None:
+    id = unique("twice")
+    for number in (1, 2):
+        await _raw(
+            *(temporal, settings.approvals_queue, f"Number {number}"),
+            id=id,
+            id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+        )
+    await approvals.approve(id, reviewer=ADA)
+    await _all_ended(approvals, settings, 2)
+    async with ledger_of(settings) as ledger:
+        await reconciled(ledger, approvals, settings)
+
+        lines = await _finished(ledger, settings.approvals_queue)
+        assert {(one.action, one.status) for one in lines} == {
+            ("Number 1", "withdrawn"),
+            ("Number 2", "approved"),
+        }
+        view = await ledger.view(id)
+        assert view == await approvals.get(id)
+
+
+async def test_what_came_of_an_approval_is_added_when_its_time_comes(
+    approvals: ApprovalClient, settings: Settings, worker_running: object
+) -> None:
+    asked = ApprovalRequest(action="Pay", tool="pay", arguments={"amount": 5})
+    await approvals.request(asked, id=(id := unique("pay")))
+    await approvals.approve(id, reviewer=ADA)
+    await _all_ended(approvals, settings, 1)
+    async with ledger_of(settings) as ledger:
+        first = await reconciled(ledger, approvals, settings)
+        await approvals.consume(id, digest=asked.digest, taker="robot")
+
+        soon = await reconciled(ledger, approvals, settings)
+        later = datetime.now(UTC) + timedelta(minutes=4)
+        moved = await reconciled(ledger, approvals, settings, now=later)
+
+        view = await ledger.view(id)
+        assert view is not None
+        assert (first.rows, soon.rows, moved.rows) == (0, 0, 1)
+        assert [one.kind for one in view.events] == ["created", "approved", "consumed"]
+        assert view == await approvals.get(id)
+
+
+async def test_a_schedule_reconciles_at_once_and_signs_how_far_it_is(
+    approvals: ApprovalClient,
+    temporal: Client,
+    settings: Settings,
+    connection: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    key, lines = tmp_path / "key.pem", tmp_path / "heads.jsonl"
+    heads.new_key(key)
+    await approvals.request("Nobody's any more", id=(id := unique("gone")))
+    await temporal.get_workflow_handle(id).terminate()
+    await _all_ended(approvals, settings, 1)
+    every = settings.model_copy(
+        update={
+            "reconcile_every": timedelta(hours=1),
+            "ledger_key": key,
+            "ledger_heads": lines,
+        }
+    )
+    queue = settings.approvals_queue
+    try:
+        async with worker.running(every, connection), ledger_of(settings) as ledger:
+
+            async def brought() -> bool:
+                return await ledger.view(id) is not None and lines.exists()
+
+            await eventually(brought)
+            assert await progress_of(ledger, queue) is not None
+            assert heads.read(lines)[-1].hash == (await ledger.head()).hash
+        assert await schedule(temporal, queue, timedelta(minutes=7)) is None  # another worker's
+        handle = temporal.get_schedule_handle(f"clearance-reconcile-{queue}")
+        spec = (await handle.describe()).schedule.spec
+        assert [one.every for one in spec.intervals] == [timedelta(minutes=7)]
+    finally:
+        for _ in range(2):
+            assert await schedule(temporal, queue, None) is None
+    with pytest.raises(RPCError) as caught:
+        await handle.describe()
+    assert caught.value.status == RPCStatusCode.NOT_FOUND
+    listed = [one.id async for one in approvals.history()]
+    assert listed == [id]
+    assert [one.id async for one in approvals.pending()] == []
+
+
+async def test_a_ledger_that_was_cut_is_not_signed_again(
+    approvals: ApprovalClient, settings: Settings, serve: Serve, tmp_path: Path
+) -> None:
+    from temporalio.exceptions import ApplicationError
+    from temporalio.testing import ActivityEnvironment
+
+    from activities.reconciling import ReconcilingActivities
+    from store.ledger.breaker import Breaker
+
+    key, lines = tmp_path / "key.pem", tmp_path / "heads.jsonl"
+    heads.new_key(key)
+    signed = heads.sign(heads.Head(7, "a" * 64), heads.load_key(key))
+    lines.write_text(signed.model_dump_json() + "\n")
+    async with Breaker(settings.ledger_address()) as ledger:
+        activities = ReconcilingActivities(
+            approvals.temporal, settings.approvals_queue, ledger, key=key, heads=lines
+        )
+        with pytest.raises(ApplicationError) as caught:
+            await ActivityEnvironment().run(activities.reconcile)
+    assert (caught.value.type, caught.value.non_retryable) == ("CannotSign", True)
