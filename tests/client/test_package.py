@@ -118,7 +118,19 @@ def imports(source: Path) -> set[str]:
 
 ENGINE = {
     *("__init__", "acting", "attributes", "client", "codec", "connect", "consuming", "consumption"),
-    *("deciding", "delivery", "events", "filters", "gate", "granting", "history", "ids", "legible"),
+    *(
+        "deciding",
+        "delivery",
+        "events",
+        "evidence",
+        "facts",
+        "filters",
+        "gate",
+        "granting",
+        "history",
+        "ids",
+        "legible",
+    ),
     *("listing", "reading", "runs", "timeline", "vouching", "workers"),
 }
 """The modules that know Temporal."""
