@@ -20,6 +20,9 @@ from policy.watched import WatchedDirectory
 _AT_ONCE = 20
 """Notifiers that word is left with at the same time."""
 
+_MOST = 50
+"""Notifiers that word is left with for one event: decisions wait for it, half a second at the most."""
+
 _RPC = timedelta(seconds=2)
 
 
@@ -53,7 +56,8 @@ class TellingActivities:
         """Hand notices to the notifiers of whoever is in their audiences. Again, it tells nobody twice.
 
         Raises:
-            ApplicationError: type ``BrokenDirectory`` or ``CannotTell``, retried.
+            ApplicationError: type ``BrokenDirectory`` or ``CannotTell``; retried, unless there are more
+                than 50 channels, of which the first are told.
         """
         try:
             directory = await self._directory.current()
@@ -65,10 +69,16 @@ class TellingActivities:
             bare = notice.model_copy(update={"audience": (), "without": frozenset()})
             for to in directory.destinations(notice.audience, now, notice.without):
                 found.setdefault(to, []).append(bare)
-        leaving = (self._leave(to, some) for to, some in found.items())
+        reached = list(found.items())[:_MOST]
+        leaving = (self._leave(to, some) for to, some in reached)
         failed = [one for one in await asyncio.gather(*leaving) if one]
         if failed:
             raise ApplicationError(failed[0], type="CannotTell")
+        if (more := len(found) - len(reached)) > 0:
+            said = (
+                f"beyond 50 channels {more:,} more are too many: give a large group one of its own"
+            )
+            raise ApplicationError(said, type="CannotTell", non_retryable=True)
 
     async def _leave(self, to: Destination, notices: list[Notice]) -> str | None:
         """Start the notifier, or wake it up. Returns why that failed."""

@@ -263,6 +263,27 @@ async def test_who_cannot_be_found_out_is_in_the_record_and_the_gate_goes_on_as_
     assert not recorder.tried
 
 
+async def test_of_a_very_large_group_the_first_are_recorded_as_told_and_the_record_says_so(
+    approvals: ApprovalClient, settings: Settings, reviewers: Path
+) -> None:
+    names = [f"p{n}@example.com" for n in range(53)]
+    reviewers.write_text(f'[notify]\nmail = "everyone"\n[groups]\nall = {names}\n')
+    recorder = Recorder()
+    queue = settings.approvals_queue
+    async with telling(approvals.temporal, queue, recorder, reviewers):
+        handle = await asked(approvals, ApprovalRequest(action="Wire", audience=("group:all",)))
+        await eventually(lambda: recorder.has_told(50))
+        (event,) = [
+            one for one in (await approvals.get(handle.id)).events if one.kind == "notified"
+        ]
+        await handle.terminate()
+
+    assert event.reason.startswith(
+        "could not tell group:all: beyond 50 channels 3 more are too many"
+    )
+    assert len(recorder.sent) == 50
+
+
 async def test_the_same_word_left_twice_tells_nobody_twice_as_recorded(
     approvals: ApprovalClient, settings: Settings, reviewers: Path
 ) -> None:
