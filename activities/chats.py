@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from clearance.text import one_line
@@ -16,6 +17,9 @@ from .webhooks import variable
 TIMEOUT_SECONDS = 30.0
 """For a channel to say that it took a message."""
 
+_AT_ONCE = 32
+_QUEUE_SECONDS = 10.0
+
 _LONG = re.compile(r"[\w+/=.~%-]{12,}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
@@ -27,6 +31,9 @@ class Chats:
         """``environ`` is where the URLs are that a file doesn't hold; ``timeout`` is in seconds."""
         self._environ = environ
         self._timeout = timeout
+        # Of our own: whoever else needs a thread doesn't wait for a channel that hangs.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="apprise")
+        self._free = asyncio.Semaphore(_AT_ONCE)
 
     async def send(self, to: Service, compose: Callable[[int], Message]) -> None:
         """Send one message.
@@ -39,20 +46,41 @@ class Chats:
             NotSent: it was refused; for good, where the URL is none, or where nobody knows: the
                 channel didn't say within the time whether it took the message.
         """
-        # In a thread: its first load takes half a second, and services resolve names and read files.
-        service = await asyncio.to_thread(self._service, self._url(to))
+        url = self._url(to)
+        result = await self._in_thread(lambda: self._notify(url, compose))
+        if not result:
+            raise _failure(result, url)
+
+    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        """What it returns, if it does in time; else it goes on, and its thread is free when it ends."""
+        try:
+            async with asyncio.timeout(_QUEUE_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise NotSent("too many other channels are hanging") from None
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        running.add_done_callback(self._ended)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await asyncio.shield(running)
+        except TimeoutError:
+            said = f"no answer within {self._timeout:g} s: it may have arrived, so it is not sent again"
+            raise NotSent(said, final=True) from None
+
+    def _ended(self, running: asyncio.Future[Any]) -> None:
+        self._free.release()
+        if not running.cancelled():
+            running.exception()  # nobody may be there any more to hear it
+
+    def _notify(self, url: str, compose: Callable[[int], Message]) -> Any:
+        service = self._service(url)
         message = compose(_room(service[0]))
-        # Not async_notify: it can't leave a service that hangs.
-        result = await asyncio.to_thread(
-            service.notify,
+        return service.notify(
             body=message.text,
             title=message.title,
             body_format="text",
-            timeout=self._timeout,
             log_level=logging.WARNING,
         )
-        if not result:
-            raise _failure(result, self._url(to), self._timeout)
 
     def _url(self, to: Service) -> str:
         said = to.url
@@ -69,7 +97,8 @@ class Chats:
             storage_mode="memory",  # nothing of it is left on disk
             http_redirects=False,
             allow_templates=False,
-            service_timeout=self._timeout,
+            async_mode=False,
+            service_timeout=0,  # it would take other threads to keep it
         )
         found = library.Apprise.instantiate(url, asset=asset)
         if found is None:
@@ -88,10 +117,7 @@ def _room(service: Any) -> int:
     return max(100, min(MAX_CHARS, int(taken * 0.95)))
 
 
-def _failure(result: Any, url: str, timeout: float) -> NotSent:
-    if result.status.name == "TIMEOUT":
-        said = f"no answer within {timeout:g} s: it may have arrived, so it is not sent again"
-        return NotSent(said, final=True)
+def _failure(result: Any, url: str) -> NotSent:
     logs = [entry.message for entry in result.logs()]
     return NotSent(_bare(" ".join(logs), url) or "it was refused")
 

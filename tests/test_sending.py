@@ -204,6 +204,20 @@ class TestApprise:
         assert "no answer within 0.5 s: it may have arrived" in str(failed)
         assert failed.non_retryable
 
+    async def test_many_that_hang_are_in_nobody_elses_way(self, office: Office) -> None:
+        office.timeout = 2.0
+        sender = office.sender
+        to = Destination(who=ADA, channel="env:CHAT")
+        async with receiver(*[hang] * 30) as service:
+            office.environ["CHAT"] = f"json://127.0.0.1:{service.port}/"
+            sending = asyncio.gather(*[sender.test(to) for _ in range(30)], return_exceptions=True)
+            await asyncio.wait_for(asyncio.to_thread(int), timeout=1.5)
+            ended = await sending
+            assert len(service.taken) == 30
+        assert {str(one) for one in ended} == {
+            "no answer within 2 s: it may have arrived, so it is not sent again"
+        }
+
     @pytest.mark.parametrize(
         ("environ", "reason"),
         [

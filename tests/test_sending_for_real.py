@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from standardwebhooks import Webhook as Verifier
 from temporalio.client import Client
@@ -54,7 +55,7 @@ async def test_who_decides_gets_a_link_that_is_in_no_history_and_a_service_each_
 
             await eventually(all_told)
 
-        first, last = [str(mail.get_body(("plain",)).get_content()) for mail in mailbox.mails]
+        first, last = map(_text, mailbox.mails)
         link = re.search(r"https://approvals\.example\.com(/l/\S+)", first)
         assert link
         assert mailbox.mails[1]["Subject"] == "Approved: Wire the money"
@@ -76,3 +77,7 @@ async def test_who_decides_gets_a_link_that_is_in_no_history_and_a_service_each_
         for secret in (link[1], "secret-path", SECRET):
             assert secret not in said
     assert found == 3, "the request, and the notifiers of a person and of a group"
+
+
+def _text(mail: Any) -> str:
+    return str(mail.get_body(("plain",)).get_content())
