@@ -14,7 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from clearance.evidence import Evidence, of_facts
-from clearance.facts import asked_by, facts_of
+from clearance.proof import asked_by, facts_of
 from cli.audit_trace import by_policy
 
 STRICT = Path(__file__).parents[1] / "docs" / "agentack.toml"

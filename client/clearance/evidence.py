@@ -14,9 +14,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract
-from .facts import Asked, Facts, Gate, asked_by, facts_of
+from .facts import Asked, Facts, Gate
 from .ids import resolve
 from .pairing import Free
+from .proof import asked_by, facts_of
 from .tracing import Tracing
 
 _AT_ONCE = 10

@@ -119,7 +119,7 @@ def imports(source: Path) -> set[str]:
 ENGINE = {
     *("__init__", "acting", "attributes", "client", "codec", "connect", "consuming", "consumption"),
     *("deciding", "delivery", "events", "filters", "gate", "granting", "history", "ids", "legible"),
-    *("evidence", "facts", "listing", "reading", "runs", "timeline", "vouching", "workers"),
+    *("evidence", "listing", "proof", "reading", "runs", "timeline", "vouching", "workers"),
 }
 """The modules that know Temporal."""
 
