@@ -15,6 +15,7 @@ import worker
 from clearance import ApprovalClient, ApprovalRequest
 from cli.settings import EmbeddedServer, Settings
 
+from .ledgers import ledger_of
 from .processes import kill, worker_process
 from .raw import impatient
 from .support import eventually
@@ -135,6 +136,32 @@ async def test_a_mail_server_that_hangs_delays_no_decision(
         ended.set()
         server.close()
     assert took < 2
+
+
+async def test_who_could_not_be_told_of_the_end_is_in_the_ledger(
+    settings: Settings,
+    connection: dict[str, Any],
+    approvals: ApprovalClient,
+    reviewers: Path,
+    mail: tuple[str, Mailbox],
+) -> None:
+    url, mailbox = mail
+    async with serving(settings, connection, reviewers, url, "0s"):
+        asked = await approvals.request(WIRE)
+        await eventually(arrived(mailbox, "Approve? Wire 42.00 to ACME"))
+        mailbox.answers["RCPT"] = "550 no such user"
+        await approvals.reject(asked.id, reviewer=ADA)
+
+        async def untold() -> list[str]:
+            async with ledger_of(settings) as ledger:
+                view = await ledger.view(asked.id)
+            events = view.events if view else []
+            return [f"{one.channel}: {one.reason}" for one in events if one.kind == "notified"]
+
+        (said,) = await eventually(untold)
+
+    assert said.startswith(f"engine: could not tell {ADA} by mail: ")
+    assert "550 no such user" in said
 
 
 async def test_workers_killed_in_between_tell_nobody_twice_and_forget_nobody(
