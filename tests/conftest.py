@@ -46,6 +46,21 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embe
 
 
 @pytest.fixture(scope="session")
+async def forgetting(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
+    """Another one, which deletes at once what it is told to delete, as it does after the retention."""
+    usual = embedded.server_arguments
+    soon = [
+        f'--dynamic-config-value=history.{one}ProcessorUpdateAckInterval="500ms"'
+        for one in ("transfer", "visibility", "timer")
+    ]
+    state = tmp_path_factory.mktemp("forgetting")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded, "server_arguments", lambda *how: [*usual(*how), *soon])
+        async with embedded.server(state, in_memory=True, ports=(0, 0)) as running:
+            yield running
+
+
+@pytest.fixture(scope="session")
 def connection(server: EmbeddedServer) -> dict[str, Any]:
     """How to reach it."""
     return {"target_host": server.address}

@@ -106,7 +106,7 @@ class Breaker:
 
     def answers(self) -> None:
         """It is there: whoever asks next gets through."""
-        if self._failures:
+        if self._failures and self._create:
             log.info("the ledger answers again")
         self._failures, self._until = 0, 0.0
 
@@ -116,7 +116,9 @@ class Breaker:
         pause = _PAUSES[min(self._failures, len(_PAUSES) - 1)]
         self._failures += 1
         self._until, self._reason = monotonic() + pause, reason
-        log.warning("%s; it is asked again in %d s, and what it misses comes later", reason, pause)
+        if self._create:  # whoever only reads is told by what they read
+            said = "%s; it is asked again in %d s, and what it misses comes later"
+            log.warning(said, reason, pause)
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
