@@ -4,11 +4,9 @@ Two queues, two workers, one process. The approvals worker needs no model and no
 person's decision takes effect whatever the agents' side is doing.
 """
 
-import asyncio
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -16,21 +14,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities import registered
 from activities.directory import DirectoryActivities
-from activities.keeping import KeepingActivities
 from activities.measuring import counting
-from activities.reconciling import ReconcilingActivities, schedule
-from activities.sending import Sender, SendingActivities
-from activities.telling import TellingActivities
+from activities.policy import rules_of
+from activities.reconciling import schedule
+from activities.sending import Sender
 from clearance import ClearanceError, attributes, connect
-from clearance.workers import has_worker, patient
-from cli.settings import Settings, inbox_address, links_database, temporal_settings
+from clearance.workers import patient, polled
+from cli.settings import Settings, inbox_address, links_database
 from cli.telemetry import begin
-from policy.watched import WatchedDirectory
 from store.ledger.breaker import Breaker
 
 Only = Literal["approvals", "agents"]
@@ -88,7 +86,8 @@ async def running(
             a model, a broken agents module, a broken policy, a broken file of reviewers.
     """
     policy, reviewers = settings.policy_file(), settings.reviewers_file()
-    rules = None if only == "approvals" else _rules(policy)
+    with _told():
+        rules = None if only == "approvals" else rules_of(policy)
     directory = DirectoryActivities(reviewers)
     if only != "agents" and (reason := directory.problem(rules and rules.policy)):
         raise CannotServe(reason)
@@ -125,19 +124,12 @@ async def running(
             served += [fault] if fault else []
         if only is None and not has_model:
             served.append(f"agents are off, {NO_MODEL}")
-        await _polling(client, queues)
+        await polled(client, queues)
         yield Serving(client, names, "; ".join(served))
 
 
 def _encrypting(settings: Settings) -> dict[str, Any]:
     return {"keys": settings.encryption_keys, "hash_requester": settings.hash_requester}
-
-
-async def _polling(client: Client, queues: list[str]) -> None:
-    """Wait until the server knows of our polls: only then is it true that we serve."""
-    for queue in queues:
-        while not await has_worker(client, queue):
-            await asyncio.sleep(0.02)
 
 
 async def _prepare(client: Client) -> None:
@@ -160,30 +152,21 @@ def _approvals_worker(
     from workflows.notifying import NotifierWorkflow
     from workflows.reconciling import ReconcileWorkflow
 
-    telling = TellingActivities(
-        client,
-        WatchedDirectory(settings.reviewers_file()),
-        queue=settings.approvals_queue,
-        window=settings.notify_digest,
-    )
-    reconciling = ReconcilingActivities(
-        client,
-        settings.approvals_queue,
-        ledger,
-        key=settings.ledger_key,
-        heads=settings.ledger_heads,
-    )
     return Worker(
         client,
         task_queue=settings.approvals_queue,
         workflows=[ApprovalWorkflow, ConsumptionWorkflow, NotifierWorkflow, ReconcileWorkflow],
-        activities=[
-            *directory.activities,
-            *KeepingActivities(ledger).activities,
-            *reconciling.activities,
-            *telling.activities,
-            *SendingActivities(sender(settings)).activities,
-        ],
+        activities=registered.for_approvals(
+            client,
+            queue=settings.approvals_queue,
+            directory=directory,
+            reviewers=settings.reviewers_file(),
+            window=settings.notify_digest,
+            sender=sender(settings),
+            ledger=ledger,
+            key=settings.ledger_key,
+            heads=settings.ledger_heads,
+        ),
         sticky_queue_schedule_to_start_timeout=_STICKY,
         graceful_shutdown_timeout=_GRACE,
     )
@@ -191,11 +174,10 @@ def _approvals_worker(
 
 def sender(settings: Settings) -> Sender:
     """What tells people, as the worker does it. Raises CannotServe: the SMTP URL is none."""
-    smtp = settings.smtp_url
     with _told():
         return Sender.of(
             settings.reviewers_file(),
-            smtp_url=smtp.get_secret_value() if smtp else None,
+            smtp_url=_secret(settings.smtp_url),
             mail_from=settings.mail_from,
             environ=os.environ,
             database=lambda: links_database(settings),
@@ -203,12 +185,15 @@ def sender(settings: Settings) -> Sender:
         )
 
 
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
+
+
 def _models(settings: Settings) -> Any:
     from activities.model import ConfiguredModels
 
-    key = settings.openai_api_key
     return ConfiguredModels(
-        api_key=key.get_secret_value() if key else None,
+        api_key=_secret(settings.openai_api_key),
         base_url=settings.openai_base_url,
         model=settings.model,
         api=settings.model_api,
@@ -222,10 +207,8 @@ async def _agents_worker(
     import agents as agents_sdk
     from temporalio.openai_agents import OpenAIAgentsPlugin
 
-    from activities.mail import MailActivities
     from activities.model import CALL
     from activities.policy import PolicyActivities
-    from activities.shop import ShopActivities
     from tools import inventory, loading, registry, runner
     from workflows.agent import AgentWorkflow
 
@@ -234,12 +217,9 @@ async def _agents_worker(
         brought = loading.load_agents(settings.agents)
         if reason := inventory.problem(rules):
             raise CannotServe(reason)
-        mail = MailActivities(
-            smtp_url=settings.smtp_url.get_secret_value() if settings.smtp_url else None,
-            outbox=settings.state / "outbox",
-            sender=settings.mail_from,
+        samples = registered.for_samples(
+            settings.state, smtp_url=_secret(settings.smtp_url), mail_from=settings.mail_from
         )
-    shop = ShopActivities(settings.state / "shop.db")
     plugin = OpenAIAgentsPlugin(
         model_params=CALL,
         model_provider=models,
@@ -253,11 +233,7 @@ async def _agents_worker(
             task_queue=settings.agents_queue,
             workflows=[AgentWorkflow],
             activities=[
-                mail.send_email,
-                shop.look_up_order,
-                shop.issue_refund,
-                shop.list_stale_customers,
-                shop.delete_records,
+                *samples,
                 PolicyActivities(policy, settings.decision_keys).load_policy,
                 *brought.activities,
             ],
@@ -294,33 +270,11 @@ def _told() -> Iterator[None]:
         raise CannotServe(str(error)) from error
 
 
-def _rules(path: Path | None) -> Any:
-    from activities.policy import rules_of
-
-    with _told():
-        return rules_of(path)
-
-
 def scripted_models() -> Any:
     """A model provider that plays the sample agents without any model, for the demo."""
     from activities.scripted import ScriptedModels
 
     return ScriptedModels()
-
-
-async def serve(
-    settings: Settings, *, only: Only | None = None, say: Callable[[str], None]
-) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what runs. Raises what ``running`` raises."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with running(settings, temporal_settings(settings), only=only) as serving:
-        say(f"clearance worker: {serving.line}")
-        await stop.wait()
-        say("clearance worker: stopping, running activities may finish")
-    say("clearance worker: stopped")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from . import logs, session, web
-from .settings import EmbeddedServer, Settings
+from .settings import EmbeddedServer, Settings, temporal_settings
 
 Only = Annotated[
     str | None, typer.Option(help="Serve one of the two queues alone: approvals or agents.")
@@ -21,12 +21,24 @@ def worker(only: Only = None) -> None:
     """Run the worker process against the configured Temporal, until SIGTERM or Ctrl-C."""
     if only not in (None, "approvals", "agents"):
         raise typer.BadParameter(f"--only takes approvals or agents, not {only!r}")
-    import worker as process
-
     settings = session.load()
     logs.configure(settings.log_format, engine=True)
     say = logs.teller(settings.log_format)
-    session.run(process.serve(settings, only=only, say=say))  # type: ignore[arg-type]
+
+    async def work() -> None:
+        import worker as process
+
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        connection = temporal_settings(settings)
+        async with process.running(settings, connection, only=only) as serving:  # type: ignore[arg-type]
+            say(f"clearance worker: {serving.line}")
+            await stop.wait()
+            say("clearance worker: stopping, running activities may finish")
+        say("clearance worker: stopped")
+
+    session.run(work())
 
 
 def up() -> None:

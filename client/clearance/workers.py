@@ -57,6 +57,13 @@ async def has_worker(client: Client, task_queue: str) -> bool:
     )
 
 
+async def polled(client: Client, task_queues: Sequence[str]) -> None:
+    """Return when the server knows of a worker on each: only then is it true that they are served."""
+    for queue in task_queues:
+        while not await has_worker(client, queue):
+            await asyncio.sleep(0.02)
+
+
 def patient(worker: "Worker") -> "Worker":
     """Let each of its workflow tasks take as long as the server does, nearly.
 
