@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import typer
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from clearance import CannotConnect, attributes, connect
 from clearance.codec import encryption_of
@@ -16,7 +17,6 @@ from policy.source import BrokenPolicy, load
 from . import output, session
 from .approvals import Json
 from .settings import EmbeddedServer, Settings, temporal_settings
-
 
 _RECONCILED_WITHIN = timedelta(minutes=15)
 """The schedule brings what is missing within five minutes."""
@@ -56,9 +56,7 @@ async def _examine(settings: Settings) -> list[Check]:
     embedded = EmbeddedServer.find(settings.state)
     kind = "embedded" if embedded and embedded.address == address else "configured"
     try:
-        client = await connect(
-            found, keys=settings.encryption_keys, hash_requester=settings.hash_requester
-        )
+        client = await connect(found, **settings.encryption)
     except InvalidKeys as error:
         return [("encryption", False, str(error))]
     except CannotConnect as error:
@@ -131,6 +129,8 @@ async def _ledger(settings: Settings, client: Client) -> Check:
         return ("ledger", True, "there is none yet: the worker makes it")
     except CannotStore as error:
         return ("ledger", False, str(error))
+    except RPCError as error:
+        return ("ledger", False, f"Temporal doesn't say what has ended: {error.message}")
     rows = f"{head.position:,} rows, head {head.hash[:16]}"
     if missing:
         due = datetime.now(UTC) - _RECONCILED_WITHIN

@@ -36,13 +36,14 @@ async def test_a_good_installation_passes(cli: Shell, serve: Serve) -> None:
         passed = await shell("doctor")
     assert (passed.code, passed.err) == (0, "")
     lines = passed.out.splitlines()
-    assert [line[:3] for line in lines] == ["ok "] * 9
+    assert [line[:3] for line in lines] == ["ok "] * 10
     assert cli.env["TEMPORAL_ADDRESS"] in lines[0]
     assert "Temporal keeps what is asked as it is" in lines[2]
     assert "take decisions without a signature" in lines[3]
-    assert "every tool waits" in lines[6]
-    assert "there is no reviewers.toml here" in lines[7]
-    assert "some-model" in lines[8]
+    assert "nothing that has ended is missing" in lines[6]
+    assert "every tool waits" in lines[7]
+    assert "there is no reviewers.toml here" in lines[8]
+    assert "some-model" in lines[9]
     assert "sk-any" not in passed.out
 
 
@@ -56,6 +57,7 @@ async def test_each_thing_that_is_missing_says_what_to_do(bare: Shell, untouched
         "ok",
         "!!",
         "!!",
+        "ok",
         "ok",
         "ok",
         "!!",
@@ -77,6 +79,7 @@ async def test_json_carries_the_checks(cli: Shell, worker_running: object) -> No
         "signed decisions": True,
         "approvals worker": True,
         "agents worker": False,
+        "ledger": True,
         "policy": True,
         "reviewers": True,
         "model": False,

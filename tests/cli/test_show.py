@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from clearance import ApprovalClient, ApprovalRequest, ApprovalSummary
+from clearance import ApprovalClient, ApprovalRequest, ApprovalSummary, contract
 from tests.conftest import Serve
 from tests.support import eventually
 
@@ -80,7 +80,7 @@ async def test_json_carries_the_whole_record(
     assert (shown.code, shown.err) == (0, "")
     view = shown.json
     assert set(view) == _KEYS
-    assert view["request"] == _REFUND.model_dump(mode="json")
+    assert view["request"] == {**_REFUND.model_dump(mode="json"), "version": contract.VERSION}
     assert (view["status"], view["decision"], view["complete"]) == ("pending", None, True)
     assert [event["kind"] for event in view["events"]] == ["created"]
 
