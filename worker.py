@@ -89,11 +89,11 @@ async def running(
     with _told():
         rules = None if only == "approvals" else rules_of(policy)
     directory = DirectoryActivities(reviewers)
-    if only != "agents" and (reason := directory.problem(rules and rules.policy)):
+    if only != "agents" and (reason := directory.problem(rules.policy if rules else None)):
         raise CannotServe(reason)
     telemetry = begin(settings)
     connection = {**connection, **telemetry.options}
-    client = await connect(connection, **_encrypting(settings))
+    client = await connect(connection, **settings.encryption)
     await _prepare(client)
     has_model = model_provider is not None or settings.has_model
     if only == "agents" and not has_model:
@@ -126,10 +126,6 @@ async def running(
             served.append(f"agents are off, {NO_MODEL}")
         await polled(client, queues)
         yield Serving(client, names, "; ".join(served))
-
-
-def _encrypting(settings: Settings) -> dict[str, Any]:
-    return {"keys": settings.encryption_keys, "hash_requester": settings.hash_requester}
 
 
 async def _prepare(client: Client) -> None:
@@ -229,7 +225,7 @@ async def _agents_worker(
     try:
         worker = Worker(
             # In this order: the gate stands before the runner that the first one installs.
-            await connect(connection, plugins=[plugin, runner.plugin()], **_encrypting(settings)),
+            await connect(connection, plugins=[plugin, runner.plugin()], **settings.encryption),
             task_queue=settings.agents_queue,
             workflows=[AgentWorkflow],
             activities=[
@@ -271,7 +267,7 @@ def _told() -> Iterator[None]:
 
 
 def scripted_models() -> Any:
-    """A model provider that plays the sample agents without any model, for the demo."""
+    """What plays the sample agents without any model, for the demo."""
     from activities.scripted import ScriptedModels
 
     return ScriptedModels()

@@ -50,8 +50,7 @@ async def connected(settings: Settings) -> AsyncIterator[ApprovalClient]:
     telemetry = begin(settings, metrics=False)
     client = await connect(
         {**temporal_settings(settings), **telemetry.options},
-        keys=settings.encryption_keys,
-        hash_requester=settings.hash_requester,
+        **settings.encryption,
     )
     try:
         yield client_of(settings, client)

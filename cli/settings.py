@@ -191,6 +191,11 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.state / 'ledger.db'}"
 
     @property
+    def encryption(self) -> dict[str, Any]:
+        """How payloads are encrypted, as ``clearance.connect`` takes it."""
+        return {"keys": self.encryption_keys, "hash_requester": self.hash_requester}
+
+    @property
     def has_model(self) -> bool:
         """Whether there is anywhere to send model calls."""
         return self.openai_api_key is not None or self.openai_base_url is not None

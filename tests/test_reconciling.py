@@ -200,10 +200,11 @@ async def test_a_ledger_that_was_cut_is_not_signed_again(
 
     from activities.reconciling import ReconcilingActivities
     from store.ledger.breaker import Breaker
+    from store.ledger.reading import Head
 
     key, lines = tmp_path / "key.pem", tmp_path / "heads.jsonl"
     heads.new_key(key)
-    signed = heads.sign(heads.Head(7, "a" * 64), heads.load_key(key))
+    signed = heads.sign(Head(7, "a" * 64), heads.load_key(key))
     lines.write_text(signed.model_dump_json() + "\n")
     async with Breaker(settings.ledger_address()) as ledger:
         activities = ReconcilingActivities(
