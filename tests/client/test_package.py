@@ -118,7 +118,18 @@ def imports(source: Path) -> set[str]:
 
 ENGINE = {
     *("__init__", "acting", "attributes", "client", "codec", "connect", "consuming", "consumption"),
-    *("deciding", "delivery", "events", "filters", "gate", "granting", "history", "ids", "legible"),
+    *(
+        "deciding",
+        "delivery",
+        "ended",
+        "events",
+        "filters",
+        "gate",
+        "granting",
+        "history",
+        "ids",
+        "legible",
+    ),
     *("evidence", "listing", "proof", "reading", "runs", "timeline", "vouching", "workers"),
 }
 """The modules that know Temporal."""
