@@ -22,7 +22,7 @@ from tests.store.asked import asked, kept, kept_by
 
 from .conftest import Serve
 from .ledgers import full_disk, ledger_of, reconciled, silent, warnings_of
-from .raw import history, only
+from .raw import history, is_taken, only
 from .support import eventually, unique
 
 ADA = "ada@example.com"
@@ -44,7 +44,9 @@ async def test_what_was_decided_is_in_the_ledger_as_it_is_read(
 ) -> None:
     [id] = await _decided(approvals, 1)
     await approvals.request("Never mind", id=(gone := unique("gone")))
-    await approvals.temporal.get_workflow_handle(gone).cancel()
+    handle = approvals.temporal.get_workflow_handle(gone)
+    await eventually(lambda: is_taken(handle))  # else it ends before it can write anything
+    await handle.cancel()
 
     async with ledger_of(settings) as ledger:
 
