@@ -15,6 +15,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    from clearance.signatures import DecisionKey
     from store.ledger import Fault, Head, SignedHead, Verified
 
 app = typer.Typer(
@@ -41,22 +42,35 @@ def verify(
             "given, that of CLEARANCE_LEDGER_KEY.",
         ),
     ] = None,
+    decision_keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--decision-keys",
+            metavar="FILE",
+            help="All public keys that requests may ever have pinned, as `keys public` prints them.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Go through the whole ledger for rows that were changed, taken out, put in or moved."""
+    """Go through the whole ledger for rows that were changed, taken out, put in or moved.
+
+    Signed decisions are checked against the keys that their requests pin.
+    """
     settings = session.load()
     signed, forged = _heads(settings, heads, keys or [])
+    trusted = _decision_keys(decision_keys) if decision_keys else None
     from store.ledger import Ledger
 
     async def work() -> "Verified":
         async with Ledger.open(settings.ledger_address(), create=False) as ledger:
-            return await ledger.verify(signed)
+            return await ledger.verify(signed, trusted)
 
     found = session.run(work())
     found.add(*forged)
     if as_json:
         shown = [vars(one) for one in found.faults]
         said = {"rows": found.rows, **found.head._asdict(), "heads": found.heads}
+        said |= {"signed_decisions": found.signed}
         output.print_json({**said, "faults": shown, "faults_in_all": found.count})
     else:
         _tell(found)
@@ -73,6 +87,8 @@ def _tell(found: "Verified") -> None:
     heads = {0: "no signed head", 1: "1 signed head"}.get(
         found.heads, f"{found.heads} signed heads"
     )
+    if found.signed:
+        heads += f", {found.signed:,} signed decision{'s' if found.signed > 1 else ''}"
     output.out(f"{found.rows:,} rows, {heads}: {faults}")
     output.out(f"head {found.head.position} {found.head.hash}")
 
@@ -107,6 +123,15 @@ def _heads(
     good = [one for one in found if heads.check(one, trusted)]
     text = "a head of this position has no signature of that key"
     return good, [Fault(text, one.position) for one in found if one not in good]
+
+
+def _decision_keys(path: Path) -> "list[DecisionKey]":
+    from clearance import keyfile
+    from clearance.keys import DECISION_KEYS, encoded
+    from clearance.signatures import DecisionKey
+
+    ring = keyfile.KeyFile(path, DECISION_KEYS).ring()
+    return [DecisionKey(id=one.id, key=encoded(one.data)) for one in ring.keys.values()]
 
 
 def _public(given: str) -> "Ed25519PublicKey":

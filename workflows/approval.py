@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from clearance.views import ApprovalView
     from tools.conditions import applies
     from tools.examine import examine
-    from workflows.asked import read, verifying
+    from workflows.asked import read, signatures_of
     from workflows.attempts import Attempts
     from workflows.audience import Audience
     from workflows.keeping import Keeping
@@ -56,7 +56,7 @@ class ApprovalWorkflow:
             requested_at=info.workflow_start_time,
             examine=examine,
             applies=applies,
-            verify=verifying(parsed),
+            signatures=signatures_of(parsed),
         )
         self._audience = Audience(self._record, resolves=resolves)
         self._attempts = Attempts(self._record)

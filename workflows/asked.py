@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
 
     from clearance.errors import explain
     from clearance.requests import ApprovalRequest
-    from clearance.signatures import Signature, Verify
+    from clearance.signatures import Signature, Signatures
     from clearance.signing import verifier
     from tools.examine import schema_problem
 
@@ -25,13 +25,14 @@ def read(request: Any) -> tuple[ApprovalRequest, str | None]:
     return ApprovalRequest(action="(malformed request)"), reason
 
 
-def verifying(request: ApprovalRequest) -> Verify:
-    """What judges the signatures on a request, as the keys that it pins say."""
+def signatures_of(request: ApprovalRequest) -> Signatures:
+    """What judges and keeps the signatures on a request, as the keys that it pins say."""
     info = workflow.info()
     # The first execution's id stays when the request is reset, so that what was taken is taken again;
     # it is another one where the request is asked anew under the same id.
     execution = info.first_execution_run_id
-    judge = verifier(request.decision_keys, approval_id=info.workflow_id, execution=execution)
+    of = {"approval_id": info.workflow_id, "execution": execution}
+    judge = verifier(request.decision_keys, **of)
 
     def verify(said: pydantic.BaseModel, signature: Signature) -> str | None:
         # Where a signature is wrong, cryptography's compiled part imports the error that it raises; the
@@ -39,7 +40,7 @@ def verifying(request: ApprovalRequest) -> Verify:
         with workflow.unsafe.imports_passed_through():
             return judge(said, signature)
 
-    return verify
+    return Signatures(request.decision_keys, verify, **of)
 
 
 def _parse(request: Any) -> ApprovalRequest:

@@ -13,7 +13,7 @@ from .log import Log
 from .models import Channel, Decision, Edit, Recorded, Status
 from .requests import ApprovalRequest
 from .rules import Vote
-from .signatures import Signatures, Verify, unverifiable
+from .signatures import Proof, Signatures
 from .text import utc
 from .views import EventKind
 
@@ -55,7 +55,7 @@ class Deliberation:
         requested_at: datetime,
         examine: Examine = lambda request, decision: None,
         applies: Applies = lambda request, stage: True,
-        verify: Verify = unverifiable,
+        signatures: Signatures | None = None,
     ) -> None:
         """A new request, pending, its creation the first event; approved where a grant allows it."""
         self.request = request
@@ -72,7 +72,7 @@ class Deliberation:
         self._taken: list[Taken] = []
         self._granted: Decision | None = None
         self._examine = examine
-        self.signatures = Signatures(request.decision_keys, verify)
+        self.signatures = signatures or Signatures(request.decision_keys)
         self.log = Log()
         """What has happened."""
         self._course = Course(request, applies, requested_at)
@@ -116,8 +116,10 @@ class Deliberation:
             self._refuse(judged, decision.channel, now, who=decision.reviewer, **said)
             return judged
         in_right_of = judged.said(self.ballot.audience)
+        signed = self.signatures.proof(decision)
         if decision.arguments is not None:
-            self._change(decision, judged, now, in_right_of)
+            self._change(decision, judged, now, {**in_right_of, "signed": signed})
+            signed = None  # it is kept once
         if decision.grant:
             self._granted = decision
         self._count(
@@ -128,6 +130,7 @@ class Deliberation:
             people=frozenset({who.name, judged.right.name}),
             reviewer=decision.reviewer,
             **in_right_of,
+            signed=signed,
             reason=decision.reason,
             decision_id=decision.decision_id,
             changes_requested=decision.changes_requested,
@@ -230,6 +233,7 @@ class Deliberation:
         people: frozenset[str] = frozenset(),
         reviewer: str | None = None,
         through: str | None = None,
+        signed: Proof | None = None,
         **said: Any,
     ) -> None:
         """The one place that opens the gate."""
@@ -249,6 +253,7 @@ class Deliberation:
             through=through,
             reason=decision.reason,
             key=decision.decision_id,
+            signed=signed,
         )
         if len(votes) < (ballot.stage.quorum if approved else ballot.stage.reject_quorum):
             return

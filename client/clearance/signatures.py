@@ -7,6 +7,7 @@ id that Temporal gave the request's first execution, so that a signature is good
 not even one that is asked anew under the same id.
 """
 
+import json
 from collections.abc import Callable
 from typing import Annotated
 
@@ -17,9 +18,20 @@ from .fields import canonical_json
 MAX_KEYS = 10
 """That one request pins."""
 
+_MAX_PROOF_BYTES = 300_000
+"""Of all that is kept of what was signed, as JSON: a view has to stay below 2 MB."""
+
+_MAX_CHANGES_BYTES = 200_000
+"""Of that for decisions that change arguments; the rest is for those that don't."""
+
 MISSING = "only signed decisions count here, and its signature is missing"
 UNKNOWN = "its signature is of a key that this request doesn't pin"
 WRONG = "its signature doesn't fit what it says"
+FULL = "what counts here is kept with its signature, and there is no room for it: say why in fewer words"
+FULL_OF_CHANGES = (
+    "what counts here is kept with its signature, and there is no room for changes of this size: "
+    "approve it as it is, or reject it and say what to change"
+)
 SPENT = "this very decision was made before the request changed: read it again, then decide"
 
 KeyId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -59,6 +71,19 @@ class Signature(BaseModel):
     """Ed25519, 64 bytes, base64url without padding; there is one way to write it."""
 
 
+class Proof(BaseModel):
+    """What proves, to whoever has the public key, who decided what."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    """The id of the key that signed."""
+    value: str
+    """The signature, as ``Signature`` has it."""
+    message: str | None = None
+    """What was signed: see ``message``. None of a rejection that there was no room for."""
+
+
 def unset(value: object) -> bool:
     """Whether a field is left out on the wire, where nobody needs it."""
     return not value
@@ -95,10 +120,26 @@ def unverifiable(said: BaseModel, signature: Signature) -> str | None:
 class Signatures:
     """What the signatures on one request are worth. Each counts once, and what it came to stays."""
 
-    def __init__(self, keys: tuple[DecisionKey, ...], verify: Verify = unverifiable) -> None:
-        """Of a request that pins these keys; where it pins none, nothing need be signed."""
+    def __init__(
+        self,
+        keys: tuple[DecisionKey, ...],
+        verify: Verify = unverifiable,
+        *,
+        approval_id: str = "",
+        execution: str = "",
+    ) -> None:
+        """Of a request that pins these keys; where it pins none, nothing need be signed.
+
+        Args:
+            keys: those.
+            verify: judges a signature.
+            approval_id: of the request.
+            execution: the id of its first execution.
+        """
         self.required = bool(keys)
         self._verify = verify
+        self._of = {"approval_id": approval_id, "execution": execution}
+        self._kept_bytes = 0
         self._refused: dict[str, str] = {}
 
     def refuse(self, said: BaseModel) -> str | None:
@@ -109,8 +150,38 @@ class Signatures:
         return MISSING if signature is None else self._verify(said, signature)
 
     def spent(self, said: BaseModel) -> str | None:
-        """Why the same, with the same signature, doesn't count a second time; None the first time."""
-        return self._refused.get(_value(said))
+        """Why the same, with the same signature, doesn't count a second time; None the first time.
+
+        Nor does an approval that there is no room for, so that each can be proved.
+        """
+        return self._refused.get(_value(said)) or self._no_room(said)
+
+    def proof(self, said: BaseModel) -> Proof | None:
+        """What is kept of a decision that counts; None where nothing need be signed. Takes its room."""
+        proof = self._whole(said)
+        if proof is None:
+            return None
+        if self._kept_bytes + (size := _size(proof)) > _MAX_PROOF_BYTES:
+            return proof.model_copy(update={"message": None})
+        self._kept_bytes += size
+        return proof
+
+    def _no_room(self, said: BaseModel) -> str | None:
+        if getattr(said, "approved", False) is not True:  # a rejection always counts
+            return None
+        proof = self._whole(said)
+        changes = getattr(said, "arguments", None) is not None
+        room = _MAX_CHANGES_BYTES if changes else _MAX_PROOF_BYTES
+        if proof is None or self._kept_bytes + _size(proof) <= room:
+            return None
+        return FULL_OF_CHANGES if changes else FULL
+
+    def _whole(self, said: BaseModel) -> Proof | None:
+        signature: Signature | None = getattr(said, "signature", None)
+        if not self.required or signature is None:
+            return None
+        text = message(said, **self._of).decode(errors="replace")
+        return Proof(key=signature.key, value=signature.value, message=text)
 
     def judged(self, said: BaseModel, came_to: object) -> None:
         """Remember what it came to: a reason to refuse it, or anything else where it was taken.
@@ -125,3 +196,8 @@ class Signatures:
 def _value(said: BaseModel) -> str:
     signature: Signature | None = getattr(said, "signature", None)
     return "" if signature is None else signature.value
+
+
+def _size(proof: Proof) -> int:
+    """In bytes of the JSON that it is kept in."""
+    return len(json.dumps(dict(proof), ensure_ascii=False).encode())

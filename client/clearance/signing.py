@@ -107,21 +107,29 @@ def verifier(keys: Iterable[DecisionKey], *, approval_id: str, execution: str) -
         approval_id: its id.
         execution: the id of its first execution, which stays when Temporal resets it.
     """
-    by_id = {one.id: one for one in keys}
+    keys = tuple(keys)
 
     def verify(said: BaseModel, signature: Signature) -> str | None:
-        pinned = by_id.get(signature.key)
-        if pinned is None:
-            return UNKNOWN
-        try:
-            public = Ed25519PublicKey.from_public_bytes(decoded(pinned.key))
-            signed = message(said, approval_id=approval_id, execution=execution)
-            public.verify(base64.urlsafe_b64decode(f"{signature.value}=="), signed)
-        except (InvalidSignature, ValueError):  # ValueError: what is pinned is no key
-            return WRONG
-        return None
+        return refuse(
+            keys, signature, lambda: message(said, approval_id=approval_id, execution=execution)
+        )
 
     return verify
+
+
+def refuse(
+    keys: Iterable[DecisionKey], signature: Signature, signed: Callable[[], bytes]
+) -> str | None:
+    """Why a signature by one of these keys is none of what was ``signed``; None where it fits."""
+    pinned = next((one for one in keys if one.id == signature.key), None)
+    if pinned is None:
+        return UNKNOWN
+    try:
+        public = Ed25519PublicKey.from_public_bytes(decoded(pinned.key))
+        public.verify(base64.urlsafe_b64decode(f"{signature.value}=="), signed())
+    except (InvalidSignature, ValueError):  # ValueError: what is pinned is no key
+        return WRONG
+    return None
 
 
 def _private(key: Key) -> Ed25519PrivateKey:

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 from .acts import ActKind
 from .models import Change, Channel, Edit, Recorded, Status
 from .requests import ApprovalRequest, Risk
-from .signatures import unset
+from .signatures import Proof, unset
 from .stages import Terms
 
 EventKind = (
@@ -60,6 +60,9 @@ class Event(BaseModel):
     """The ``decision_id`` or ``act_id`` it came with."""
     changes: tuple[Change, ...] = ()
     """Of ``edited``: what the reviewer changed."""
+    signed: Proof | None = Field(None, exclude_if=unset)
+    """Where only signed decisions count: the decision as it was signed, with the first line that it
+    made."""
 
 
 class Vote(BaseModel):

@@ -1,14 +1,17 @@
 """Going through the whole ledger, for any row that was changed, taken out, put in or moved."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Row, func, or_, select
 
+from clearance.signatures import DecisionKey
+
 from .heads import SignedHead
 from .reading import NOTHING, Head, Reading
 from .rows import columns_of, hash_of
+from .signed import Signed
 from .table import ledger
 
 _SHOWN = 20
@@ -34,6 +37,8 @@ class Verified:
     head: Head = NOTHING
     heads: int = 0
     """Heads that were held against it."""
+    signed: int = 0
+    """Signed decisions whose signatures fit."""
     faults: list[Fault] = field(default_factory=list)
     """The first twenty."""
     count: int = 0
@@ -48,19 +53,24 @@ class Verified:
 class Verifying(Reading):
     """The method of ``Ledger`` that verifies."""
 
-    async def verify(self, heads: Iterable[SignedHead] = ()) -> Verified:
+    async def verify(
+        self,
+        heads: Iterable[SignedHead] = (),
+        decision_keys: Collection[DecisionKey] | None = None,
+    ) -> Verified:
         """Hold every row against the one before, and against what it says; and the end against heads.
 
         What is appended meanwhile is verified or not. Of a ledger whose end was cut off only heads
-        tell, and only they tell that all of it was written anew.
+        tell, and only they tell that all of it was written anew; of signed decisions their signatures.
 
         Args:
             heads: whose signatures have been checked.
+            decision_keys: all that a request may pin; None for whatever it pins.
 
         Raises:
             LedgerAway: the database fails.
         """
-        found = Verified()
+        found, decisions = Verified(), Signed(decision_keys)
         signed: dict[int, list[SignedHead]] = {}
         for head in heads:
             signed.setdefault(head.position, []).append(head)
@@ -68,8 +78,10 @@ class Verifying(Reading):
         async for row in self._all():
             found.add(*_faults(row, found.head))
             found.add(*_unlike(row, signed.pop(row.position, ())))
+            found.add(*_told(row, decisions.faults(row.request, row.execution, row.body)))
             found.rows += 1
             found.head = Head(row.position, row.hash)
+        found.signed = decisions.decisions
         found.add(*await self._gaps())
         for position in sorted(signed):
             found.add(*(_cut(head, found.head) for head in signed[position]))
@@ -107,7 +119,10 @@ def _faults(row: Row[*tuple[Any, ...]], before: Head) -> list[Fault]:
         said.append("it does not continue the row before: one of them was changed or moved")
     if row.hash != hash_of(row.previous, row.position, row.body):
         said.append("it was changed or moved: its hash is another")
-    said += _projections(row)
+    return _told(row, [*said, *_projections(row)])
+
+
+def _told(row: Row[*tuple[Any, ...]], said: Iterable[str]) -> list[Fault]:
     about = (row.position, row.request, row.execution, row.sequence)
     return [Fault(text, *about) for text in said]
 
@@ -125,12 +140,9 @@ def _projections(row: Row[*tuple[Any, ...]]) -> list[str]:
 
 
 def _unlike(row: Row[*tuple[Any, ...]], heads: Iterable[SignedHead]) -> Sequence[Fault]:
-    about = (row.position, row.request, row.execution, row.sequence)
-    return [
-        Fault(f"the head signed at {head.at} says that its hash is {head.hash}", *about)
-        for head in heads
-        if head.hash != row.hash
-    ]
+    unlike = (head for head in heads if head.hash != row.hash)
+    text = "the head signed at {0.at} says that its hash is {0.hash}".format
+    return _told(row, map(text, unlike))
 
 
 def _cut(head: SignedHead, last: Head) -> Fault:

@@ -12,7 +12,19 @@ from clearance import ApprovalRequest, Decision, GrantTerms, keyfile
 from clearance.acts import Act
 from clearance.keys import InvalidKeys, encoded
 from clearance.record import Record
-from clearance.signatures import MISSING, SPENT, UNKNOWN, WRONG, DecisionKey, Signature, message
+from clearance.signatures import (
+    FULL,
+    FULL_OF_CHANGES,
+    MISSING,
+    SPENT,
+    UNKNOWN,
+    WRONG,
+    DecisionKey,
+    Proof,
+    Signature,
+    Signatures,
+    message,
+)
 from clearance.signing import CannotSign, pinned_from, verifier
 from tests.signed import SigningKeys
 
@@ -30,8 +42,9 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> SigningKeys:
 
 def signed_record(keys: SigningKeys, **fields: Any) -> Record:
     """A payment that takes only what these keys have signed."""
-    verify = verifier(keys.pinned, approval_id=ID, execution=EXECUTION)
-    return record_of(how={"verify": verify}, decision_keys=keys.pinned, **fields)
+    of = {"approval_id": ID, "execution": EXECUTION}
+    signatures = Signatures(keys.pinned, verifier(keys.pinned, **of), **of)
+    return record_of(how={"signatures": signatures}, decision_keys=keys.pinned, **fields)
 
 
 def signed(keys: SigningKeys, said: Any) -> Any:
@@ -289,3 +302,49 @@ def test_checking_a_signature_takes_less_than_a_millisecond(ours: SigningKeys) -
         times.append(time.perf_counter() - began)
 
     assert sorted(times)[25] < 0.001
+
+
+def test_each_approval_is_kept_as_it_was_signed_or_is_refused(ours: SigningKeys) -> None:
+    record = signed_record(ours, audience=("ada", "bob"), quorum=2, self_approval=("editor",))
+    large = {"amount": 100, "to": "x" * 150_000}
+    by_ada = signed(ours, decision(record, "ada", arguments=large))
+    assert record.decide(by_ada, START) is None
+    larger = signed(ours, decision(record, "bob", arguments={**large, "to": "y" * 150_000}))
+    assert record.decide(larger, START) == FULL_OF_CHANGES
+    assert record.decide(by_ada, START) is None, "the same decision"
+
+    edited, approved = record.view().events[1:3]
+    assert by_ada.signature is not None
+    assert edited.signed == Proof(
+        key=by_ada.signature.key,
+        value=by_ada.signature.value,
+        message=message(by_ada, approval_id=ID, execution=EXECUTION).decode(),
+    )
+    assert approved.signed is None, "it is kept once"
+    assert record.decide(signed(ours, decision(record, "bob")), START) is None
+    assert record.status == "approved"
+
+
+def test_where_no_approval_can_be_kept_any_more_a_rejection_still_counts(
+    ours: SigningKeys,
+) -> None:
+    people = tuple(f"p{n}" for n in range(50))
+    record = signed_record(ours, audience=people, quorum=50)
+    long = {"reason": "\x01" * 4_000}
+    refused = [record.decide(signed(ours, decision(record, one, **long)), START) for one in people]
+
+    assert refused[0] is None
+    assert set(refused) == {None, FULL}
+    assert len(record.view().model_dump_json()) < 1_000_000
+    rejected = decision(record, people[-1], approved=False, decision_id="no", **long)
+    assert record.decide(signed(ours, rejected), START) is None
+    last = record.view().events[-1]
+    assert (last.kind, last.signed and last.signed.message) == ("rejected", None)
+    assert last.signed is not None
+
+
+def test_where_nothing_need_be_signed_nothing_is_kept_of_a_signature(ours: SigningKeys) -> None:
+    record = record_of()
+    assert record.decide(signed(ours, decision(record, "ada")), START) is None
+    assert record.view().events[-1].signed is None
+    assert "signed" not in record.view().events[-1].model_dump_json()
