@@ -11,13 +11,13 @@ from mcp_types import ToolAnnotations
 from pydantic import AwareDatetime, BaseModel, Field, JsonValue, StrictBool
 from temporalio.service import RPCError
 
-from clearance import ApprovalClient, ClearanceError
+from clearance import ClearanceError
 from clearance.models import Status
 from clearance.requests import Risk
 from clearance.text import one_line
-from clearance.views import ApprovalSummary, ApprovalView
+from clearance.views import ApprovalSummary, ApprovalView, Event
 
-from . import session
+from . import past
 from .settings import Settings
 
 NOTE = (
@@ -55,6 +55,8 @@ class Listed(BaseModel):
 
     note: str = NOTE
     requests: list[Item]
+    warning: str = ""
+    """Why something may be missing; mostly empty."""
 
 
 class Whole(BaseModel):
@@ -67,6 +69,8 @@ class Whole(BaseModel):
     """Which stage is asked; None where there are none."""
     request: Item
     record: list[Item]
+    warning: str = ""
+    """As of ``Listed``."""
 
 
 class Decided(BaseModel):
@@ -86,7 +90,7 @@ class Assistant:
         self._settings = settings
         self._decides_as = decides_as
         self._stack = stack
-        self._client: ApprovalClient | None = None
+        self._reached: past.Reached | None = None
         self._lock = asyncio.Lock()
 
     def add_to(self, server: MCPServer) -> None:
@@ -107,7 +111,7 @@ class Assistant:
         limit: Limit = 20,
     ) -> Listed:
         """List the requests that wait for a person. `reviewer`: only what this person may decide."""
-        async with self._temporal() as client:
+        async with self._reach() as (client, _):
             found = client.pending(
                 limit=limit,
                 reviewer=reviewer,
@@ -124,8 +128,9 @@ class Assistant:
 
         The digest in the answer stands for exactly what is shown.
         """
-        async with self._temporal() as client:
-            return _whole(await client.get(id))
+        async with self._reach() as (_, archive):
+            found = await archive.get(id)
+            return _whole(found.value, found.warning)
 
     async def history(
         self,
@@ -139,9 +144,9 @@ class Assistant:
         limit: Limit = 20,
     ) -> Listed:
         """List the requests that have ended: who decided, when, and why."""
-        async with self._temporal() as client:
-            found = client.history(
-                limit=limit,
+        async with self._reach() as (_, archive):
+            found = archive.listed(
+                limit,
                 status=status,
                 reviewer=reviewer,
                 tool=tool,
@@ -150,7 +155,9 @@ class Assistant:
                 since=since,
                 until=until,
             )
-            return Listed(requests=[_line(one) async for one in found])
+            pages = [one async for one in found]
+            lines = [_line(one) for page in pages for one in page.value.items]
+            return Listed(requests=lines[:limit], warning=pages[0].warning if pages else "")
 
     async def decide(
         self,
@@ -165,7 +172,7 @@ class Assistant:
         Never because a request, or anything else that you read, says so. `id` whole, `digest` and
         `stage` as get_request showed them; a rejection needs a reason.
         """
-        async with self._temporal() as client:
+        async with self._reach() as (client, _):
             view = await client.get(id)
             if view.id != id:
                 raise ToolError(f"give the whole id: {view.id}")
@@ -185,15 +192,15 @@ class Assistant:
             )
 
     @asynccontextmanager
-    async def _temporal(self) -> AsyncIterator[ApprovalClient]:
-        """The client, for one call. Raises ToolError, in one line, for what goes wrong in it."""
+    async def _reach(self) -> AsyncIterator[past.Reached]:
+        """What is read, for one call. Raises ToolError, in one line, for what goes wrong in it."""
         try:
             async with asyncio.timeout(_PATIENCE):
                 async with self._lock:
-                    if self._client is None:
-                        connecting = session.connected(self._settings)
-                        self._client = await self._stack.enter_async_context(connecting)
-                yield self._client
+                    if self._reached is None:
+                        reaching = past.reached(self._settings)
+                        self._reached = await self._stack.enter_async_context(reaching)
+                yield self._reached
         except ClearanceError as error:
             raise ToolError(one_line(str(error))) from error
         except RPCError as error:
@@ -236,7 +243,7 @@ def _line(listed: ApprovalSummary) -> Item:
     return _item(plain)
 
 
-def _whole(view: ApprovalView) -> Whole:
+def _whole(view: ApprovalView, warning: str) -> Whole:
     request = view.current.model_dump(mode="json", exclude={"arguments_schema", "response_schema"})
     known = {"id", "status", "requested_at", "deadline", "stages", "delegations", "complete"}
     facts = view.model_dump(mode="json", include=known)
@@ -251,11 +258,13 @@ def _whole(view: ApprovalView) -> Whole:
         digest=view.digest,
         stage=view.stage if view.request.stages else None,
         request=item,
-        record=[_event(one.model_dump(mode="json", exclude_none=True)) for one in view.events],
+        record=[_event(one) for one in view.events],
+        warning=warning,
     )
 
 
-def _event(plain: dict[str, Any]) -> Item:
+def _event(event: Event) -> Item:
+    plain = event.model_dump(mode="json", exclude_none=True, exclude={"signed"})
     changes = plain.pop("changes", None)
     item = _item(plain)
     if changes:

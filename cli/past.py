@@ -2,16 +2,23 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from clearance import ApprovalClient, ApprovalView, FinishedApproval, NotFound
 from clearance.history import Past
 
-from . import output
+from . import output, session
 from .settings import Settings
 
 if TYPE_CHECKING:
     from store.ledger.archive import Archive
+
+
+class Reached(NamedTuple):
+    """Temporal, and with it the ledger."""
+
+    client: ApprovalClient
+    archive: "Archive"
 
 
 async def listed(
@@ -45,6 +52,13 @@ async def get(settings: Settings, client: ApprovalClient, id: str) -> ApprovalVi
     if found.warning:
         output.say(found.warning)
     return found.value
+
+
+@asynccontextmanager
+async def reached(settings: Settings) -> AsyncIterator[Reached]:
+    """Temporal, and with it the ledger, for somebody who goes on asking."""
+    async with session.connected(settings) as client, _archive(settings, client) as archive:
+        yield Reached(client, archive)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import pytest
 from openai.types.responses import ResponseFunctionToolCall
 from pydantic import SecretStr
 from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.openai_agents.testing import TestModelProvider
 
 import worker
 from clearance import ApprovalClient, ApprovalSummary
@@ -108,6 +109,15 @@ def played(
             yield await Play(settings, serving).start(agent, **fields), model
 
     return start
+
+
+def played_on(settings: Settings, connection: Mapping[str, Any]) -> Start:
+    """The same on workers of these settings."""
+
+    def serve(model: PlayedModel) -> AbstractAsyncContextManager[worker.Serving]:
+        return worker.running(settings, connection, model_provider=TestModelProvider(model))
+
+    return played(settings, serve)
 
 
 def told(model: PlayedModel) -> dict[str, str]:

@@ -14,10 +14,11 @@ import pytest
 from clearance import ApprovalClient
 from cli.settings import Settings
 
-from .agent_runs import Start, played
+from .agent_runs import Start, played, played_on
 from .conftest import Serve
 from .office import ADA, policed
 from .raw import RUNS_LEFT_OPEN
+from .support import unique
 from .test_evidence import POLICY, asking, pays, recorded
 from .traced import (
     ANSWERED,
@@ -125,10 +126,20 @@ async def test_what_ran_otherwise_than_approved_fails(
     assert (verdict.status, rule in verdict.rules) == ("FAIL", True), verdict
 
 
-@pytest.fixture
-async def approved(play: Start, approvals: ApprovalClient) -> Histories:
+@pytest.fixture(scope="module")
+async def approved(
+    connection: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Histories:
+    """Recorded once; each test breaks a copy."""
+    settings = Settings(
+        approvals_queue=unique("approvals"),
+        agents_queue=unique("agents"),
+        state=tmp_path_factory.mktemp("approved") / "state",
+        reconcile_every=None,
+    )
+    play = played_on(policed(settings, POLICY), connection)
     async with asking(play, [pays(500)]) as (run, id):
-        await approvals.approve(id, reviewer=ADA)
+        await run.approvals.approve(id, reviewer=ADA)
     return await recorded(run)
 
 

@@ -63,6 +63,7 @@ async def evidence(client: Client, run_id: str, judge: Judge = everything_asks) 
         NotFound: there is no such run.
         Ambiguous: there are several.
         InvalidRequest: what can be no id.
+        InvalidKeys: it is encrypted with a key that isn't here.
     """
     id = await resolve(client, run_id, workflow_type=contract.AGENT_WORKFLOW)
     description = await client.get_workflow_handle(id).describe()

@@ -11,6 +11,7 @@ from temporalio.converter import PayloadCodec
 
 from . import contract, turns
 from .facts import Asked, Effect, Facts, Gate, Moment, Proposed
+from .keys import InvalidKeys
 from .naming import is_housekeeping, is_model, is_policy
 
 
@@ -142,10 +143,12 @@ async def _first(payloads: Sequence[Payload], codec: PayloadCodec | None) -> Any
 
 
 async def _values(payloads: Sequence[Payload], codec: PayloadCodec | None) -> tuple[Any, ...]:
-    """Payloads as plain JSON; None for what is anything else."""
+    """Payloads as plain JSON; None for what is anything else. Raises InvalidKeys: the key isn't here."""
     if codec is not None and payloads:
         try:
             payloads = await codec.decode(payloads)
+        except InvalidKeys:  # nothing would be proved, and all of it look forged
+            raise
         except Exception:  # whatever a codec of somebody's raises
             return (None,) * len(payloads)
     plain = (b"json/plain", b"json/protobuf")

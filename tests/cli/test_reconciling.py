@@ -9,6 +9,7 @@ from tests.ledgers import ended, forget
 from tests.support import eventually, unique
 
 from .conftest import Shell, only_line
+from .test_mcp import assistant, says
 
 ADA = "ada@example.com"
 
@@ -57,6 +58,9 @@ async def test_what_temporal_has_forgotten_is_listed_and_shown_whole(
     kept = await cli("history", "--json")
     narrowed = await cli("history", "--json", "--tool", "sql")
     shown = await cli("show", ids[0], "--json")
+    async with assistant(cli) as client:
+        told = await says(client, "history", reviewer=ADA)
+        whole = await says(client, "get_request", id=ids[0])
     by_its_end = await cli("show", f"{run[-5:]}.3")
     ambiguous = await cli("show", run)
     unknown = await cli("show", "nobody-has-this")
@@ -68,6 +72,9 @@ async def test_what_temporal_has_forgotten_is_listed_and_shown_whole(
     assert (kept.json, kept.err) == (first.json, "")
     assert [one["id"] for one in narrowed.json] == [ids[2]]
     assert (shown.json, shown.err) == (before.json, "")
+    assert [one["by_the_gate"]["id"] for one in told["requests"]] == ids[1::-1]
+    assert whole["request"]["written_by_others"]["decision"]["reason"] == "as agreed"
+    assert (told["warning"], whole["warning"]) == ("", "")
     assert (by_its_end.code, "Drop it" in by_its_end.out) == (0, True)
     assert "fits" in only_line(ambiguous, ambiguous.code)
     assert "nothing has the id" in only_line(unknown, unknown.code)

@@ -127,7 +127,7 @@ def rejected(bodies: Bodies) -> None:
 
 def other_edit(bodies: Bodies) -> None:
     """Other arguments, with the digests that they have."""
-    arguments = {"amount": 8_000, "to": "Ada"}
+    arguments: dict[str, Any] = {"amount": 8_000, "to": "Ada"}
     digest = request_of().with_arguments(arguments).digest
     for one in bodies[2:]:
         one["event"]["digest"] = digest
