@@ -12,8 +12,10 @@ import pytest
 
 from store.ledger import Ledger
 from tests.client.records import START
+from tests.signed import SigningKeys
 from tests.store.asked import kept_by
 from tests.store.tampering import change, unguarded
+from tests.store.test_signed import played
 
 from .conftest import NOWHERE, REPOSITORY, Shell, only_line
 
@@ -99,6 +101,25 @@ async def test_a_head_that_somebody_else_signed_is_a_fault(shell: Shell) -> None
     (shell.folder / "key.pem").chmod(0o644)
     open_ = shell.having(CLEARANCE_LEDGER_KEY="key.pem")
     assert "others may read" in only_line(await open_("audit", "head", "--sign"), 2)
+
+
+async def test_signed_decisions_are_counted_and_held_against_the_keys_that_are_trusted(
+    shell: Shell,
+) -> None:
+    ours, theirs = SigningKeys.made(shell.folder), SigningKeys.made(shell.folder)
+    async with Ledger.open(f"sqlite:///{_database(shell)}") as ledger:
+        await ledger.append([played(ours, "signed.1")])
+    trusting = ("audit", "verify", "--decision-keys")
+    said = await shell(*trusting, str(ours.public))
+    assert (said.code, said.err) == (0, "")
+    assert "9 rows, no signed head, 2 signed decisions: no fault" in said.out
+    assert (await shell("audit", "verify", "--json")).json["signed_decisions"] == 2
+    untrusted = await shell(*trusting, str(theirs.public))
+    assert untrusted.code == 1
+    assert "row 5, request signed.1" in untrusted.out
+    assert f"it pins the key {ours.pinned[0].id}, which is not" in untrusted.out
+    for bad in (str(ours.private), "none.json"):
+        only_line(await shell(*trusting, bad), 2)
 
 
 async def test_an_export_is_verified_without_us_as_the_documentation_says(shell: Shell) -> None:

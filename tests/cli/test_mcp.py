@@ -81,7 +81,7 @@ async def test_an_assistant_reads_what_waits_and_what_has_ended_and_decides_noth
         assert "no-such-request" in await refused(client, "get_request", id="no-such-request")
 
 
-async def test_an_assistant_decides_as_the_person_it_was_switched_on_for(
+async def test_an_assistant_decides_as_the_person_it_was_switched_on_for_what_it_has_read(
     cli: Shell, approvals: ApprovalClient, serve: Serve
 ) -> None:
     async with serve(), assistant(cli, "--decide-as", ADA) as client:
@@ -101,6 +101,14 @@ async def test_an_assistant_decides_as_the_person_it_was_switched_on_for(
         assert view.decision is not None
         assert (view.decision.reviewer, view.decision.channel) == (ADA, "mcp")
         assert "already decided" in await refused(client, "decide", **named, approve=True)
+
+        stages = (Stage(name="first", audience=(ADA,)), Stage(name="second", audience=(BOB,)))
+        staged = await approvals.request(mail(audience=(), stages=stages))
+        named = {"id": staged.id, "digest": staged.digest}
+        whole = await says(client, "get_request", id=staged.id)
+        assert "stages" in await refused(client, "decide", **named, approve=True)
+        done = await says(client, "decide", **named, approve=True, stage=whole["stage"])
+        assert done["status"] == "pending"
 
 
 NOT_FOR_ASSISTANTS: list[tuple[dict[str, Any], str]] = [
@@ -124,19 +132,6 @@ async def test_what_an_assistant_may_not_decide_is_refused_by_the_gate_and_recor
             assert (await approvals.get(asked.id)).status == "pending", fields
             found = await refusals(approvals, asked.id)
             assert found and all(why in one for one in found), fields  # noqa: PT018
-
-
-async def test_a_stage_has_to_be_named_as_it_was_read(
-    cli: Shell, approvals: ApprovalClient, serve: Serve
-) -> None:
-    stages = (Stage(name="first", audience=(ADA,)), Stage(name="second", audience=(BOB,)))
-    async with serve(), assistant(cli, "--decide-as", ADA) as client:
-        asked = await approvals.request(mail(audience=(), stages=stages))
-        named = {"id": asked.id, "digest": asked.digest}
-        whole = await says(client, "get_request", id=asked.id)
-        assert "stages" in await refused(client, "decide", **named, approve=True)
-        done = await says(client, "decide", **named, approve=True, stage=whole["stage"])
-        assert done["status"] == "pending"
 
 
 async def test_without_temporal_it_says_so_and_goes_on(cli: Shell) -> None:
