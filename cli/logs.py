@@ -16,6 +16,7 @@ from pythonjsonlogger.json import JsonFormatter
 from temporalio import activity, workflow
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig
 
+from clearance.keys import InvalidKeys
 from clearance.text import one_line
 
 from . import output
@@ -113,8 +114,12 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
         fields |= {ours: details[name] for name, ours in names.items() if details.get(name)}
     fields |= getattr(record, ACCESS, {})
     if record.exc_info and (error := record.exc_info[1]) is not None:
-        fields["error"] = _kinds(error)
+        causes = _causes(error)
+        fields["error"] = " from ".join(map(_kind, causes))
         fields["at"] = _place(error)
+        # Which key is missing in which file is no secret, and all that helps.
+        missing = [one_line(str(one), _MESSAGE_CHARS) for one in causes if type(one) is InvalidKeys]
+        fields |= {"reason": missing[0]} if missing else {}
     return fields
 
 
@@ -126,17 +131,20 @@ def _message(record: logging.LogRecord) -> str:
     return one_line(text, _MESSAGE_CHARS)
 
 
-def _kinds(error: BaseException) -> str:
-    """Its type, and those of what caused it."""
-    kinds, seen = [], set()
+def _causes(error: BaseException) -> list[BaseException]:
+    """It, and what caused it."""
+    causes: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        kind = getattr(cause, "type", None)  # ours and Temporal's: a name such as DecisionRefused
-        named = f"{type(cause).__name__}[{kind}]" if isinstance(kind, str) and kind else None
-        kinds.append(one_line(named or type(cause).__name__, 100))
+    while cause is not None and cause not in causes:
+        causes.append(cause)
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-    return " from ".join(kinds)
+    return causes
+
+
+def _kind(error: BaseException) -> str:
+    kind = getattr(error, "type", None)  # ours and Temporal's: a name such as DecisionRefused
+    named = f"{type(error).__name__}[{kind}]" if isinstance(kind, str) and kind else None
+    return one_line(named or type(error).__name__, 100)
 
 
 def _place(error: BaseException) -> str:

@@ -112,15 +112,16 @@ def pending_table(waiting: Iterable[ApprovalSummary]) -> Table:
         *(["PROGRESS"] if several else []),
     )
     for one in waiting:
-        left = span(one.deadline - now) if one.deadline else "no deadline"
+        left = "?" if one.risk is None else "no deadline"
+        unknown = None if one.readable else "?"
         made.add_row(
             text(one.id),
             text(one.action),
-            coloured(one.risk),
-            text(one.tool),
-            text(one.requester),
+            coloured(one.risk or "?"),
+            text(one.tool or unknown),
+            text(one.requester or unknown),
             span(now - one.requested_at),
-            left,
+            span(one.deadline - now) if one.deadline else left,
             *([Text(far[one.id])] if several else []),
         )
     return made

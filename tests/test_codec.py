@@ -101,11 +101,24 @@ async def test_whoever_lacks_the_key_is_told_which_and_everything_else_is_listed
     key = keyfile.read(key_file).current
     keyed = await with_keys(connection, settings, key_file)
     bare = await without_keys(connection, settings)
-    secret = await keyed.request(ApprovalRequest(action=f"{MARK}-action"))
+    hidden = ApprovalRequest(
+        action=f"{MARK}-action",
+        risk="high",
+        tool="wire",
+        requester=GRACE,
+        audience=(ADA,),
+        expires_in=timedelta(hours=2),
+    )
+    secret = await keyed.request(hidden)
     plain = await bare.request("Plain")
     await eventually(lambda: lists(bare, 2))
     lines = {one.id: one.action async for one in bare.pending()}
     assert lines == {secret.id: UNREADABLE, plain.id: "Plain"}
+    [line] = [one async for one in bare.pending(risk="high", reviewer=ADA)]
+    assert (line.tool, line.requester, line.quorum) == ("wire", GRACE, None)
+    assert line.deadline
+    assert timedelta(hours=1.9) < line.deadline - line.requested_at <= timedelta(hours=2)
+    assert not line.readable
     assert {one.action async for one in keyed.pending()} == {f"{MARK}-action", "Plain"}
 
     for reader, said in (
@@ -122,6 +135,9 @@ async def test_whoever_lacks_the_key_is_told_which_and_everything_else_is_listed
             await reader.approve(secret.id, reviewer=ADA)
 
     shell = shell_of(settings, server)
+    [listed] = [one for one in (await shell("pending")).out.splitlines() if secret.id in one]
+    assert "high" in listed
+    assert re.search("1 h|2 h", listed)
     for command in (("show", secret.id), ("approve", secret.id)):
         refused = await shell(*command)
         assert (refused.code, refused.out) == (2, "")

@@ -11,9 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ApplicationError
 
-from clearance import ApprovalClient, Refused
+from clearance import ApprovalClient, Refused, keyfile, keys
+from clearance.codec import Encryption
 from clearance.runs import AgentRun, start_run
 from cli import logs
 from cli.settings import EmbeddedServer, Settings
@@ -59,6 +61,29 @@ def test_an_error_is_its_kind_and_its_place_and_never_its_text(
     assert (said["level"], said["message"]) == ("error", "It failed")
     assert said["error"] == "ApplicationError[CardDeclined] from ValueError"
     assert re.fullmatch(r"test_logs\.py:\d+ fail", said["at"])
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_a_missing_key_is_named_with_its_file(form: logs.Format, tmp_path: Path) -> None:
+    ours, others = tmp_path / "keys.json", tmp_path / "others.json"
+    for path in (ours, others):
+        keyfile.create(path, keys.new(keys.KINDS["encryption"]))
+    there = Encryption(keyfile.KeyFile(others, keys.KINDS["encryption"]))
+    here = Encryption(keyfile.KeyFile(ours, keys.KINDS["encryption"]))
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logs.formatter(form))
+    record = logging.getLogger(unique("library"))
+    record.addHandler(handler)
+    record.propagate = False
+    try:
+        await here.decode(await there.encode([Payload(data=SECRET.encode())]))
+    except keys.InvalidKeys as error:
+        record.error("Handling failed: %s", error, exc_info=error)
+    [line] = written.getvalue().splitlines()
+    key = keyfile.read(others).current
+    assert f"encrypted with the key '{key}', which {ours} lacks: add it there" in line
     assert SECRET not in line
 
 

@@ -53,9 +53,9 @@ def status_word(status: str) -> str:
     return _STATUS_WORDS.get(status, status.replace("_", " ").capitalize())
 
 
-def risk_word(risk: str) -> str:
-    """``High risk``."""
-    return f"{risk.capitalize()} risk"
+def risk_word(risk: str | None) -> str:
+    """``High risk``; ``Risk ?`` where nobody can tell it."""
+    return f"{risk.capitalize()} risk" if risk else "Risk ?"
 
 
 def _environment() -> Environment:

@@ -15,10 +15,10 @@ def progress(listed: ApprovalSummary, now: datetime) -> str:
     """
     stage = ""
     if listed.stages:
-        name = listed.stages[min(listed.stage, len(listed.stages)) - 1]
+        name = listed.stages[min(listed.stage or 1, len(listed.stages)) - 1]
         stage = f"{name} ({listed.stage} of {len(listed.stages)})"
     count = ""
-    if listed.stages or listed.quorum > 1 or listed.approvals:
+    if listed.stages or (listed.quorum or 1) > 1 or listed.approvals:
         who = some([f"{vote.who} {span(now - vote.at)} ago" for vote in listed.approvals])
         count = f"{len(listed.approvals)} of {listed.quorum}" + (f": {who}" if who else "")
     return one_line(", ".join(part for part in (stage, count) if part))

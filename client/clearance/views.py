@@ -91,22 +91,26 @@ class ApprovalSummary(BaseModel):
     run_id: str | None = None
     requester: str | None = None
     checkpoint: str | None = None
-    risk: Risk = "medium"
+    risk: Risk | None = "medium"
+    """None where nobody can tell it; then nobody can tell the deadline either."""
     audience: tuple[str, ...] = ()
     """Who may decide now, in this stage."""
-    quorum: int = 1
+    quorum: int | None = 1
     approvals: tuple[Vote, ...] = ()
     """Who has approved so far, in this stage."""
     delegates: tuple[str, ...] = ()
     """To whom somebody in the audience has handed it."""
-    stage: int = 1
+    stage: int | None = 1
     """The stage that is asked, from 1; its name is in ``stages``."""
     stages: tuple[str, ...] = ()
     """The names of all stages; empty where there are none."""
-    attempt: int = 1
+    attempt: int | None = 1
     decision_keys: tuple[str, ...] = Field((), exclude_if=unset)
     """Ids of the keys of which one has to sign what is decided; empty where nothing need be signed."""
     digest: str
+    readable: bool = Field(True, exclude_if=bool)
+    """False where its key is missing: then only what Temporal indexes is known, with the audience of
+    the first stage; what else there may be is None or empty, the digest too."""
     requested_at: AwareDatetime
     expires_in: timedelta | None = None
     """From the request to its first deadline."""

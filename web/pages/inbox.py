@@ -132,7 +132,7 @@ def _words(found: Found, names: Names) -> dict[str, Any]:
         "several": {
             one.id
             for one in items
-            if one.risk == "low" and one.checkpoint and not names.has_approved(one)
+            if one.risk == "low" and one.checkpoint and one.readable and not names.has_approved(one)
         },
         "voters": lambda one: some([vote.who for vote in one.approvals], 3),
         "urgency": lambda one: urgency(one.deadline, now),
@@ -142,7 +142,7 @@ def _words(found: Found, names: Names) -> dict[str, Any]:
 
 def _stage(one: ApprovalSummary) -> str:
     """The name of the stage that is asked."""
-    return one.stages[min(one.stage, len(one.stages)) - 1]
+    return one.stages[min(one.stage or 1, len(one.stages)) - 1]
 
 
 def _key(id: str) -> str:

@@ -207,6 +207,6 @@ def _sorted(items: list[ApprovalSummary], by: str) -> list[ApprovalSummary]:
         return sorted(items, key=lambda one: one.requested_at)
     if by == "deadline":
         return sorted(items, key=lambda one: one.deadline or _NEVER)
-    if by == "risk":
-        return sorted(items, key=lambda one: -RISKS.index(one.risk))
+    if by == "risk":  # what nobody can tell comes first
+        return sorted(items, key=lambda one: -RISKS.index(one.risk) if one.risk else -len(RISKS))
     return items
