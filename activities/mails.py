@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import re
 from email.message import EmailMessage
 from email.utils import formatdate
 
@@ -21,6 +22,8 @@ _CONNECT_SECONDS = 10.0
 
 _SEND_SECONDS = 25.0
 _BYE_SECONDS = 2.0
+
+_ADDRESS = re.compile(r"\S*@\S*")
 
 
 class Mails:
@@ -54,9 +57,11 @@ class Mails:
         except aiosmtplib.SMTPResponseException as error:
             raise _refused(error.code, error.message) from None
         except aiosmtplib.SMTPNotSupported as error:  # TLS, a login or an address beyond ASCII
-            raise NotSent(f"the mail server: {one_line(str(error), 200)}", final=True) from None
+            raise NotSent(
+                f"the mail server: {_without_addresses(str(error))}", final=True
+            ) from None
         except (aiosmtplib.SMTPException, OSError) as error:
-            said = one_line(str(error), 200) or "no answer"
+            said = _without_addresses(str(error)) or "no answer"
             raise NotSent(f"the mail server can't be reached: {said}") from None
 
     @staticmethod
@@ -87,7 +92,7 @@ class Mails:
             mail["Subject"] = message.title
         except ValueError as error:
             raise NotSent(
-                f"no mail can be written: {one_line(str(error), 200)}", final=True
+                f"no mail can be written: {_without_addresses(str(error))}", final=True
             ) from None
         mail["Message-ID"] = f"<{hashlib.sha256(key.encode()).hexdigest()[:32]}@{DOMAIN}>"
         mail["Date"] = formatdate()
@@ -98,5 +103,10 @@ class Mails:
 
 
 def _refused(code: int, said: str) -> NotSent:
-    told = f"the mail server refused it: {code} {one_line(said, 150)}"
+    told = f"the mail server refused it: {code} {_without_addresses(said)}"
     return NotSent(told, final=code >= 500)
+
+
+def _without_addresses(said: str) -> str:
+    """What a server or a library said, for the record: in one line, and nobody's address in it."""
+    return one_line(_ADDRESS.sub("(address)", said[:1_000]), 150)

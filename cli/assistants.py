@@ -36,15 +36,19 @@ _DECIDES = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=False
 )
 
-_BY_OTHERS = {"action", "agent_message", "arguments", "details", "impact", "reason", "user_prompt"}
-"""Fields whose texts come from agents, or from people who write to each other."""
+_TIMES = {"at", "closed_at", "deadline", "due", "expires_in", "requested_at", "usable_for"}
+_COUNTS = {"attempt", "quorum", "reject_quorum", "sequence", "version"}
+_WORDS = {"channel", "complete", "grantable", "kind", "risk", "status"}
+_BY_THE_GATE = _TIMES | _COUNTS | _WORDS
+"""Fields that can hold nothing but times, numbers and the gate's own few words. All others, ids and
+people's names among them, somebody may have chosen in order to be read here."""
 
 Limit = Annotated[int, Field(ge=1, le=100, description="At most this many, newest first.")]
 Filter = Annotated[str | None, Field(max_length=200)]
 
 
 class Item(BaseModel):
-    """A request: what the gate says of it, and apart from that what others wrote."""
+    """A request, or an event of one: what the gate says of it, and apart from that what others wrote."""
 
     by_the_gate: dict[str, JsonValue]
     written_by_others: dict[str, JsonValue]
@@ -230,11 +234,12 @@ async def serve(settings: Settings, decides_as: str | None) -> None:
 
 
 def _item(plain: dict[str, Any]) -> Item:
-    """Those fields apart, wherever they say anything."""
-    said = {name: value for name, value in plain.items() if name in _BY_OTHERS and value}
+    """The gate's fields apart from the others, wherever those say anything."""
     return Item(
-        by_the_gate={name: value for name, value in plain.items() if name not in _BY_OTHERS},
-        written_by_others=said,
+        by_the_gate={name: value for name, value in plain.items() if name in _BY_THE_GATE},
+        written_by_others={
+            name: value for name, value in plain.items() if name not in _BY_THE_GATE and value
+        },
     )
 
 
@@ -250,7 +255,6 @@ def _whole(view: ApprovalView, warning: str) -> Whole:
     decision = view.decision and view.decision.model_dump(mode="json")
     item = _item({**request, **facts, "reason": view.explanation})
     if decision:
-        item.by_the_gate["decided_by"] = decision["reviewer"]
         item.written_by_others["decision"] = decision
     if view.edit:
         item.written_by_others["changes"] = view.edit.model_dump(mode="json")["changes"]
@@ -264,9 +268,4 @@ def _whole(view: ApprovalView, warning: str) -> Whole:
 
 
 def _event(event: Event) -> Item:
-    plain = event.model_dump(mode="json", exclude_none=True, exclude={"signed"})
-    changes = plain.pop("changes", None)
-    item = _item(plain)
-    if changes:
-        item.written_by_others["changes"] = changes
-    return item
+    return _item(event.model_dump(mode="json", exclude_none=True, exclude={"signed"}))

@@ -49,7 +49,7 @@ def _tell(done: "Reconciled", queue: str) -> None:
             f"No worker serves {queue}, and only a worker can tell a whole record: start "
             "`clearance worker`, then try again."
         )
-    elif done.left:
-        for reason in done.reasons:
-            output.say(reason)
+    for reason in done.reasons:
+        output.say(reason)
+    if done.served and done.left:
         output.say(f"{done.left:,} could not be read, and are tried again the next time.")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,8 @@ def _file(path: Path, url: URL, *, create: bool) -> None:
 
 def _prepare(connection: Any, _record: object) -> None:
     """Several processes share the file: readers don't wait, and writers wait for each other."""
+    # One text that is none must not keep all others from being read.
+    connection.driver_connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={_PATIENCE * 1000}")
     cursor.execute("PRAGMA journal_mode=WAL")

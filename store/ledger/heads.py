@@ -7,11 +7,14 @@ it who can change the ledger, it vouches for all rows up to there.
 import asyncio
 import base64
 import binascii
+import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -34,6 +37,9 @@ from .rows import moment
 
 _CONTEXT = "clearance-ledger-head\n"
 """Before what is signed, so that no signature made for something else is one of a head."""
+
+_TORN = " (torn)"
+"""Behind what is left of a line that was cut off while it was written, once another one follows."""
 
 
 class Shortened(ClearanceError):
@@ -151,13 +157,13 @@ def _signed(plain: dict[str, pydantic.JsonValue]) -> bytes:
 
 
 def read(path: Path) -> list[SignedHead]:
-    """All heads of a file, a JSON object a line.
+    """All heads of a file, a JSON object a line; what was cut off while it was written is left out.
 
     Raises:
         InvalidRequest: it can't be read, or a line is no head.
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text().splitlines(keepends=True)
     except OSError as error:
         raise InvalidRequest(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
@@ -168,10 +174,12 @@ def read(path: Path) -> list[SignedHead]:
 def _parsed(path: Path, lines: Iterable[str]) -> list[SignedHead]:
     found = []
     for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                found.append(SignedHead.model_validate_json(line))
-            except pydantic.ValidationError as error:
+        if not line.strip() or line.endswith(f"{_TORN}\n"):
+            continue
+        try:
+            found.append(SignedHead.model_validate_json(line))
+        except pydantic.ValidationError as error:
+            if line.endswith("\n"):
                 raise InvalidRequest(f"{path}, line {number}: that is no signed head") from error
     return found
 
@@ -206,13 +214,37 @@ def _last(path: Path) -> SignedHead | None:
 
 
 def _append(path: Path, head: SignedHead) -> None:
-    """In one piece, and on the disk before this returns."""
+    """On a line of its own, on the disk before this returns; else the file stays as it was."""
     line = canonical_json(head.model_dump(mode="json")) + "\n"
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+            file.seek(0)
+            before = file.readall()
+            _write(file, _ending(before) + line.encode(), len(before))
     except OSError as error:
         raise InvalidRequest(f"{path}: {error.strerror or error}") from error
+
+
+def _write(file: FileIO, added: bytes, size: int) -> None:
+    """Add this to a file of that size."""
+    try:
+        if file.write(added) != len(added):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):  # some can only be appended to
+            file.truncate(size)
+        raise
+
+
+def _ending(before: bytes) -> bytes:
+    """What a file needs so that the next line is one: nothing, unless its last one has no end."""
+    last = before.rpartition(b"\n")[2]
+    if not last:
+        return b""
+    try:
+        SignedHead.model_validate_json(last)
+    except pydantic.ValidationError:
+        return f"{_TORN}\n".encode()
+    return b"\n"

@@ -25,6 +25,15 @@ _READ = 10
 OVERLAP = timedelta(minutes=10)
 """What has ended may be listed later than what ended after it."""
 
+_SKEW = timedelta(minutes=1)
+"""By how much the clocks of two workers may differ."""
+
+_FIRST = datetime(2020, 1, 1, tzinfo=UTC)
+"""There was nothing to be reconciled then."""
+
+_PATIENCE = timedelta(days=1)
+"""How long the rest of the ledger's work begins at what can't be read: a key that is missing may come."""
+
 _AGES = tuple(
     timedelta(hours=hours) for hours in (0.05, 0.2, 1, 6, 24, 3 * 24, 7 * 24, 31 * 24, 62 * 24)
 )
@@ -79,6 +88,8 @@ class Progress(NamedTuple):
     """Whatever ended before is in the ledger."""
     looked: datetime
     """When it was last looked what came of approved requests."""
+    held: datetime | None = None
+    """Since when there is always something that can't be read; None where all could."""
 
 
 class Reconciled(BaseModel):
@@ -93,18 +104,24 @@ class Reconciled(BaseModel):
     reasons: list[str] = Field(default_factory=list)
     """Why, of the first twenty."""
     passed_over: int = 0
-    """What was malformed, so that nobody was asked, or forgotten meanwhile."""
+    """What was malformed, so that nobody was asked, or forgotten meanwhile; and what could not be read
+    for a day, which is in ``reasons``, and which only ``everything`` tries again."""
     served: bool = True
     """Whether there was a worker to read them by."""
 
 
-async def progress_of(ledger: Ledger, queue: str) -> Progress | None:
-    """How far it was reconciled; None where it never was."""
+async def progress_of(
+    ledger: Ledger, queue: str, *, now: datetime | None = None
+) -> Progress | None:
+    """How far it was reconciled; None where it never was, and where what is noted can't be."""
     noted = await ledger.mark(_mark(queue))
-    if noted is None:
+    try:
+        plain = json.loads(noted or "{}")
+        times = {name: datetime.fromisoformat(at) for name, at in plain.items() if at is not None}
+        latest = (now or datetime.now(UTC)) + _SKEW
+        return Progress(**times) if all(_FIRST < at < latest for at in times.values()) else None
+    except (AttributeError, RecursionError, TypeError, ValueError):
         return None
-    plain = json.loads(noted)
-    return Progress(*(datetime.fromisoformat(plain[name]) for name in Progress._fields))
 
 
 async def behind(ledger: Ledger, source: Source, *, limit: int = _LISTED) -> list[Execution]:
@@ -137,7 +154,7 @@ async def reconcile(
     """
     done = Reconciled()
     began = now or datetime.now(UTC)
-    before = None if everything else await progress_of(ledger, source.queue)
+    before = None if everything else await progress_of(ledger, source.queue, now=began)
     since = before.complete - OVERLAP if before else None
     missing: list[Execution] = []
     async for some in _pages(source.executions(since=since)):
@@ -154,13 +171,20 @@ async def reconcile(
         failed += await _bring(ledger, source, work[start : start + _WRITTEN], done)
         beat()
     runs = {one.run_id for one in missing}
-    failed = [one for one in failed if one.run_id in runs]
-    done.left = len(failed)
-    complete = min([began, *map(_closed_at, failed)])
-    noted = Progress(complete, began)._asdict()
-    plain = json.dumps({name: at.isoformat() for name, at in noted.items()})
-    await ledger.set_mark(_mark(source.queue), plain)
+    left = [_closed_at(one) for one in failed if one.run_id in runs]
+    held = ((before and before.held) or began) if left else None
+    if held is not None and held <= began - _PATIENCE:
+        kept = [at for at in left if at > began - _PATIENCE]
+        done.passed_over += len(left) - len(kept)
+        left = kept
+    done.left = len(left)
+    await _note(ledger, source.queue, Progress(min([began, *left]), began, held))
     return done
+
+
+async def _note(ledger: Ledger, queue: str, progress: Progress) -> None:
+    times = {name: at and at.isoformat() for name, at in progress._asdict().items()}
+    await ledger.set_mark(_mark(queue), json.dumps(times))
 
 
 async def _again(

@@ -76,10 +76,13 @@ class Verifying(Reading):
             signed.setdefault(head.position, []).append(head)
             found.heads += 1
         async for row in self._all():
+            found.rows += 1
+            if wrong := _of_another_kind(row):
+                found.add(*_told(row, [wrong]))
+                continue
             found.add(*_faults(row, found.head))
             found.add(*_unlike(row, signed.pop(row.position, ())))
             found.add(*_told(row, decisions.faults(row.request, row.execution, row.body)))
-            found.rows += 1
             found.head = Head(row.position, row.hash)
         found.signed = decisions.decisions
         found.add(*await self._gaps())
@@ -99,8 +102,8 @@ class Verifying(Reading):
         return [
             Fault(
                 f"{row.rows} events are here, and the last is number {row.last}",
-                request=row.request,
-                execution=row.execution,
+                request=_shown(row.request),
+                execution=_shown(row.execution),
             )
             for row in found
         ]
@@ -124,7 +127,20 @@ def _faults(row: Row[*tuple[Any, ...]], before: Head) -> list[Fault]:
 
 def _told(row: Row[*tuple[Any, ...]], said: Iterable[str]) -> list[Fault]:
     about = (row.position, row.request, row.execution, row.sequence)
-    return [Fault(text, *about) for text in said]
+    return [Fault(text, *map(_shown, about)) for text in said]
+
+
+def _of_another_kind(row: Row[*tuple[Any, ...]]) -> str | None:
+    """Names what is of no kind that was written: SQLite keeps anything in any column."""
+    texts = ("request", "execution", "body", "previous", "hash")
+    has = row._mapping
+    wrong = [name for name in texts if type(has[name]) is not str]
+    wrong += [name for name in ("position", "sequence") if type(has[name]) is not int]
+    return f"it was changed: {', '.join(wrong)} can't be read" if wrong else None
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, int | str) else repr(value)
 
 
 def _projections(row: Row[*tuple[Any, ...]]) -> list[str]:
@@ -136,7 +152,8 @@ def _projections(row: Row[*tuple[Any, ...]]) -> list[str]:
         return []
     has = row._mapping
     unlike = [name for name, value in columns.items() if has[name] != value]
-    return [f"its body says otherwise than {', '.join(unlike)}"] if unlike else []
+    told = f"columns to search by differ from the row itself: {', '.join(unlike)}"
+    return [told] if unlike else []
 
 
 def _unlike(row: Row[*tuple[Any, ...]], heads: Iterable[SignedHead]) -> Sequence[Fault]:

@@ -10,6 +10,7 @@ def unguarded(path: Path) -> None:
     """Without the triggers, which keep nobody out who may drop them."""
     change(path, "DROP TRIGGER ledger_not_changed")
     change(path, "DROP TRIGGER ledger_not_deleted")
+    change(path, "DROP TRIGGER ledger_not_replaced")
 
 
 def change(path: Path, statement: str, *values: Any) -> None:

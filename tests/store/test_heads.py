@@ -1,6 +1,8 @@
 """Signed heads, their key, and the file they are kept in."""
 
 import asyncio
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -88,6 +90,41 @@ async def test_a_ledger_that_lost_what_was_signed_is_not_signed_again(tmp_path: 
         with pytest.raises(Shortened):
             await sign_head(ledger, key, file)
     assert len(heads.read(file)) == 1
+
+
+async def test_a_disk_that_fills_while_a_head_is_signed_ends_no_signing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, file = tmp_path / "key.pem", tmp_path / "heads.jsonl"
+    heads.new_key(key)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        await ledger.append([kept_by("ada")])
+        first = await sign_head(ledger, key, file)
+        before = await asyncio.to_thread(file.read_bytes)
+        await ledger.append([kept_by("ada", id="pay.2")])
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "fsync", full)
+            with pytest.raises(InvalidRequest, match="No space left"):
+                await sign_head(ledger, key, file)
+        assert await asyncio.to_thread(file.read_bytes) == before
+
+        torn = before + before[:50]  # by a crash: nobody could take it back
+        await asyncio.to_thread(file.write_bytes, torn)
+        assert heads.read(file) == [first]
+        second = await sign_head(ledger, key, file)
+        assert heads.read(file) == [first, second]
+        assert (await asyncio.to_thread(file.read_bytes)).startswith(torn)  # it is only appended to
+        await ledger.append([kept_by("ada", id="pay.3")])
+        copied = (
+            await asyncio.to_thread(file.read_bytes)
+        ).rstrip()  # whole, without its line's end
+        await asyncio.to_thread(file.write_bytes, copied)
+        third = await sign_head(ledger, key, file)
+        assert heads.read(file) == [first, second, third]
 
 
 async def test_a_file_of_heads_that_is_none_is_refused(tmp_path: Path) -> None:

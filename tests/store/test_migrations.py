@@ -97,6 +97,8 @@ async def test_the_database_itself_refuses_to_change_or_delete_a_row(address: st
     statements = ["UPDATE ledger SET who = 'eve'", "DELETE FROM ledger WHERE position = 2"]
     if address.startswith("postgresql"):
         statements.append("TRUNCATE ledger")
+    else:
+        statements += map(_replacing, ("", "position", "sequence", "rowid"))
     async with opened(address) as engine:
         for statement in statements:
             with pytest.raises(DBAPIError, match="the ledger is only appended to"):
@@ -160,6 +162,25 @@ async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path)
         async with Ledger.open(f"sqlite:///{path}"):
             pass
     assert path.read_text() == "Dear diary, " * 100
+
+
+def _replacing(place: str) -> str:
+    """Put another row in the place of the second, which is taken by this column's value alone, or by all."""
+    others = {"position": "9", "rowid": "9", "sequence": "9"} if place else {"position": "position"}
+    values = {
+        "rowid": "rowid",
+        "sequence": "sequence",
+        **others,
+        place or "rowid": place or "rowid",
+    }
+    rest = (
+        "request, execution, queue, at, kind, who, tool, checkpoint, requester, risk, run, status, "
+        "reviewer, closed_at, body, previous, hash"
+    )
+    return (
+        f"INSERT OR REPLACE INTO ledger ({', '.join(values)}, {rest}) "  # noqa: S608
+        f"SELECT {', '.join(values.values())}, {rest} FROM ledger WHERE position = 2"
+    )
 
 
 async def _run(engine: AsyncEngine, *statements: str) -> None:

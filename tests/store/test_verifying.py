@@ -70,10 +70,10 @@ async def test_what_nobody_touched_has_no_fault(file: Path) -> None:
 
 _SWAPPED = ("does not continue", "hash")
 SET = "UPDATE ledger SET {} WHERE position = {}".format
-TAMPERED: dict[str, tuple[Callable[[Path], None], list[tuple[int | None, str]]]] = {
+TAMPERED: dict[str, tuple[Callable[[Path], None], list[tuple[int | str | None, str]]]] = {
     "a body": (
         lambda path: change(path, SET("body = ?", 2), _body(path, 2, who="mallory")),
-        [(2, "it was changed"), (2, "its body says otherwise than who")],
+        [(2, "it was changed"), (2, "columns to search by differ from the row itself: who")],
     ),
     "a body that is no JSON": (
         lambda path: change(path, SET("body = 'gone'", 2)),
@@ -81,7 +81,7 @@ TAMPERED: dict[str, tuple[Callable[[Path], None], list[tuple[int | None, str]]]]
     ),
     "what a row is searched by": (
         lambda path: change(path, SET("status = 'rejected', reviewer = 'eve'", 2)),
-        [(2, "its body says otherwise than status, reviewer")],
+        [(2, "columns to search by differ from the row itself: status, reviewer")],
     ),
     "a body and its hash": (
         lambda path: _rehashed(path, 2),
@@ -108,6 +108,18 @@ TAMPERED: dict[str, tuple[Callable[[Path], None], list[tuple[int | None, str]]]]
             (7, "moved"),
             (8, "moved"),
         ],
+    ),
+    "text that is none": (
+        lambda path: change(path, SET("who = CAST(x'ff' AS TEXT)", 2)),
+        [(2, "columns to search by differ from the row itself: who")],
+    ),
+    "a body that is no text": (
+        lambda path: change(path, SET("body = CAST(body AS BLOB)", 2)),
+        [(2, "body can't be read"), (3, "row 2 is missing")],
+    ),
+    "a position that is none": (
+        lambda path: change(path, SET("position = 'last'", 7)),
+        [("last", "position can't be read")],
     ),
     "a position below the first": (
         lambda path: change(path, SET("position = 0", 1)),
@@ -178,7 +190,7 @@ async def test_what_the_owner_of_a_postgresql_does_is_found_as_well(on_postgresq
         (None, "pay.2"),
     ]
     assert [one.text for one in found.faults] == [
-        "its body says otherwise than who",
+        "columns to search by differ from the row itself: who",
         "row 3 is missing before it",
         "1 events are here, and the last is number 2",
     ]

@@ -242,7 +242,7 @@ async def outcome(
     Test `status` before you act: only `approved` is a permission.
     """
     try:
-        waiting = outcome_within(approvals, id, timeout)
+        waiting = outcome_within(approvals, context.archive, id, timeout)
         ended = await while_there(request, context.stopping, waiting)
     except WaitTimeout:
         ended = None

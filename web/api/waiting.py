@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from clearance import ApprovalClient, InvalidRequest, Outcome, WaitTimeout
+from clearance import ApprovalClient, ApprovalView, InvalidRequest, NotFound, Outcome, WaitTimeout
+from store.ledger.archive import Archive
 
 T = TypeVar("T")
 
@@ -15,23 +16,44 @@ MAX_WAIT = 60
 """Seconds that one request waits at most; proxies cut longer ones off."""
 
 
-async def outcome_within(approvals: ApprovalClient, id: str, seconds: float) -> Outcome:
+async def outcome_within(
+    approvals: ApprovalClient, archive: Archive, id: str, seconds: float
+) -> Outcome:
     """How a request has ended, or ends within so many seconds; 0 for one look.
+
+    Of what Temporal has forgotten the ledger tells; what was granted beyond the call it doesn't.
 
     Raises:
         WaitTimeout: it still waits.
         NotFound: there is none.
+        LedgerAway: Temporal has none, and nobody can tell now whether the ledger has.
         InvalidRequest: it was refused as malformed.
     """
     try:
         waits = (await approvals.summary(id)).status == "pending"
     except InvalidRequest:  # its own end says why, once a worker has looked at it
         waits, seconds = True, max(1.0, seconds)
+    except NotFound as absent:
+        return _outcome_of((await archive.forgotten(id, absent)).value)
     if not waits:
         return await approvals.wait(id)
     if not seconds:
         raise WaitTimeout(f"{id} still waits for a decision")
     return await approvals.wait(id, timedelta(seconds=seconds))
+
+
+def _outcome_of(view: ApprovalView) -> Outcome:
+    approved = view.status == "approved"
+    return Outcome.model_validate(
+        {
+            "approval_id": view.id,
+            "status": view.status,
+            "digest": view.request.digest,
+            "decision": view.decision,
+            "edit": view.edit if approved else None,
+            "explanation": view.explanation,
+        }
+    )
 
 
 async def while_there(

@@ -7,9 +7,15 @@ revision = "ledger_1"
 down_revision = None
 
 _SQLITE = """
-CREATE TRIGGER ledger_{name} BEFORE {act} ON ledger
+CREATE TRIGGER ledger_{name} BEFORE {act}
 BEGIN SELECT RAISE(ABORT, 'the ledger is only appended to'); END
 """
+
+# INSERT OR REPLACE deletes what is in its place, and no trigger hears of that.
+_TAKEN = """INSERT ON ledger WHEN EXISTS (
+  SELECT 1 FROM ledger WHERE rowid = NEW.rowid OR position = NEW.position
+  OR (request = NEW.request AND execution = NEW.execution AND sequence = NEW.sequence)
+)"""
 
 _POSTGRESQL = """
 CREATE FUNCTION ledger_is_kept() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -51,7 +57,8 @@ def upgrade() -> None:
         sa.Column("value", sa.Text, nullable=False),
     )
     if op.get_bind().dialect.name == "sqlite":
-        op.execute(_SQLITE.format(name="not_changed", act="UPDATE"))
-        op.execute(_SQLITE.format(name="not_deleted", act="DELETE"))
+        op.execute(_SQLITE.format(name="not_changed", act="UPDATE ON ledger"))
+        op.execute(_SQLITE.format(name="not_deleted", act="DELETE ON ledger"))
+        op.execute(_SQLITE.format(name="not_replaced", act=_TAKEN))
     else:
         op.execute(_POSTGRESQL)
