@@ -1,14 +1,21 @@
 """Telling people by everything that Apprise reaches: chats, phones, mail by its own URLs, ..."""
 
 import asyncio
-import logging
+import json
+import os
 import re
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from clearance.text import one_line
-from policy.channels import ENV, Service, apprise
+from policy.channels import ENV, Service
 
 from .messages import MAX_CHARS, Message
 from .unsent import NotSent
@@ -17,23 +24,60 @@ from .webhooks import variable
 TIMEOUT_SECONDS = 30.0
 """For a channel to say that it took a message."""
 
-_AT_ONCE = 32
-_QUEUE_SECONDS = 10.0
+_AT_ONCE = 8
+_STARTING_AT_ONCE = 2
+"""It takes about a second of computing: more of them at once are no faster, and all late."""
+
+_WAIT_SECONDS = 12.0
+"""For a place and for its process to be ready; with the above, less than an attempt's 45 s."""
+
+_PROGRAM = Path(__file__).with_name("apprising.py")
+_MAX_ANSWER = 256 * 1024  # bytes
+
+_ENVIRONMENT = frozenset(
+    ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
+) | frozenset(("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+_PROXIES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"))  # in small, too
 
 _LONG = re.compile(r"[\w+/=.~%-]{12,}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 
-class Chats:
-    """Sends through Apprise."""
+class _Ready(BaseModel):
+    room: int | None
+    """Characters of text in one message; None where the URL is none."""
 
-    def __init__(self, environ: Mapping[str, str], timeout: float = TIMEOUT_SECONDS) -> None:
-        """``environ`` is where the URLs are that a file doesn't hold; ``timeout`` is in seconds."""
+
+class _Done(BaseModel):
+    sent: bool
+    said: str
+
+
+class Chats:
+    """Sends through Apprise, each message in a process of its own: a service that answers slowly, without
+    end or by an attack on what reads it reaches neither the worker's memory nor its time nor its keys."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        timeout: float = TIMEOUT_SECONDS,
+        *,
+        at_once: int = _AT_ONCE,
+        wait: float = _WAIT_SECONDS,
+    ) -> None:
+        """Prepare; no process is started yet.
+
+        Args:
+            environ: where the URLs are that a file doesn't hold.
+            timeout: seconds a channel has to say that it took a message.
+            at_once: how many messages are under way at the same time.
+            wait: seconds that a message waits for its turn.
+        """
         self._environ = environ
         self._timeout = timeout
-        # Of our own: whoever else needs a thread doesn't wait for a channel that hangs.
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="apprise")
-        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._wait = wait
+        self._places = asyncio.Semaphore(at_once)
+        self._starting = asyncio.Semaphore(_STARTING_AT_ONCE)
 
     async def send(self, to: Service, compose: Callable[[int], Message]) -> None:
         """Send one message.
@@ -44,82 +88,93 @@ class Chats:
 
         Raises:
             NotSent: it was refused; for good, where the URL is none, or where nobody knows: the
-                channel didn't say within the time whether it took the message.
+                channel didn't say within the time whether it took the message, or sending it was
+                cancelled or broke off.
         """
         url = self._url(to)
-        result = await self._in_thread(lambda: self._notify(url, compose))
-        if not result:
-            raise _failure(result, url)
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._wait):
+                    await stack.enter_async_context(self._places)
+                    async with self._starting:
+                        child = await stack.enter_async_context(_child(self._environ))
+                        ready = await self._ready(child, url)
+            except TimeoutError:
+                raise NotSent("too many other messages are on their way") from None
+            except (OSError, ValueError):
+                raise NotSent("no process could be started for it") from None
+            if ready.room is None:
+                raise _no_url(url)
+            done = await self._handed(
+                child, compose(max(100, min(MAX_CHARS, ready.room * 19 // 20)))
+            )
+        if not done.sent:
+            raise NotSent(_bare(done.said, url) or "it was refused")
 
-    async def _in_thread(self, work: Callable[[], Any]) -> Any:
-        """What it returns, if it does in time; else it goes on, and its thread is free when it ends."""
-        try:
-            async with asyncio.timeout(_QUEUE_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
-            raise NotSent("too many other channels are hanging") from None
-        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        running.add_done_callback(self._ended)
+    async def _ready(self, child: Process, url: str) -> _Ready:
+        where = {"url": url, "wait": self._wait, "timeout": self._timeout}
+        return _Ready.model_validate_json(await _answer(child, where))
+
+    async def _handed(self, child: Process, message: Message) -> _Done:
+        """What became of it. From here on it may be on its way, whatever happens."""
         try:
             async with asyncio.timeout(self._timeout):
-                return await asyncio.shield(running)
+                said = await _answer(child, {"title": message.title, "text": message.text})
+                return _Done.model_validate_json(said)
         except TimeoutError:
-            said = f"no answer within {self._timeout:g} s: it may have arrived, so it is not sent again"
-            raise NotSent(said, final=True) from None
-
-    def _ended(self, running: asyncio.Future[Any]) -> None:
-        self._free.release()
-        if not running.cancelled():
-            running.exception()  # nobody may be there any more to hear it
-
-    def _notify(self, url: str, compose: Callable[[int], Message]) -> Any:
-        service = self._service(url)
-        message = compose(_room(service[0]))
-        return service.notify(
-            body=message.text,
-            title=message.title,
-            body_format="text",
-            log_level=logging.WARNING,
-        )
+            reason = f"no answer within {self._timeout:g} s"
+        except asyncio.CancelledError:  # told as what is known of it: else it would be sent again
+            reason = "the worker stopped while sending"
+        except (OSError, ValueError):
+            reason = "sending broke off, its answer is too large or broken"
+        raise NotSent(f"{reason}: it may have arrived, so it is not sent again", final=True)
 
     def _url(self, to: Service) -> str:
         said = to.url
         return variable(self._environ, said.removeprefix(ENV)) if said.startswith(ENV) else said
 
-    def _service(self, url: str) -> Any:
-        library = apprise()
-        asset = library.AppriseAsset(
-            app_id="Clearance",
-            app_desc="Clearance",
-            app_url="",
-            image_url_mask="",
-            image_url_logo="",
-            storage_mode="memory",  # nothing of it is left on disk
-            http_redirects=False,
-            allow_templates=False,
-            async_mode=False,
-            service_timeout=0,  # it would take other threads to keep it
-        )
-        found = library.Apprise.instantiate(url, asset=asset)
-        if found is None:
-            scheme = url.partition("://")[0][:20] if "://" in url else "no"
-            said = f"Apprise can't read its URL ({one_line(scheme)}://)"
-            raise NotSent(said, final=True)
-        # A service that took the message, and didn't say so in time, must not count as one that refused
-        # it: that one is tried again. So its own time is no shorter than ours.
-        found.socket_read_timeout = self._timeout + 1
-        return library.Apprise(found, asset=asset)
+
+@asynccontextmanager
+async def _child(environ: Mapping[str, str]) -> AsyncIterator[Process]:
+    """A process that takes one message; it is gone after the context, and with whoever started it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", str(_PROGRAM)),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        limit=_MAX_ANSWER,
+        env=_reduced(environ),
+        start_new_session=True,  # Ctrl-C is for the worker, which lets it finish
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()
 
 
-def _room(service: Any) -> int:
-    """How many characters of text it takes in one message."""
-    taken = service.body_maxlen - (0 if service.title_maxlen > 0 else 200)
-    return max(100, min(MAX_CHARS, int(taken * 0.95)))
+def _reduced(environ: Mapping[str, str]) -> dict[str, str]:
+    """What Python and TLS need: none of our keys, passwords and other channels' URLs."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in _ENVIRONMENT or name.upper() in _PROXIES
+    }
 
 
-def _failure(result: Any, url: str) -> NotSent:
-    logs = [entry.message for entry in result.logs()]
-    return NotSent(_bare(" ".join(logs), url) or "it was refused")
+async def _answer(child: Process, asked: Mapping[str, Any]) -> bytes:
+    """Its next line, empty where it has ended. Raises OSError, and ValueError for a line too long."""
+    assert child.stdin and child.stdout  # noqa: S101, PT018 - both are pipes
+    child.stdin.write(json.dumps(asked).encode() + b"\n")
+    await child.stdin.drain()
+    return await child.stdout.readline()
+
+
+def _no_url(url: str) -> NotSent:
+    scheme = url.partition("://")[0][:20] if "://" in url else "no"
+    return NotSent(f"Apprise can't read its URL ({one_line(scheme)}://)", final=True)
 
 
 def _bare(said: str, url: str) -> str:

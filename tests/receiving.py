@@ -25,6 +25,9 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hooks/secret-path"
 
+    async def has_taken(self) -> bool:
+        return bool(self.taken)
+
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.taken.append((dict(request.headers), await request.text()))
         if self.answers:
@@ -53,6 +56,15 @@ async def pour(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     while True:
         await response.write(b"x" * 65_536)
+
+
+async def drip(request: web.Request) -> web.StreamResponse:
+    """An answer without an end, byte by byte."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b"x")
+        await asyncio.sleep(0.2)
 
 
 @asynccontextmanager

@@ -4,37 +4,45 @@ import asyncio
 import json
 import logging
 import re
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
 import httpx
+import psutil
 import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities import chats
 from activities.addresses import Addresses
 from activities.chats import Chats
 from activities.mails import Mails
+from activities.messages import TEST_MESSAGE
 from activities.sending import Sender, SendingActivities
 from activities.smtp import Smtp
+from activities.unsent import NotSent
 from activities.webhooks import Webhooks
 from clearance import ApprovalClient, ApprovalRequest
 from clearance.notices import Delivery, Destination, Notice, NoticeKind
+from policy.channels import Service
 from policy.watched import WatchedDirectory
 from store import Store
 from web.config import WebConfig
 from web.server import running
 
-from .receiving import hang, receiver, status
-from .support import unique
+from .receiving import drip, hang, pour, receiver, status
+from .support import eventually, unique
 from .test_activities import mail_server
 
 ADA, GRACE = "ada@example.com", "grace@example.com"
 EXECUTION = "01999b3c-0000-7000-8000-000000000001"
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
 TOKEN = "T0ken-of-ours-9f3a"
+PROGRAM = Path(chats.__file__).with_name("apprising.py")
 
 
 class Office:
@@ -196,27 +204,67 @@ class TestApprise:
         assert len(service.taken) == 2
         assert TOKEN not in caplog.text
 
-    async def test_one_that_hangs_is_left_and_not_told_again(self, office: Office) -> None:
-        office.timeout = 0.5
-        async with receiver(hang) as service:
+    async def test_one_that_drips_an_answer_for_ever_is_left_and_not_told_again(
+        self, office: Office
+    ) -> None:
+        office.timeout = 1.0
+        async with receiver(drip) as service:
             office.environ["CHAT"] = f"json://127.0.0.1:{service.port}/{TOKEN}"
             failed = await office.fails("env:CHAT")
-        assert "no answer within 0.5 s: it may have arrived" in str(failed)
+        assert "no answer within 1 s: it may have arrived" in str(failed)
+        assert failed.non_retryable
+        assert not senders()
+
+    async def test_an_answer_without_an_end_ends_only_the_process_that_reads_it(
+        self, office: Office
+    ) -> None:
+        office.timeout = 60.0
+        async with receiver(pour) as service:
+            office.environ["CHAT"] = f"json://127.0.0.1:{service.port}/{TOKEN}"
+            failed = await office.fails("env:CHAT")
+        assert "sending broke off, its answer is too large or broken: it may have" in str(failed)
         assert failed.non_retryable
 
-    async def test_many_that_hang_are_in_nobody_elses_way(self, office: Office) -> None:
-        office.timeout = 2.0
-        sender = office.sender
-        to = Destination(who=ADA, channel="env:CHAT")
-        async with receiver(*[hang] * 30) as service:
-            office.environ["CHAT"] = f"json://127.0.0.1:{service.port}/"
-            sending = asyncio.gather(*[sender.test(to) for _ in range(30)], return_exceptions=True)
-            await asyncio.wait_for(asyncio.to_thread(int), timeout=1.5)
-            ended = await sending
-            assert len(service.taken) == 30
-        assert {str(one) for one in ended} == {
-            "no answer within 2 s: it may have arrived, so it is not sent again"
-        }
+    async def test_who_is_stopped_while_sending_leaves_no_process_and_tells_nobody_twice(
+        self, office: Office
+    ) -> None:
+        async with receiver(hang) as service:
+            office.environ |= {
+                "CHAT": f"json://127.0.0.1:{service.port}/{TOKEN}",
+                "CLEARANCE_SMTP_URL": f"smtp://{TOKEN}@mail.example.com",
+                "https_proxy": "http://127.0.0.1:9",
+            }
+            sending = asyncio.create_task(office.send("env:CHAT", notice()))
+            await eventually(service.has_taken)
+            [sender] = senders()
+            assert sender.environ().keys() & office.environ.keys() == {"https_proxy"}
+            assert TOKEN not in f"{sender.cmdline()}{sender.environ()}"
+            sending.cancel()
+            with pytest.raises(ApplicationError, match="it may have arrived") as failed:
+                await sending
+        assert failed.value.non_retryable
+        assert not sender.is_running()
+
+    async def test_a_process_that_sends_ends_with_whoever_started_it(self) -> None:
+        async with receiver(hang) as service:
+            where = {"url": f"json://127.0.0.1:{service.port}/", "wait": 30, "timeout": 60}
+            sender = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", str(PROGRAM)), stdin=PIPE, stdout=PIPE
+            )
+            assert sender.stdin
+            for line in (where, {"title": "Approve?", "text": "Refund 29.00"}):
+                sender.stdin.write(json.dumps(line).encode() + b"\n")
+            await eventually(service.has_taken)
+            sender.stdin.close()
+            async with asyncio.timeout(5):
+                await sender.communicate()
+            assert sender.returncode == 1
+
+    async def test_one_that_finds_no_place_is_tried_again(self) -> None:
+        crowded = Chats({}, at_once=0, wait=0.01)
+        with pytest.raises(NotSent, match="too many other messages") as failed:
+            await crowded.send(Service("json://127.0.0.1/"), lambda _: TEST_MESSAGE)
+        assert not failed.value.final
 
     @pytest.mark.parametrize(
         ("environ", "reason"),
@@ -323,3 +371,9 @@ async def test_without_the_inboxs_database_people_sign_in_instead(database: str 
 
 def _text(mail: Any) -> str:
     return str(mail.get_body(("plain",)).get_content()).strip()
+
+
+def senders() -> list[psutil.Process]:
+    """The processes that are sending for this one."""
+    every = psutil.Process().children(recursive=True)
+    return [one for one in every if one.is_running() and str(PROGRAM) in one.cmdline()]
