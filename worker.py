@@ -27,6 +27,7 @@ from activities.reconciling import schedule
 from activities.sending import Sender
 from clearance import ClearanceError, attributes, connect
 from clearance.workers import patient, polled
+from cli.checks import unsignable
 from cli.settings import Settings, inbox_address, links_database
 from cli.telemetry import begin
 from store.ledger.breaker import Breaker
@@ -83,14 +84,16 @@ async def running(
         CannotConnect: Temporal does not answer.
         InvalidKeys: the key file can't be used.
         CannotServe: search attributes are missing and may not be added, ``only="agents"`` without
-            a model, a broken agents module, a broken policy, a broken file of reviewers.
+            a model, a broken agents module, policy, file of reviewers, key of the ledger's heads.
     """
     policy, reviewers = settings.policy_file(), settings.reviewers_file()
     with _told():
         rules = None if only == "approvals" else rules_of(policy)
     directory = DirectoryActivities(reviewers)
-    if only != "agents" and (reason := directory.problem(rules.policy if rules else None)):
-        raise CannotServe(reason)
+    if only != "agents":
+        judged = rules.policy if rules else None
+        if reason := unsignable(settings) or directory.problem(judged):
+            raise CannotServe(reason)
     telemetry = begin(settings)
     connection = {**connection, **telemetry.options}
     client = await connect(connection, **settings.encryption)
@@ -260,8 +263,6 @@ def _told() -> Iterator[None]:
     """What is wrong with somebody's files, as what keeps us from serving."""
     try:
         yield
-    except CannotServe:
-        raise
     except (ClearanceError, ValueError) as error:
         raise CannotServe(str(error)) from error
 

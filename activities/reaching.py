@@ -100,8 +100,18 @@ async def post(
             return await _post(target, addresses, body, headers)
     except TimeoutError:
         raise NotSent(f"no answer within {timeout:g} s") from None
+    except httpx2.ConnectError as error:
+        raise NotSent(_unreached(error)) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise NotSent(one_line(str(error), 200) or type(error).__name__) from None
+
+
+def _unreached(error: Exception) -> str:
+    """In words of ours where the system's say little; never with the address, which may be a secret."""
+    said = one_line(str(error), 200)
+    if "connection attempts failed" in said.lower() or "refused" in said.lower():
+        return "nothing listens at the webhook's address"
+    return said or "the connection failed"
 
 
 async def _addresses(host: str, port: int, resolve: Resolve) -> Sequence[str]:

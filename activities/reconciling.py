@@ -29,7 +29,7 @@ from store.ledger import sign_head
 from store.ledger.breaker import Breaker
 from store.ledger.reconciling import Reconciled, reconcile
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("clearance.ledger")
 
 _PATIENCE = timedelta(seconds=5)
 

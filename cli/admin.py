@@ -1,6 +1,8 @@
 """Looking after an installation: setup, doctor."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import typer
 from temporalio.client import Client
@@ -16,6 +18,7 @@ from policy.source import BrokenPolicy, load
 
 from . import output, session
 from .approvals import Json
+from .checks import Check, channels, signed_heads
 from .settings import EmbeddedServer, Settings, temporal_settings
 
 _RECONCILED_WITHIN = timedelta(minutes=15)
@@ -47,20 +50,21 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(session.EXIT_FAILED)
 
 
-Check = tuple[str, bool, str]
-
-
 async def _examine(settings: Settings) -> list[Check]:
     found = temporal_settings(settings)
     address = found["target_host"]
     embedded = EmbeddedServer.find(settings.state)
     kind = "embedded" if embedded and embedded.address == address else "configured"
+    unreadable = None
     try:
-        client = await connect(found, **settings.encryption)
-    except InvalidKeys as error:
-        return [("encryption", False, str(error))]
+        try:
+            client = await connect(found, **settings.encryption)
+        except InvalidKeys as error:
+            unreadable = ("encryption", False, str(error))
+            client = await _plainly(found)
     except CannotConnect as error:
-        return [("temporal", False, str(error))]
+        away = [("temporal", False, str(error)), *([unreadable] if unreadable else [])]
+        return [*away, _signing(settings), await signed_heads(settings), *_files(settings)]
     checks = [("temporal", True, f"{address} ({kind}), namespace {client.namespace}")]
     absent = [key.name for key in await attributes.missing(client)]
     checks.append(
@@ -68,13 +72,29 @@ async def _examine(settings: Settings) -> list[Check]:
         if absent
         else ("search attributes", True, "all registered")
     )
-    checks.append(_encryption(client))
+    checks.append(unreadable or _encryption(client))
     checks.append(_signing(settings))
     checks.append(await _worker(client, "approvals", settings.approvals_queue))
     checks.append(await _worker(client, "agents", settings.agents_queue))
     checks.append(await _ledger(settings, client))
-    checks.append(_policy(settings))
-    checks.append(_reviewers(settings))
+    checks.append(await signed_heads(settings))
+    return [*checks, *_files(settings)]
+
+
+async def _plainly(found: dict[str, Any]) -> Client:
+    """Connect without any key: nothing is read that is encrypted. Raises CannotConnect."""
+    try:
+        async with asyncio.timeout(10):
+            client = await Client.connect(**found)
+            await client.count_workflows("WorkflowId = '-'")
+            return client
+    except (RPCError, RuntimeError, TimeoutError, ValueError) as error:
+        raise CannotConnect(f"cannot reach Temporal at {found['target_host']}") from error
+
+
+def _files(settings: Settings) -> list[Check]:
+    """Of what the files and settings here say."""
+    checks = [_policy(settings), *_reviewers(settings)]
     checks.append(
         ("model", True, f"{settings.model or 'default'} at {settings.openai_base_url or 'OpenAI'}")
         if settings.has_model
@@ -152,14 +172,19 @@ def _policy(settings: Settings) -> Check:
     return ("policy", True, f"{path}: {count} checkpoints, default {pinned.policy.default}")
 
 
-def _reviewers(settings: Settings) -> Check:
+def _reviewers(settings: Settings) -> list[Check]:
     path = settings.reviewers_file()
     if path is None:
-        return ("reviewers", True, "there is no reviewers.toml here: no groups, no delegations")
+        none = "there is no reviewers.toml here: no groups, no delegations, nobody is told"
+        return [("reviewers", True, none)]
     try:
-        return ("reviewers", True, f"{path}: {reviewers.load(path).summary()}")
+        found = reviewers.load(path)
     except BrokenPolicy as error:
-        return ("reviewers", False, _first(error))
+        return [("reviewers", False, _first(error))]
+    return [
+        ("reviewers", True, f"{path}: {found.summary()}"),
+        channels(settings, found.channels),
+    ]
 
 
 def _first(error: BrokenPolicy) -> str:

@@ -1,6 +1,7 @@
 """The audit: audit verify, export, head, key, reconcile, trace."""
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -141,7 +142,12 @@ def _public(given: str) -> "Ed25519PublicKey":
         is_file = Path(given).is_file()
     except (OSError, ValueError):
         is_file = False
+    if not is_file and not _KEY.fullmatch(given.strip()):
+        raise InvalidRequest(f"--key: there is no file {given}, and it is no public key itself")
     return heads.load_public(Path(given).read_text() if is_file else given)
+
+
+_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
 
 
 @app.command()

@@ -9,9 +9,12 @@ from pydantic import JsonValue
 from clearance import InvalidRequest, mask
 from clearance.text import one_line
 from clearance.typed import parsed
+from policy import reviewers
+from policy.directory import NOBODY
 from policy.match import Rules
 from policy.model import Policy
 from policy.source import BrokenPolicy, load
+from policy.together import mismatches
 
 from . import output, session
 from .approvals import Json
@@ -28,8 +31,9 @@ File = Annotated[
 
 @app.command()
 def check(file: File = None, as_json: Json = False) -> None:
-    """Check the policy file, and list which checkpoint covers which tool."""
+    """Check the policy and the file of reviewers, and list which checkpoint covers which tool."""
     settings, path, policy = _open(file)
+    people = _people(settings, policy)
     import worker
 
     seen = worker.registered_tools(settings)
@@ -38,10 +42,12 @@ def check(file: File = None, as_json: Json = False) -> None:
     if as_json:
         tools = [{**one._asdict(), "covered_by": _reach(rules, one.tool)} for one in seen]
         about: dict[str, Any] = {"source": path and str(path), "default": policy.default}
-        about |= {"checkpoints": len(policy.checkpoint)}
+        about |= {"checkpoints": len(policy.checkpoint), "reviewers": people}
         output.print_json({**about, "tools": tools, "uncovered": uncovered})
     else:
         output.out(f"{path or 'No policy file'}: {_summary(policy)}")
+        if people:
+            output.out(people)
         table = output.table("AGENT", "TOOL", "COVERED BY")
         for one in seen:
             covered = "a person, always" if one.asks else _covered(rules, one.tool)
@@ -111,6 +117,25 @@ def _open(file: Path | None) -> tuple[Settings, Path | None, Policy]:
             output.say(problem)
         raise typer.Exit(session.EXIT_USAGE) from error
     return settings.model_copy(update={"policy": path}), path, policy
+
+
+def _people(settings: Settings, policy: Policy) -> str | None:
+    """What the file of reviewers holds, in a line; None where there is none.
+
+    Raises:
+        typer.Exit: it is broken, or doesn't go with the policy, and every problem has been told.
+    """
+    path = settings.reviewers_file()
+    try:
+        directory = reviewers.load(path) if path else NOBODY
+        problems = list(mismatches(policy, directory))
+    except BrokenPolicy as error:
+        problems = error.problems
+    for problem in problems:
+        output.say(problem)
+    if problems:
+        raise typer.Exit(session.EXIT_FAILED)
+    return f"{path}: {directory.summary()}; {directory.channels.summary()}" if path else None
 
 
 def _summary(policy: Policy) -> str:

@@ -38,7 +38,7 @@ def load() -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0])
         variable = name if name.isupper() else f"CLEARANCE_{name.upper()}"
-        raise InvalidRequest(f"{variable}: {first['msg']}") from error
+        raise InvalidRequest(f"{variable}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """Every setting, read once at the entry point from the environment and passed down from there."""
 
 import json
+import os
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -241,6 +243,11 @@ class RunningInbox(_LeftBehind):
     FILE = "inbox.json"
 
     url: str
+
+
+def unset(names: Iterable[str]) -> list[str]:
+    """Those of some variables that this process's environment doesn't have."""
+    return [name for name in names if not os.environ.get(name, "").strip()]
 
 
 def inbox_address(settings: Settings) -> str | None:

@@ -21,7 +21,7 @@ notify = typer.Typer(help="By which channels people are told.", no_args_is_help=
 
 @webhook.command("test")
 def try_webhook(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As in [webhooks.NAME].")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in \\[webhooks.NAME].")],
 ) -> None:
     """Send a signed event, clearance.test, and print what came back."""
     sender = _sender(session.load())
@@ -63,8 +63,10 @@ def try_people(
 
 
 async def _try(sender: Any, name: str) -> list[dict[str, Any]]:
-    """Each channel, and what happened. Raises InvalidRequest: there is none."""
+    """Each channel, and what happened. Raises InvalidRequest: there is none, or nobody of this name."""
     directory = await sender.directory.current()
+    if reason := directory.stranger(name):
+        raise InvalidRequest(reason)
     destinations = directory.destinations([name], datetime.now(UTC))
     if not destinations:
         raise InvalidRequest(

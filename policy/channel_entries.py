@@ -193,7 +193,8 @@ class _Reader:
             try:
                 if value is None:
                     at, where = place, what
-                    raise ValueError(f"{key} is missing")
+                    hint = ": `clearance webhook secret` makes one" if key == "secret" else ""
+                    raise ValueError(f"{key} is missing{hint}")
                 if not isinstance(value, str):
                     raise ValueError("write it in quotes")
                 if value.startswith(ENV):

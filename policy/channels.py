@@ -106,6 +106,34 @@ class Channels:
         """Whether anybody can be told anything."""
         return bool(self.people or self.groups or self.mail_everyone)
 
+    @property
+    def used(self) -> tuple[Channel, ...]:
+        """Every channel that the file names, each once."""
+        lists = [*self.people.values(), *(one.channels for one in self.groups.values())]
+        named = [channel for listed in lists for channel in listed.values()]
+        return tuple(dict.fromkeys([*named, *self.webhooks.values()]))
+
+    @property
+    def mails(self) -> bool:
+        """Whether anybody is told by mail."""
+        return self.mail_everyone or any(isinstance(one, Mail) for one in self.used)
+
+    @property
+    def variables(self) -> list[str]:
+        """The environment variables that addresses and secrets stand in, sorted."""
+        said = [one.url for one in self.used if not isinstance(one, Mail)]
+        said += [one.secret for one in self.webhooks.values()]
+        return sorted({one.removeprefix(ENV) for one in said if one.startswith(ENV)})
+
+    def summary(self) -> str:
+        """How much there is of it: ``2 people and 1 group told by 3 channels``. Mail is one channel."""
+        people, groups = sum(map(bool, self.people.values())), len(self.groups)
+        ways = len({MAIL if isinstance(one, Mail) else one for one in self.used})
+        ways += self.mail_everyone and not any(isinstance(one, Mail) for one in self.used)
+        told = f"{people:,} {'person' if people == 1 else 'people'}"
+        told += f" and {groups:,} group{'' if groups == 1 else 's'}"
+        return f"{told} told by {ways:,} channel{'' if ways == 1 else 's'}"
+
     def of(self, who: str) -> Mapping[str, Channel]:
         """The channels of a person or group, by their ids; empty where there are none."""
         if is_group(who):

@@ -10,8 +10,12 @@ from datetime import datetime
 from clearance.directory import Members, Person, Standing
 from clearance.notices import Destination
 from clearance.stages import folded, is_group
+from clearance.text import one_line
 
 from .channels import NONE, Channel, Channels
+
+_SOME = 10
+"""Names that are told to who wrote another one."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,18 @@ class Directory:
     def channel(self, to: Destination) -> Channel | None:
         """By what a destination is told; None where the file doesn't name it any more."""
         return self.channels.of(to.who).get(to.channel)
+
+    def stranger(self, name: str) -> str | None:
+        """That the file has no such group or person, and which it has; None where it has, or where it
+        lists no people."""
+        own = self._own(name)
+        known: Mapping[str, object] = self._groups if is_group(own) else self._names
+        if own in known or (not known and not is_group(own)):
+            return None
+        some = ", ".join(sorted(known)[:_SOME]) or "none"
+        more = f" and {len(known) - _SOME:,} more" if len(known) > _SOME else ""
+        said = f"there is no {own}" if is_group(own) else f"{own} is not among the people"
+        return one_line(f"{said}; there are: {some}{more}", 1_000)
 
     def summary(self) -> str:
         """How much there is of everything: ``3 people, 2 groups, 1 delegation``."""

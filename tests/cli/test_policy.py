@@ -301,3 +301,20 @@ async def test_a_tool_that_the_policy_could_not_stop_fails_the_check(alone: Shel
     gated = Path(alone.folder / "other.toml")
     gated.touch()
     assert (await shell("policy", "check", str(gated))).code == 1, "by the file that is named"
+
+
+async def test_check_tells_each_fault_of_the_file_of_reviewers_with_its_line(shell: Shell) -> None:
+    file = shell.folder / "reviewers.toml"
+    people = '[people."ada@example.com"]\nnotify = ["mail"]\n[people."bob@example.com"]\n'
+    file.write_text(people)
+    checked = await shell("policy", "check")
+    assert (checked.code, checked.err) == (0, "")
+    said = "2 people, 0 groups, 0 delegations; 1 person and 0 groups told by 1 channel"
+    assert checked.out.splitlines()[1] == f"reviewers.toml: {said}"
+    file.write_text(people + 'notify = ["webhook:erp"]\n[groups]\na = ["zed"]\n')
+    broken = await shell("policy", "check")
+    assert (broken.code, broken.out) == (1, "")
+    assert [line[:17] for line in broken.err.splitlines()] == [
+        "reviewers.toml:4:",
+        "reviewers.toml:6:",
+    ]

@@ -1,5 +1,6 @@
 """``clearance setup`` and ``clearance doctor``."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -36,14 +37,15 @@ async def test_a_good_installation_passes(cli: Shell, serve: Serve) -> None:
         passed = await shell("doctor")
     assert (passed.code, passed.err) == (0, "")
     lines = passed.out.splitlines()
-    assert [line[:3] for line in lines] == ["ok "] * 10
+    assert [line[:3] for line in lines] == ["ok "] * 11
     assert cli.env["TEMPORAL_ADDRESS"] in lines[0]
     assert "Temporal keeps what is asked as it is" in lines[2]
     assert "take decisions without a signature" in lines[3]
     assert "nothing that has ended is missing" in lines[6]
-    assert "every tool waits" in lines[7]
-    assert "there is no reviewers.toml here" in lines[8]
-    assert "some-model" in lines[9]
+    assert "the worker signs none without CLEARANCE_LEDGER_KEY" in lines[7]
+    assert "every tool waits" in lines[8]
+    assert "there is no reviewers.toml here" in lines[9]
+    assert "some-model" in lines[10]
     assert "sk-any" not in passed.out
 
 
@@ -57,6 +59,7 @@ async def test_each_thing_that_is_missing_says_what_to_do(bare: Shell, untouched
         "ok",
         "!!",
         "!!",
+        "ok",
         "ok",
         "ok",
         "ok",
@@ -80,6 +83,7 @@ async def test_json_carries_the_checks(cli: Shell, worker_running: object) -> No
         "approvals worker": True,
         "agents worker": False,
         "ledger": True,
+        "heads": True,
         "policy": True,
         "reviewers": True,
         "model": False,
@@ -130,5 +134,40 @@ async def test_the_reviewers_are_counted_or_the_first_fault_is_told(
 async def test_an_unreachable_temporal_is_a_finding(alone: Shell) -> None:
     failed = await alone.having(TEMPORAL_ADDRESS=NOWHERE)("doctor")
     assert (failed.code, failed.err) == (1, "")
-    (line,) = failed.out.splitlines()
+    line, *others = failed.out.splitlines()
     assert line.startswith("!!  temporal: cannot reach Temporal at " + NOWHERE)
+    assert [one.split()[1] for one in others] == [
+        "signed",
+        "heads:",
+        "policy:",
+        "reviewers:",
+        "model:",
+    ]
+
+
+async def test_a_broken_key_hides_no_other_fault_and_channels_and_heads_are_looked_at(
+    cli: Shell,
+) -> None:
+    (cli.folder / "reviewers.toml").write_text(
+        '[people."ada@example.com"]\nnotify = ["mail", "env:ADA_NTFY"]\n'
+    )
+    await cli("audit", "key", "key.pem")
+    signing = cli.having(
+        CLEARANCE_ENCRYPTION_KEYS="none.json",
+        CLEARANCE_LEDGER_KEY="key.pem",
+        CLEARANCE_LEDGER_HEADS="heads",
+    )
+    found = {one["check"]: one for one in (await signing("doctor", "--json")).json}
+    assert found["temporal"]["ok"]
+    assert found["search attributes"]["ok"]
+    assert "none.json" in found["encryption"]["finding"]
+    assert "1 person and 0 groups told by 2 channels" in found["channels"]["finding"]
+    assert "set CLEARANCE_SMTP_URL; not set here: ADA_NTFY" in found["channels"]["finding"]
+    assert re.fullmatch(r"signed by [0-9a-f]{16}; none in heads yet", found["heads"]["finding"])
+    (cli.folder / "key.pem").unlink()
+    found = {one["check"]: one for one in (await signing("doctor", "--json")).json}
+    gone = "CLEARANCE_LEDGER_KEY: there is no file key.pem: `clearance audit key` makes a key"
+    assert (found["heads"]["ok"], found["heads"]["finding"]) == (False, gone)
+    refused = await signing.having(CLEARANCE_ENCRYPTION_KEYS=None)("worker")
+    assert refused.code == 1
+    assert gone in refused.err

@@ -44,6 +44,8 @@ async def test_a_webhook_that_refuses_is_told_and_fails(shell: Shell) -> None:
     assert (tried.code, tried.out) == (1, "It answered 503.\n")
     unset = await shell.having(ERP_SECRET=None)("webhook", "test", "erp")
     assert "environment has no ERP_SECRET" in only_line(unset, 1)
+    silent = await shell("webhook", "test", "erp")
+    assert "nothing listens at the webhook's address" in only_line(silent, 1)
     unknown = await shell("webhook", "test", "epr")
     said = "clearance: there is no [webhooks.epr] in reviewers.toml; there are: erp\n"
     assert only_line(unknown, 2) == said
@@ -71,5 +73,9 @@ async def test_each_channel_of_somebody_is_tried_and_told(shell: Shell) -> None:
     failed = await shell("notify", "test", ADA)
     assert failed.code == 1
     assert "not sent: there is no mail server: set CLEARANCE_SMTP_URL" in failed.out
+    stranger = await shell("notify", "test", "carl")
+    assert f"carl is not among the people; there are: {ADA}, bob" in only_line(stranger, 2)
+    stranger = await shell("notify", "test", "group:nope")
+    assert "there is no group:nope; there are: none" in only_line(stranger, 2)
     nobody = await shell("notify", "test", "bob")
     assert "reviewers.toml names no channel for bob" in only_line(nobody, 2)
