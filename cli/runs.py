@@ -109,6 +109,8 @@ async def _narrate(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> 
             if call.attempt > 1 and call.HasField("last_failure"):
                 kind, reason = call.activity_type.name, await words_of(call.last_failure, codec)
                 news.append((f"{kind} {reason}", f"Retrying {kind}: {shown(reason)}"))
+        if trouble := await description.memo_value(contract.MEMO_TROUBLE, None):
+            news.append((f"load_policy {trouble}", f"Retrying load_policy: {shown(str(trouble))}"))
         for key, text in news:
             if key not in told:
                 told.add(key)

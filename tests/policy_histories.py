@@ -62,6 +62,21 @@ async def agent_policy_stopped(studio: Studio) -> Handle:
     return handle
 
 
+@case
+async def agent_in_place_pending(studio: Studio) -> Handle:
+    """As above, its policy read by a local activity."""
+    handle = await _policed(studio, "agent-in-place-pending")
+    await eventually(lambda: waits_for(handle, 1))
+    return handle
+
+
+@case
+async def agent_in_place_approved(studio: Studio) -> Handle:
+    handle = await _policed(studio, "agent-in-place-approved")
+    await studio.send("agent-in-place-approved.1")
+    return handle
+
+
 async def _granted(studio: Studio, id: str, last: int) -> Handle:
     """A refund with a grant for small ones, one of those, and a last one."""
     turns = [[refunds(cents, f"call_{cents}")] for cents in (10, 20, last)]

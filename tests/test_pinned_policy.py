@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.exceptions import CancelledError
 from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.openai_agents.testing import TestModelProvider as Provider
+from temporalio.service import RPCError
 from temporalio.worker import Replayer
 
 import worker
 from activities.model import CALL
 from clearance import ApprovalClient
+from clearance.contract import MAX_PROMPT_BYTES, MEMO_TROUBLE
 from cli.settings import EmbeddedServer, Settings
+from policy.source import MAX_POLICY_BYTES
 from tools import runner
 from workflows.agent import AgentWorkflow
 
@@ -133,9 +136,13 @@ async def test_a_run_replays_alike_after_the_file_has_changed(
         [waiting] = await run.waits_for()
         await approvals.approve(waiting.id, reviewer=ADA)
         await run.result()
-        history = await run.handle.fetch_history()
-
     file_of(settings).write_text(BROKEN)
+    await replays(run)
+
+
+async def replays(run: Run) -> None:
+    """Its history agrees with the code, wherever the file is by now."""
+    history = await run.handle.fetch_history()
     plugin = OpenAIAgentsPlugin(
         model_params=CALL, model_provider=Provider(PlayedModel()), add_temporal_spans=False
     )
@@ -171,16 +178,65 @@ async def test_a_run_that_finds_the_file_broken_waits_says_so_and_goes_on_when_i
             file_of(settings).write_text(broken)
         run = await Play(settings, serving).start("payer")
 
-        [activity] = await eventually(lambda: failing(run))
-        assert activity.activity_type.name == "load_policy"
-        assert activity.last_failure.application_failure_info.type == "BrokenPolicy"
-        assert activity.last_failure.message.startswith(f"{file_of(settings)}:")
+        assert (await eventually(lambda: trouble(run))).startswith(f"{file_of(settings)}:")
         assert model.inputs == []  # no agent runs without a policy
 
         write(settings, BEFORE)
         [waiting] = await run.waits_for()
         assert (await approvals.get(waiting.id)).request.checkpoint == "before"
+        assert await trouble(run) is None
         await approvals.approve(waiting.id, reviewer=ADA)
+        await run.result()
+        await replays(run)
+
+
+async def test_a_run_that_waits_for_its_policy_can_be_cancelled(
+    settings: Settings, serve: Serve
+) -> None:
+    async with serve(PlayedModel()) as serving:
+        write(settings, BROKEN)
+        run = await Play(settings, serving).start("payer")
+        await eventually(lambda: trouble(run))
+        await run.handle.cancel()
+        assert isinstance((await run.failure())[0], CancelledError)
+
+
+async def test_who_may_write_to_the_namespace_completes_no_reading_of_the_policy(
+    settings: Settings, serve: Serve
+) -> None:
+    """As they could while it had a task on the server, with rules of theirs and before the worker."""
+    async with serve(PlayedModel([pays(1)], [says("Finished.")])) as serving:
+        write(settings, BROKEN)  # so that there is all the time in the world
+        run = await Play(settings, serving).start("payer")
+        await eventually(lambda: trouble(run))
+        forged = {"digest": "0" * 64, "source": "x", "policy": {"default": "allow"}}
+        assert not (await run.handle.describe()).raw_description.pending_activities
+        for id in ("1", "2"):
+            activity = serving.client.get_async_activity_handle(
+                workflow_id=run.handle.id, run_id=None, activity_id=id
+            )
+            with pytest.raises(RPCError, match="cannot find pending activity"):
+                await activity.complete(forged)
+
+        write(settings, BEFORE)
+        [waiting] = await run.waits_for()
+        assert (await run.approvals.get(waiting.id)).request.checkpoint == "before"
+        await run.approvals.approve(waiting.id, reviewer=ADA)
+        await run.result()
+
+
+async def test_a_policy_as_large_as_one_can_be_is_pinned(settings: Settings, serve: Serve) -> None:
+    many = "".join(
+        f'[[checkpoint]]\ncheckpoint_id = "{number}"\naction_pattern = "^{number}$"\n'
+        f'description_template = "{"x" * 9_800}"\n'
+        for number in range(150)
+    )
+    async with serve(PlayedModel([pays(1)], [says("Finished.")])) as serving:
+        write(settings, many)
+        run = await Play(settings, serving).start("payer", "x" * MAX_PROMPT_BYTES)
+        [waiting] = await run.waits_for()
+        assert len(await run.stored()) > 0.95 * MAX_POLICY_BYTES
+        await run.approvals.approve(waiting.id, reviewer=ADA)
         await run.result()
 
 
@@ -197,10 +253,9 @@ async def test_on_the_command_line_a_run_that_finds_the_file_broken_says_where(
     assert (ended.code, ended.out) == (0, "Finished.\n")
 
 
-async def failing(run: Run) -> list[PendingActivityInfo]:
-    """Activities of the run that have failed and will be tried again."""
-    pending = (await run.handle.describe()).raw_description.pending_activities
-    return [one for one in pending if one.HasField("last_failure")]
+async def trouble(run: Run) -> Any:
+    """Why the run can't read its policy, as its description says."""
+    return await (await run.handle.describe()).memo_value(MEMO_TROUBLE, None)
 
 
 async def refusal(settings: Settings, connection: dict[str, Any]) -> list[str]:

@@ -137,7 +137,7 @@ CHANGES = {
         workflows.agent,
         "pinned=await _policy(),",
         "pinned=BEFORE_POLICIES,",
-        {"agent-policy-pending", "agent-policy-stopped", "agent-grant-used"},
+        {"agent-policy-pending", "agent-policy-stopped", "agent-in-place-approved"},
     ),
     "revokes nothing": (
         workflows.agent,

@@ -6,7 +6,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     import pydantic
@@ -25,10 +25,22 @@ with workflow.unsafe.imports_passed_through():
     from policy.source import Pinned
     from tools import registry, runner
     from tools.run import Run, RunContext, begin
-    from workflows.patches import BEFORE_POLICIES, POLICY_IS_PINNED
+    from workflows.patches import (
+        BEFORE_POLICIES,
+        POLICY_IS_PINNED,
+        POLICY_IS_READ_IN_PLACE,
+    )
 
 _MAX_LISTED = 1_000
 """Approvals that a run's result lists, the last ones; each has its own record."""
+
+_READ_POLICY: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(maximum_attempts=1),  # the run tries again itself, and says why
+}
+
+_LONGEST_PAUSE = timedelta(minutes=5)
+"""Between two attempts: each leaves some events behind, and a history takes 50,000."""
 
 _NAME: pydantic.TypeAdapter[str] = pydantic.TypeAdapter(Name)
 
@@ -140,13 +152,39 @@ def _brief(outcomes: list[Outcome]) -> list[Outcome]:
 
 
 async def _policy() -> Pinned:
-    """The policy of this run, as its file was at the start: recorded, so that replay agrees."""
+    """The policy of this run, as its file was at the start: recorded, so that replay agrees.
+
+    Without end: a broken file is mended, and then the run goes on. Until then its memo says why.
+    """
+    if not workflow.patched(POLICY_IS_READ_IN_PLACE):
+        return await _policy_by_task()
+    trouble, pause = None, timedelta(seconds=1)
+    while True:
+        try:
+            # Local: it has no task on the server that somebody else could complete.
+            plain: dict[str, Any] = await workflow.execute_local_activity_method(
+                PolicyActivities.load_policy, **_READ_POLICY
+            )
+            break
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            if trouble != (trouble := error.message):
+                workflow.upsert_memo({contract.MEMO_TROUBLE: trouble})
+        await workflow.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    if trouble is not None:
+        workflow.upsert_memo({contract.MEMO_TROUBLE: None})
+    return Pinned.model_validate(plain)
+
+
+async def _policy_by_task() -> Pinned:
+    """The same for runs from before."""
     if not workflow.patched(POLICY_IS_PINNED):
         return BEFORE_POLICIES
     plain: dict[str, Any] = await workflow.execute_activity_method(
         PolicyActivities.load_policy,
         start_to_close_timeout=timedelta(seconds=30),
-        # Without end: a broken file is mended, and then the run goes on.
         retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
     )
     return Pinned.model_validate(plain)

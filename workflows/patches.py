@@ -38,6 +38,11 @@ BEFORE_POLICIES = Pinned(
 )
 """What stopped the sample agents when the gates stood in their tools' code."""
 
+POLICY_IS_READ_IN_PLACE = "policy-is-read-in-place"
+"""A run reads its policy by a local activity: one that has a task on the server can be completed by its
+id, by whoever may write to the namespace, and with rules of theirs. Runs from before go by that one. May
+go, and ``_policy_by_task`` with it, when no run started before 2026-11-23 is open any more."""
+
 AUDIENCES_ARE_RESOLVED = "audiences-are-resolved"
 """A request that names who decides asks the directory, lists how far it is, and doesn't count the
 approval of who asked or changed the arguments. Requests from before do none of that. May go when no

@@ -111,6 +111,9 @@ MEMO_CONSUMPTION: Final = "consumption"
 MEMO_RUN: Final = "run"
 """Memo key of an agent run: a ``RunSummary``."""
 
+MEMO_TROUBLE: Final = "trouble"
+"""Memo key of an agent run: why its policy can't be read, as long as that is so; else none, or None."""
+
 MEMO_LISTED: Final = "listed_requester"
 """Memo key of a workflow that asks for somebody: their name to its hash, where the index holds that."""
 

@@ -13,7 +13,7 @@ from temporalio.converter import PayloadCodec
 
 from . import contract, turns
 from .codec import words_of
-from .naming import is_housekeeping, is_mcp_call, is_model, is_policy, mcp_tool
+from .naming import is_housekeeping, is_mcp_call, is_model, is_policy, local_activity, mcp_tool
 from .turns import MAX_RESULT, MAX_TEXT, Secrets
 
 
@@ -120,10 +120,7 @@ class Reader:
 
     async def _done(self, id: int, at: datetime, said: Any) -> None:
         if said.scheduled_event_id in self._policies:
-            plain = await self._value(said.result.payloads)
-            policy = plain.get("policy") if isinstance(plain, dict) else None
-            secrets = policy.get("secrets") if isinstance(policy, dict) else None
-            self._secrets.add_names(secrets if isinstance(secrets, list) else ())
+            await self._pinned(said.result.payloads)
         draft = self._ended(said.scheduled_event_id, at, "completed")
         if draft is None:
             return
@@ -139,6 +136,18 @@ class Reader:
             self._calls[call.id] = self._add(
                 at, "call", title, text=call.answer, tool=call.tool, arguments=shown
             )
+
+    async def _marked(self, id: int, at: datetime, said: Any) -> None:
+        name, result = local_activity(said)
+        if is_policy(name):
+            await self._pinned(result)
+
+    async def _pinned(self, result: Sequence[Payload]) -> None:
+        """The policy of the run, which names further secrets."""
+        plain = await self._value(result)
+        policy = plain.get("policy") if isinstance(plain, dict) else None
+        secrets = policy.get("secrets") if isinstance(policy, dict) else None
+        self._secrets.add_names(secrets if isinstance(secrets, list) else ())
 
     async def _failed(self, id: int, at: datetime, said: Any) -> None:
         if draft := self._ended(said.scheduled_event_id, at, "failed"):
@@ -232,6 +241,7 @@ _READ: dict[int, Callable[[Reader, int, datetime, Any], Awaitable[None]]] = {
     EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: Reader._failed,
     EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: Reader._timed_out,
     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: Reader._canceled,
+    EventType.EVENT_TYPE_MARKER_RECORDED: Reader._marked,
     EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED: Reader._gate,
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED: Reader._gate_done,
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED: Reader._gate_failed,

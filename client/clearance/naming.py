@@ -1,6 +1,14 @@
 """What the activities of an agent's run do, by their names."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from temporalio.api.common.v1 import Payload
+
+from . import turns
+
+_MARKER = "core_local_activity"
+"""What the SDK calls the event of an activity that ran in a worker without a task on the server."""
 
 _HOUSEKEEPING = (
     *("-list-tools", "-list-prompts", "-get-prompt", "-get-prompt-v2", "-server-session"),
@@ -20,6 +28,24 @@ def is_model(activity: str) -> bool:
 def is_policy(activity: str) -> bool:
     """Whether it reads the run's policy."""
     return activity == "load_policy"
+
+
+def local_activity(marker: Any) -> tuple[str, Sequence[Payload]]:
+    """The activity that a marker in a history tells of, and its result.
+
+    Args:
+        marker: the attributes of a ``MARKER_RECORDED`` event.
+
+    Returns:
+        No name for a marker of anything else; no result where it failed.
+    """
+    if marker.marker_name != _MARKER or "data" not in marker.details:
+        return "", ()
+    # Written by the SDK's core beneath all codecs, so it is never encrypted; the result is.
+    told = [turns.parsed(one.data) for one in marker.details["data"].payloads[:1]]
+    name = told[0].get("activity_type") if told and isinstance(told[0], dict) else None
+    result = marker.details["result"].payloads if "result" in marker.details else ()
+    return (name if isinstance(name, str) else ""), result
 
 
 def is_housekeeping(activity: str) -> bool:

@@ -12,7 +12,7 @@ from temporalio.converter import PayloadCodec
 from . import contract, turns
 from .facts import Asked, Effect, Facts, Gate, Moment, Proposed
 from .keys import InvalidKeys
-from .naming import is_housekeeping, is_model, is_policy
+from .naming import is_housekeeping, is_model, is_policy, local_activity
 
 
 async def facts_of(events: Iterable[HistoryEvent], codec: PayloadCodec | None) -> Facts:
@@ -83,13 +83,21 @@ class _Run:
     async def _done(self, event: int, at: datetime, said: Any) -> None:
         name = self._scheduled.get(said.scheduled_event_id, "")
         if is_policy(name):
-            pinned = await _first(said.result.payloads, self._codec)
-            policy = pinned.get("policy") if isinstance(pinned, dict) else None
-            self.facts.policy = policy if isinstance(policy, dict) else {}
+            await self._pinned(said.result.payloads)
         elif is_model(name):
             _, calls = turns.spoken(await _first(said.result.payloads, self._codec))
             # Those without an id ran at the model's provider: no history of ours has them.
             self.facts.proposed += [Proposed(event, at, one) for one in calls if one.id.strip()]
+
+    async def _marked(self, event: int, at: datetime, said: Any) -> None:
+        name, result = local_activity(said)
+        if is_policy(name) and result:
+            await self._pinned(result)
+
+    async def _pinned(self, result: Sequence[Payload]) -> None:
+        pinned = await _first(result, self._codec)
+        policy = pinned.get("policy") if isinstance(pinned, dict) else None
+        self.facts.policy = policy if isinstance(policy, dict) else {}
 
     async def _gate(self, event: int, at: datetime, said: Any) -> None:
         if said.workflow_type.name == contract.APPROVAL_WORKFLOW:
@@ -126,6 +134,7 @@ _READ: dict[int, Callable[[_Run, int, datetime, Any], Awaitable[None]]] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: _Run._started,
     EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: _Run._activity,
     EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: _Run._done,
+    EventType.EVENT_TYPE_MARKER_RECORDED: _Run._marked,
     EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED: _Run._gate,
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED: _Run._gate_started,
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED: _Run._gate_closed,
