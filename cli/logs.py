@@ -118,7 +118,9 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
         fields["error"] = " from ".join(map(_kind, causes))
         fields["at"] = _place(error)
         # Which key is missing in which file is no secret, and all that helps.
-        missing = [one_line(str(one), _MESSAGE_CHARS) for one in causes if type(one) is InvalidKeys]
+        missing = [
+            one_line(str(one), _MESSAGE_CHARS) for one in causes if isinstance(one, InvalidKeys)
+        ]
         fields |= {"reason": missing[0]} if missing else {}
     return fields
 

@@ -214,7 +214,7 @@ def _record(view: ApprovalView) -> RenderableType:
         rows.add_column(no_wrap=True)
     rows.add_column(overflow="fold")
     for told in story(view):
-        line = Text.assemble(coloured(told.kind), " ", told.line)
+        line = Text.assemble(coloured(told.label), " ", told.line)
         block = [_inset(told.block)] if told.block else []
         rows.add_row(str(told.sequence), moment(told.at), Group(line, *block))
     if view.refusals_uncounted:

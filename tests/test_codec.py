@@ -186,7 +186,8 @@ async def test_the_page_of_what_lacks_its_key_says_so(
         await browser.get(f"/sign-in/{await inbox.store.sessions.invite(ADA)}")
         page = await browser.get(f"/requests/{asked.id}")
         assert page.status_code == 503
-        assert "It is encrypted, and this inbox lacks the key" in page.text
+        key = keyfile.read(key_file).current
+        assert f"with the key &#39;{key}&#39;, and the key file of this inbox lacks it" in page.text
 
         async def listed() -> bool:
             return UNREADABLE in (await browser.get("/")).text

@@ -24,9 +24,14 @@ _WORDS: dict[str, tuple[str, str]] = {
     "database": ("The inbox's database can't be reached", ""),
     "broken-policy": ("The reviewers can't be read", ""),
     "missing-key": (
-        "This can't be read here",
-        "It is encrypted, and this inbox lacks the key, or it was changed since. Nothing is lost: tell "
-        "whoever runs the inbox.",
+        "A key is missing here",
+        "This is encrypted with {key}, and the key file of this inbox lacks it. Nothing is lost: tell "
+        "whoever runs the inbox to add it there.",
+    ),
+    "altered": (
+        "This is not as it was written",
+        "It was changed where it is kept, or the key file of this inbox has another key by the id of "
+        "{key}. Tell whoever runs the inbox.",
     ),
     "too-many-requests": ("Too many tries", ""),
     "method-not-allowed": (
@@ -53,6 +58,8 @@ _NOT_FOUND = {
 _COMMAND = re.compile(r"(?:^|[.;:,(])[^.;:,(]*`clearance .*", re.DOTALL)
 """From the clause on that names a command of ours."""
 
+_KEY = re.compile(r"the key '[^']*'")
+
 _FIELD = re.compile(r"[\w.]+: ")
 
 
@@ -68,6 +75,9 @@ def for_people(kind: str, path: str, detail: str) -> tuple[str, str]:
     if kind == "not-found":
         return next(words for start, words in _NOT_FOUND.items() if path.startswith(start))
     title, instead = _WORDS.get(kind, ("That can't be done", ""))
+    if "{key}" in instead:
+        named = _KEY.search(detail)
+        instead = instead.replace("{key}", named[0] if named else "a key")
     said = instead or _COMMAND.sub("", detail).strip() or "Go back and try it another way."
     # What begins with the name of a field keeps it as it is.
     return title, said if _FIELD.match(said) else said[:1].upper() + said[1:]

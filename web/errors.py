@@ -27,7 +27,7 @@ from clearance.errors import (
     Refused,
     WaitTimeout,
 )
-from clearance.keys import InvalidKeys
+from clearance.keys import Altered, InvalidKeys
 from clearance.text import one_line, visible
 from policy.reading import BrokenPolicy
 from store import CannotStore
@@ -59,6 +59,7 @@ _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (SQLAlchemyError, 503, "away"),
     (CannotStore, 503, "away"),
     (BrokenPolicy, 503, "broken-policy"),
+    (Altered, 503, "altered"),
     (InvalidKeys, 503, "missing-key"),
     (AlreadyAsked, 409, "already-asked"),
     (KeyReused, 422, "key-reused"),

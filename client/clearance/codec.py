@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.converter import PayloadCodec
 
 from .keyfile import KeyFile
-from .keys import InvalidKeys, Key
+from .keys import Altered, InvalidKeys, Key
 
 VARIABLE = "CLEARANCE_ENCRYPTION_KEYS"
 """Names the key file."""
@@ -78,8 +78,9 @@ class Encryption(PayloadCodec):
         """Decrypt what is encrypted.
 
         Raises:
-            InvalidKeys: the key is none of ours, or the payload isn't as it was written. A worker
-                tries its task again, so that nothing is lost until the key is there.
+            InvalidKeys: the key is none of ours, or (``Altered``) the payload isn't as it was
+                written. A worker tries its task again, so that nothing is lost until the key is
+                there.
         """
         return [
             self._decrypted(one) if one.metadata.get("encoding") == ENCODING else one
@@ -119,7 +120,7 @@ class Encryption(PayloadCodec):
         try:
             return Payload.FromString(cipher.decrypt(nonce, data, _bound(id)))
         except Exception as error:  # InvalidTag; ValueError where it is too short to be any
-            raise InvalidKeys(
+            raise Altered(
                 f"what was encrypted with the key {id!r} is not as it was written: it was changed, or "
                 f"{self._keys.path} has another key by that id"
             ) from error

@@ -33,6 +33,10 @@ class InvalidKeys(ClearanceError):
     """A key file can't be used, or lacks a key; the text says which file and what to do."""
 
 
+class Altered(InvalidKeys):
+    """What was encrypted is not as it was written, or was by another key of that id."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """What the keys of a file are for."""
@@ -82,6 +86,13 @@ class KeyRing:
         if self.current is None or newest == self.current:
             return None
         return newest if self.keys[newest].created >= self.keys[self.current].created else None
+
+
+_CALLED = {
+    KINDS["encryption"].title: "encryption keys",
+    KINDS["signing"].title: "signing keys",
+    DECISION_KEYS.title: "public keys, as `clearance keys public` prints them",
+}
 
 
 def new(kind: Kind) -> KeyRing:
@@ -162,6 +173,9 @@ def parsed(content: bytes, kinds: tuple[Kind, ...]) -> KeyRing:
     titles = " or ".join(one.title for one in kinds)
     found = plain.get("kind") if isinstance(plain, dict) else None
     kind = next((one for one in kinds if one.title == found), None)
+    if kind is None and isinstance(found, str) and found in _CALLED:
+        wanted = " or ".join(_CALLED[one.title] for one in kinds)
+        raise ValueError(f"this is a file of {_CALLED[found]}, and one of {wanted} is needed")
     if kind is None:
         raise ValueError(f'its "kind" is not {titles}')
     if extra := set(plain) - {"kind", "current", "keys", "names"}:

@@ -28,6 +28,8 @@ class Told(NamedTuple):
     """What stands behind the kind, on one line: by whom, for whom, in which stage, how, and why."""
     block: str = ""
     """A comment, a question or an answer, as it was written, control characters made visible."""
+    label: str = ""
+    """What to call it: the kind, but of ``notified`` what it means."""
 
 
 def story(view: ApprovalView) -> list[Told]:
@@ -36,12 +38,28 @@ def story(view: ApprovalView) -> list[Told]:
 
 
 def _told(event: Event, stages: Sequence[object]) -> Told:
+    if event.kind == "notified" and (untold := _untold(event)):
+        label, line = untold
+        return Told(event.sequence, event.at, event.kind, line, label=label)
     block = visible(event.reason) if event.kind in _TEXTS else ""
     why = "" if block else one_line(event.reason) or brief(event.changes)
     line = " ".join(part for part in (*_who(event), _stage(event, stages), _how(event)) if part)
     if why or block:
         line += f": {why}".rstrip()
-    return Told(event.sequence, event.at, event.kind, line, block)
+    return Told(event.sequence, event.at, event.kind, line, block, event.kind)
+
+
+def _untold(event: Event) -> tuple[str, str] | None:
+    """Label and line of what a notifier says, which speaks up only where it failed; and of what the
+    gate says of telling people. None of whatever else others send under that kind."""
+    who, said = event.who or "", one_line(event.reason)
+    for begin, label in (
+        (f"could not tell {who} ", "not told:"),
+        (f"{who} may not have been told ", "perhaps not told:"),
+    ):
+        if said.startswith(begin):
+            return label, f"{_name(who)} {said.removeprefix(begin)}"
+    return ("noted:", said) if (who, event.channel) == ("clearance", "engine") else None
 
 
 def _who(event: Event) -> tuple[str, ...]:

@@ -92,6 +92,30 @@ def test_the_stage_is_named_where_there_are_stages() -> None:
     assert line("approved", who="ada") == "by ada (cli)"
 
 
+@pytest.mark.parametrize(
+    ("who", "reason", "line"),
+    [
+        ("ada", "could not tell ada by env:N: it is down", "not told: ada by env:N: it is down"),
+        (
+            "ada",
+            "ada may not have been told by env:N: late",
+            "perhaps not told: ada by env:N: late",
+        ),
+        ("clearance", "only 50 are told", "noted: only 50 are told"),
+        (
+            "ada",
+            "could not tell bob by env:N",
+            "notified ada (engine): could not tell bob by env:N",
+        ),
+    ],
+)
+def test_who_was_not_told_is_not_called_notified(who: str, reason: str, line: str) -> None:
+    one = told(kind="notified", who=who, channel="engine", reason=reason)
+
+    assert f"{one.label} {one.line}" == line
+    assert one.kind == "notified"
+
+
 def test_a_name_that_reads_like_a_sentence_is_told_apart() -> None:
     forged = "bob for ada (cli): “fine”"
 

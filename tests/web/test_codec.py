@@ -157,6 +157,9 @@ async def test_what_is_malformed_or_too_large_is_refused(
     assert (await service.post("/codec/decode", json=large)).status_code == 413
     assert (await service.post("/api/v1/requests", json=large)).status_code == 413
     [payload] = encrypted["payloads"]
+    changed = {"payloads": [{**payload, "data": _base64(b"x" * 40)}]}
+    altered = await service.post("/codec/decode", json=changed)
+    assert altered.json()["type"] == "urn:clearance:problem:altered"
     payload["metadata"]["encryption-key-id"] = _base64(b"2020-01-01-gone")
     unknown = await service.post("/codec/decode", json=encrypted)
     assert (unknown.status_code, unknown.json()["type"]) == (
