@@ -54,8 +54,8 @@ class _Done(BaseModel):
 
 
 class Chats:
-    """Sends through Apprise, each message in a process of its own: a service that answers slowly or without
-    end takes neither the worker's memory nor its time. No sandbox: it runs as the worker's own user."""
+    """Sends through Apprise, each message in a process of its own: a service that answers slowly or
+    without end takes neither the worker's memory nor its time. No sandbox: it runs as the worker's user."""
 
     def __init__(
         self,
