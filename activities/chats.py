@@ -55,7 +55,7 @@ class _Done(BaseModel):
 
 class Chats:
     """Sends through Apprise, each message in a process of its own: a service that answers slowly or
-    without end takes neither the worker's memory nor its time. No sandbox: it runs as the worker's user."""
+    without end takes neither the worker's memory nor its time. No sandbox: it has the worker's user."""
 
     def __init__(
         self,
