@@ -15,7 +15,7 @@ import typer
 from clearance.errors import Ambiguous, InvalidRequest, NotFound
 from clearance.text import visible
 
-from . import session
+from . import output, session
 from .history import moment_of
 
 if TYPE_CHECKING:
@@ -61,13 +61,18 @@ def export(
     settings = session.load()
     from store.ledger import Ledger
 
-    async def work() -> None:
+    if to is not None and to.exists():
+        raise InvalidRequest(f"{to} is there already, and nothing was written: name another file")
+
+    async def work() -> int:
         async with Ledger.open(settings.ledger_address(), create=False) as ledger:
             narrowed["id"] = None if id is None else await _whole(ledger, id)
             with _file(to) as file:
-                await _WRITERS[format](file, ledger.rows(**narrowed))
+                return await _WRITERS[format](file, ledger.rows(**narrowed))
 
-    session.run(work())
+    count = session.run(work())
+    if to is not None:
+        output.say(f"{count:,} row{'' if count == 1 else 's'} written to {to}.")
 
 
 async def _whole(ledger: "Ledger", typed: str) -> str:
@@ -99,23 +104,30 @@ def _file(path: Path | None) -> Iterator[IO[str]]:
             part.unlink(missing_ok=True)
 
 
-async def _jsonl(file: IO[str], rows: AsyncIterator[Any]) -> None:
-    """ASCII only: no character in it can act on a terminal."""
+async def _jsonl(file: IO[str], rows: AsyncIterator[Any]) -> int:
+    """ASCII only: no character in it can act on a terminal. Returns how many rows there were."""
+    count = 0
     async for row in rows:
+        count += 1
         chained = {"position": row.position, "previous": row.previous, "hash": row.hash}
         file.write(json.dumps({**chained, "body": json.loads(row.body)}) + "\n")
+    return count
 
 
-async def _csv(file: IO[str], rows: AsyncIterator[Any]) -> None:
+async def _csv(file: IO[str], rows: AsyncIterator[Any]) -> int:
+    """Returns how many rows there were."""
+    count = 0
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_COLUMNS)
     async for row in rows:
+        count += 1
         body = json.loads(row.body)
         asked = body.get("asked", {}).get("request", {})
         said = {**body["event"], **body, "action": asked.get("action"), "status": row.status}
         said |= {"position": row.position, "event": row.sequence, "hash": row.hash}
         said |= {"previous": row.previous}
         writer.writerow([_cell(said.get(name)) for name in _COLUMNS])
+    return count
 
 
 def _cell(value: object) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 
@@ -38,7 +39,15 @@ def load() -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0])
         variable = name if name.isupper() else f"CLEARANCE_{name.upper()}"
-        raise InvalidRequest(f"{variable}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise InvalidRequest(f"{variable}: {_said(first)}") from error
+
+
+def _said(fault: ErrorDetails) -> str:
+    """What is wrong with a setting, in words of ours."""
+    if fault["type"] in ("bool_parsing", "bool_type"):
+        return "write true or false"
+    said = fault["msg"].removeprefix("Value error, ").partition(", unable to")[0]
+    return said.replace("Input should be", "it has to be", 1)
 
 
 @asynccontextmanager

@@ -170,6 +170,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r}: at least 1m, or never")
         return length
 
+    @field_validator("ledger_url")
+    @classmethod
+    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("sqlite://", "postgres")):
+            raise ValueError("write sqlite:///path or postgresql://user@host/name")
+        return value
+
     def policy_file(self) -> Path | None:
         """The policy to go by; None where there is none, so that every tool waits."""
         here = Path("checkpoints.toml")

@@ -43,7 +43,9 @@ async def described(
         if id := pick(typed, list(dict.fromkeys(ids))):
             return await client.get_workflow_handle(id).describe()
         everything += ids
-    raise unknown(typed, everything, "`clearance pending` lists what waits")
+    runs = workflow_type == contract.AGENT_WORKFLOW
+    lists = "`clearance runs` lists the runs" if runs else "`clearance pending` lists what waits"
+    raise unknown(typed, everything, lists)
 
 
 async def exactly(client: Client, id: str) -> WorkflowExecutionDescription:

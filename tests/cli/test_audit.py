@@ -96,6 +96,9 @@ async def test_a_head_that_somebody_else_signed_is_a_fault(shell: Shell) -> None
     assert (unchecked.code, "Nobody's signature was checked" in unchecked.err) == (0, True)
     said = await shell("audit", "verify", "--head", "heads", "--key", other.out.strip())
     assert (said.code, "no signature of that key" in said.out) == (1, True)
+    for given in ("/nope", "nope.pub"):
+        missing = await shell("audit", "verify", "--key", given)
+        assert f"there is no file {given}" in only_line(missing, 2)
     for bad in (("--head", "none"), ("--head", "key.pem"), ("--head", "heads", "--key", "AAAA")):
         only_line(await shell("audit", "verify", *bad), 2)
     (shell.folder / "key.pem").chmod(0o644)
@@ -124,7 +127,9 @@ async def test_signed_decisions_are_counted_and_held_against_the_keys_that_are_t
 
 async def test_an_export_is_verified_without_us_as_the_documentation_says(shell: Shell) -> None:
     whole = await shell("audit", "export", "--output", "ledger.jsonl")
-    assert (whole.code, whole.out, whole.err) == (0, "", "")
+    assert (whole.code, whole.out, whole.err) == (0, "", "4 rows written to ledger.jsonl.\n")
+    again = await shell("audit", "export", "--output", "ledger.jsonl")
+    assert "ledger.jsonl is there already" in only_line(again, 2)
     file = shell.folder / "ledger.jsonl"
     assert file.stat().st_mode & 0o077 == 0
     assert file.read_text().isascii()
@@ -188,6 +193,9 @@ async def test_where_there_is_no_ledger_none_is_made(alone: Shell) -> None:
         assert "there is no such file" in only_line(await shell("audit", command), 1)
     assert not (alone.folder / "none").exists()
     away = alone.having(CLEARANCE_LEDGER_URL="postgresql://ada:geheim@127.0.0.1:1/ledger")
+    wrong = alone.having(CLEARANCE_LEDGER_URL="mysql://ada:geheim@127.0.0.1/ledger")
+    said = "clearance: CLEARANCE_LEDGER_URL: write sqlite:///path or postgresql://user@host/name\n"
+    assert only_line(await wrong("audit", "verify"), 2) == said
     line = only_line(await away("audit", "verify"), 1)
     assert "127.0.0.1" in line
     assert "geheim" not in line
