@@ -1,22 +1,26 @@
 """What the ledger lacks is brought from Temporal: whatever ended without being written, and what came
 later."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowExecution, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 import worker
 from activities.reconciling import schedule
 from clearance import ApprovalClient, ApprovalRequest, contract
+from clearance.ended import Ended
+from clearance.kept import Kept
+from clearance.keys import InvalidKeys
 from cli.settings import Settings
 from store.ledger import Ledger, heads
-from store.ledger.reconciling import behind, progress_of
+from store.ledger.reconciling import behind, progress_of, reconcile
 
 from .conftest import Serve
 from .ledgers import ended, ledger_of, reconciled
@@ -96,6 +100,53 @@ async def test_whatever_ended_unwritten_is_brought_by_the_time_it_ended_and_once
         assert closed == sorted(closed, reverse=True)
         assert len(closed) == 6
         assert (await ledger.verify()).count == 0
+
+
+class _Keyless(Ended):
+    """Lacks the key of one request."""
+
+    locked = ""
+
+    async def read(self, execution: WorkflowExecution) -> Kept:
+        if execution.id == self.locked:
+            raise InvalidKeys("the key 2026 is missing here")
+        return await super().read(execution)
+
+
+async def test_what_nobody_can_read_is_passed_over_after_a_day_and_no_mark_that_is_none_counts(
+    approvals: ApprovalClient,
+    settings: Settings,
+    keeps_nothing: Settings,
+    connection: dict[str, Any],
+) -> None:
+    queue, now = settings.approvals_queue, datetime.now(UTC)
+    source = _Keyless(approvals.temporal, queue)
+    source.locked = locked = unique("locked")
+    marks = ["{", "[]", "[" * 9_999, "{}", '{"complete": 1, "looked": 1}']
+    times = ("2026-11-21T10:00:00", "9999-12-31T00:00:00Z", "0001-01-01T00:00:00Z")
+    marks += [json.dumps({"complete": at, "looked": at}) for at in times]
+    async with ledger_of(settings) as ledger, worker.running(keeps_nothing, connection):
+        for id in (locked, unique("open")):
+            await approvals.request("Pay", id=id)
+            await approvals.reject(id, reviewer=ADA, reason="no")
+        await _all_ended(approvals, settings, 2)
+        for mark in marks:
+            await ledger.set_mark(f"reconciled {queue}", mark)
+            assert await progress_of(ledger, queue) is None, mark
+        hours = [
+            await reconcile(ledger, source, now=now + timedelta(hours=number))
+            for number in (0, 23, 25, 26)
+        ]
+        known = await progress_of(ledger, queue, now=now + timedelta(hours=26))
+        source.locked = ""
+        found = await reconcile(ledger, source, everything=True)
+
+    assert [(one.missing, one.left, one.passed_over) for one in hours] == [
+        *((2, 1, 0), (1, 1, 0), (1, 0, 1), (0, 0, 0))
+    ]
+    assert hours[2].reasons == [f"{locked}: the key 2026 is missing here"]
+    assert known == (now + timedelta(hours=26), now + timedelta(hours=26), None)
+    assert (found.missing, found.left) == (1, 0)
 
 
 async def _finished(ledger: Ledger, queue: str) -> Any:

@@ -135,7 +135,7 @@ class TestMail:
 
     @pytest.mark.parametrize(
         ("answers", "final"),
-        [({"RCPT": "550 no such user"}, True), ({"DATA": "451 later"}, False)],
+        [({"RCPT": "550 <ada@example.com>: unknown"}, True), ({"DATA": "451 later"}, False)],
     )
     async def test_a_refusal_is_told_and_a_final_one_is_not_tried_again(
         self, office: Office, answers: dict[str, str], final: bool
@@ -143,7 +143,7 @@ class TestMail:
         async with mail_server(answers) as (url, _):
             office.smtp = Smtp(url)
             failed = await office.fails("mail")
-        (answer,) = answers.values()
+        answer = answers.get("DATA", "550 (address) unknown")
         assert str(failed).endswith(f"the mail server refused it: {answer}")
         assert failed.non_retryable is final
 
@@ -171,6 +171,28 @@ class TestMail:
             failed = await office.fails("mail")
         assert "it may have arrived, so it is not sent again" in str(failed)
         assert failed.non_retryable
+
+    async def test_a_worker_that_stops_while_it_sends_does_not_send_it_again(
+        self, office: Office
+    ) -> None:
+        reached, over = asyncio.Event(), asyncio.Event()
+        async with mail_server() as (url, mailbox):
+            take = mailbox.handle_DATA
+
+            async def slow(*mail: Any) -> str:
+                reached.set()
+                await over.wait()
+                return await take(*mail)
+
+            mailbox.handle_DATA = slow  # type: ignore[method-assign]
+            office.smtp = Smtp(url)
+            sending = asyncio.create_task(office.send("mail", notice()))
+            await reached.wait()
+            sending.cancel()
+            with pytest.raises(ApplicationError, match="it may have arrived") as failed:
+                await sending
+            over.set()
+        assert failed.value.non_retryable
 
     async def test_without_a_server_it_says_what_to_set(self, office: Office) -> None:
         failed = await office.fails("mail")

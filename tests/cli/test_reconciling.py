@@ -72,7 +72,7 @@ async def test_what_temporal_has_forgotten_is_listed_and_shown_whole(
     assert (kept.json, kept.err) == (first.json, "")
     assert [one["id"] for one in narrowed.json] == [ids[2]]
     assert (shown.json, shown.err) == (before.json, "")
-    assert [one["by_the_gate"]["id"] for one in told["requests"]] == ids[1::-1]
+    assert [one["written_by_others"]["id"] for one in told["requests"]] == ids[1::-1]
     assert whole["request"]["written_by_others"]["decision"]["reason"] == "as agreed"
     assert (told["warning"], whole["warning"]) == ("", "")
     assert (by_its_end.code, "Drop it" in by_its_end.out) == (0, True)

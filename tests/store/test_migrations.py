@@ -165,7 +165,7 @@ async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path)
 
 
 def _replacing(place: str) -> str:
-    """Put another row in the place of the second, which is taken by this column's value alone, or by all."""
+    """Put another row in the place of the second: of its value in one column, or of all of it."""
     others = {"position": "9", "rowid": "9", "sequence": "9"} if place else {"position": "position"}
     values = {
         "rowid": "rowid",

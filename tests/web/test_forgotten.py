@@ -89,6 +89,7 @@ async def test_pages_and_api_go_on_telling_of_it(
             "/api/v1/history", params={"limit": 2, "cursor": temporals["cursor"]}
         )
         before = (await inbox.api.get(f"/api/v1/requests/{ids[1]}")).json()
+        outcome = (await inbox.api.get(f"/api/v1/requests/{ids[1]}/outcome")).json()
         await forget(approvals, *ids)
 
         lines, cursor = [], None
@@ -99,6 +100,8 @@ async def test_pages_and_api_go_on_telling_of_it(
             if (cursor := answer["cursor"]) is None:
                 break
         whole = await inbox.api.get(f"/api/v1/requests/{ids[1]}")
+        ended_so = await inbox.api.get(f"/api/v1/requests/{ids[1]}/outcome")
+        never = await inbox.api.get("/api/v1/requests/nobody/outcome")
         listed = await inbox.page.get("/history")
         narrowed = await inbox.page.get("/history?status=rejected")
         shown = await inbox.page.get(f"/requests/{ids[1]}")
@@ -109,6 +112,8 @@ async def test_pages_and_api_go_on_telling_of_it(
     assert [one["id"] for one in older.json()["items"]] == ids[1::-1]  # a cursor of before
     assert lines == ids[3::-1]
     assert (whole.status_code, whole.json()) == (200, before)
+    assert (ended_so.status_code, ended_so.json()) == (200, outcome)
+    assert never.status_code == 404
     assert titles(listed) == [f"Pay {id}" for id in ids[3::-1]]
     assert titles(narrowed) == []
     assert shown.status_code == 200
