@@ -22,7 +22,7 @@ from clearance.runs import AgentResult, AgentRun, list_runs, start_run
 from clearance.views import ApprovalView
 from policy.source import SAMPLE
 
-from . import embedded, output, session, web
+from . import embedded, logs, output, session, web
 from .answers import Answers
 from .runs import result_of
 from .settings import EmbeddedServer, Settings
@@ -106,6 +106,7 @@ async def _play(settings: Settings, name: str, answer: str | None) -> None:
         server = EmbeddedServer.find(settings.state)
         if server is None:
             server = await stack.enter_async_context(embedded.server(settings.state))
+        logs.configure(settings.log_format, file=settings.state / "demo.log")
         output.out(f"Temporal runs at {server.address}, its UI at {server.ui}")
         session.elsewhere(settings, server)
         process = await importing
@@ -150,7 +151,10 @@ async def _run(
         handle = client.temporal.get_workflow_handle(mine[0])
         return handle.id, result_of(handle)
     if not any(r.id.startswith("demo-") for r in left):
-        shutil.rmtree(folder, ignore_errors=True)  # a fresh shop and an empty outbox
+        # A fresh shop and an empty outbox; the worker has the ledger beside them open.
+        shutil.rmtree(folder / "outbox", ignore_errors=True)
+        for file in folder.glob("shop.db*"):
+            file.unlink()
     handle = await start_run(
         client.temporal,
         AgentRun(

@@ -44,14 +44,17 @@ ACCESS: Final = "access"
 _MESSAGE_CHARS = 500
 
 
-def configure(format: Format, *, engine: bool = False) -> None:
-    """Log what matters to standard error.
+def configure(format: Format, *, engine: bool = False, file: Path | None = None) -> None:
+    """Log what matters to standard error, or to the end of a file.
 
     Args:
         format: of the lines.
+        file: where the terminal is for something else.
         engine: what the engine beneath Temporal's SDK says, too, as records like the others.
     """
     handler = logging.StreamHandler(sys.stderr)
+    if file is not None:
+        handler = logging.FileHandler(file, encoding="utf-8", delay=True)
     handler.setFormatter(formatter(format))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("clearance").setLevel(logging.INFO)

@@ -75,6 +75,10 @@ async def test_an_approved_refund_is_written_once(alone: Shell) -> None:
     assert ended.code == 0
     assert "Refunds in the ledger: 1 " in ended.out
     assert rows(alone.folder, "SELECT order_id, cents FROM refunds") == [("A-1001", 12_900)]
+    # The worker has it open from before the shop is made anew.
+    with closing(sqlite3.connect(alone.folder / ".clearance" / "demo" / "ledger.db")) as ledger:
+        assert ledger.execute("SELECT count(*) FROM ledger").fetchone() > (0,)
+    assert "Traceback" not in ended.out
 
 
 async def test_a_rejected_refund_is_not_written(alone: Shell) -> None:
