@@ -1,5 +1,6 @@
 """Sending notices to people and to other services, by the channels that ``reviewers.toml`` names."""
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -146,10 +147,14 @@ class Sender:
         now: datetime,
     ) -> None:
         compose = partial(message, told, delivery.more, wording, now)
-        if isinstance(channel, Mail):
-            await self._mails.send(channel, delivery.key, compose())
-        else:
-            await self._chats.send(channel, lambda room: compose(quote=for_chat, room=room))
+        try:
+            if isinstance(channel, Mail):
+                await self._mails.send(channel, delivery.key, compose())
+            else:
+                await self._chats.send(channel, lambda room: compose(quote=for_chat, room=room))
+        except asyncio.CancelledError:  # neither knows a message again that it has got
+            said = "the worker stopped while sending: it may have arrived, so it is not sent again"
+            raise NotSent(said, final=True) from None
 
 
 class SendingActivities:

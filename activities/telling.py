@@ -1,7 +1,6 @@
 """Leaving word with the notifiers of whoever is to be told."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +12,14 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from clearance import contract
-from clearance.notices import Destination, Notice, Notifying, Telling
+from clearance.notices import (
+    MAX_NOTICES,
+    Destination,
+    Notice,
+    Notifying,
+    Telling,
+    notifier_id,
+)
 from policy.reading import BrokenPolicy
 from policy.watched import WatchedDirectory
 
@@ -21,7 +27,8 @@ _AT_ONCE = 20
 """Notifiers that word is left with at the same time."""
 
 _MOST = 50
-"""Notifiers that word is left with for one event: decisions wait for it, half a second at the most."""
+"""Notifiers that word is left with for one event. Decisions wait for it, as long as three calls in a row
+to Temporal take; never longer than the 5 s that ``workflows/telling.py`` gives it."""
 
 _RPC = timedelta(seconds=2)
 
@@ -82,7 +89,7 @@ class TellingActivities:
 
     async def _leave(self, to: Destination, notices: list[Notice]) -> str | None:
         """Start the notifier, or wake it up. Returns why that failed."""
-        telling = Telling(notices=tuple(notices), window=self._window)
+        telling = Telling(notices=tuple(notices[-MAX_NOTICES:]), window=self._window)
         async with self._room:
             try:
                 await self._client.start_workflow(
@@ -98,9 +105,3 @@ class TellingActivities:
             except RPCError as error:
                 return f"Temporal did not take it for {to.who}: {error.message}"
         return None
-
-
-def notifier_id(queue: str, to: Destination) -> str:
-    """The workflow id of a destination's only notifier on a queue; nobody is named in it."""
-    named = "|".join((queue, to.who, to.channel))
-    return f"notify.{hashlib.sha256(named.encode()).hexdigest()[:24]}"

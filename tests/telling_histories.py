@@ -1,7 +1,7 @@
 """Histories of requests that tell their audience, and of who tells it: cases to record."""
 
 from clearance import ApprovalRequest, Stage
-from clearance.notices import Destination
+from clearance.notices import Destination, notifier_id
 
 from .raw import Handle
 from .studio import ADA, WIRE, Record, Studio, into
@@ -57,8 +57,6 @@ async def approval_told_withdrawn_by_cancel(studio: Studio) -> Handle:
 
 async def _notifier(studio: Studio, to: Destination, id: str) -> Handle:
     """After a message that could not be sent, which the request's record says."""
-    from activities.telling import notifier_id
-
     stage = Stage(name="both", audience=(to.who,))
     await studio.ask(TOLD.model_copy(update={"stages": (stage,)}), id)
     handle = studio.client.get_workflow_handle(notifier_id(studio.settings.approvals_queue, to))

@@ -1,6 +1,7 @@
 """One channel of one person, told each event once: a real workflow, the channel played by a recorder."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,9 +13,16 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner
 
-from activities.telling import notifier_id
 from clearance import ApprovalClient, ApprovalRequest, contract
-from clearance.notices import Delivery, Destination, Notice, Notifying, Telling
+from clearance.notices import (
+    Delivery,
+    Destination,
+    Notice,
+    Notifying,
+    Telling,
+    Waiting,
+    notifier_id,
+)
 from cli.settings import Settings
 from workflows import notifying, sending
 
@@ -93,12 +101,42 @@ async def test_a_deadline_makes_the_recorded_message_urgent(people: Notifier) ->
 
 
 async def test_beyond_50_they_are_counted_in_the_recorded_message(people: Notifier) -> None:
+    async def untold() -> bool:
+        return len(people.recorder.untold) == 70
+
+    every = [notice(f"n{n}", "approved") for n in range(120)]
     async with people.served():
-        await people.tell(*(notice(f"n{n}") for n in range(1_000)))
+        for first in (0, 50, 100):
+            await people.tell(*every[first : first + 50], window=1)
+        await eventually(untold)
+
+    (message,) = people.recorder.sent
+    assert (len(message.notices), message.more) == (50, 70)
+    assert {one.approval_id for one in people.recorder.untold} == {f"n{n}" for n in range(50, 120)}
+
+
+@pytest.mark.parametrize(("limit", "room"), [("_ROOM", 60), ("_BYTES", 30_000)])
+async def test_a_flood_leaves_out_the_newest_and_their_records_say_so(
+    approvals: ApprovalClient,
+    people: Notifier,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    room: int,
+) -> None:
+    monkeypatch.setattr(notifying, limit, room)
+    flood = [notice(f"n{n}") for n in range(100)]
+    async with people.served(workflow_runner=UnsandboxedWorkflowRunner()):
+        late = await waiting_request(approvals)
+        await people.tell(notice("early"), window=2)
+        await people.tell(*flood[:50], window=2)
+        await people.tell(*flood[50:99], late, window=2)
+        said = await eventually(lambda: reasons(approvals, late.approval_id))
         await eventually(people.recorder.has_told)
 
     (message,) = people.recorder.sent
-    assert (len(message.notices), message.more) == (50, 950)
+    assert said == [f"could not tell {ADA} by mail: too many were waiting"]
+    assert message.notices[0].action == "early"
+    assert len(message.notices) + message.more == 101
 
 
 async def test_a_machine_is_recorded_as_told_each_event_by_itself_while_one_hangs(
@@ -122,9 +160,22 @@ async def test_a_machine_is_recorded_as_told_each_event_by_itself_while_one_hang
     assert len({one.key for one in machine.recorder.sent}) == 3
 
 
+OVERSIZED = [
+    {"approval_id": "é" * 501},
+    {"key": "x" * 1_020 + "/01999b3c-0000-7000-8000-000000000001/1"},
+    *({name: "x" * 501} for name in ("action", "tool", "requester", "run_id", "stage", "by")),
+    {"audience": ["x"] * 2_001},
+]
+"""What makes a notice too large for what a workflow may signal, or hand over."""
+
+
 async def test_malformed_words_change_nothing_as_recorded(people: Notifier) -> None:
     async with people.served():
+        good = json.loads(notice("b").model_dump_json())
         junks: list[Any] = [{}, {"notices": [{"key": "x"}]}, [], 7, "x"]
+        junks += [{"notices": [good | more]} for more in OVERSIZED]
+        junks += [{"notices": [good] * 4_000}] * 5
+        junks += [{"notices": [good], "window": window} for window in ("PT1H1S", "-PT1S")]
         for junk in junks:
             await people.tell(signal=junk)
         await people.tell(notice("a"))
@@ -141,6 +192,31 @@ async def test_a_malformed_beginning_ends_at_once_as_recorded(people: Notifier) 
         )
         with pytest.raises(WorkflowFailureError):
             await started.result()
+
+
+async def test_who_begins_it_can_neither_redirect_nor_delay_it_as_recorded(
+    people: Notifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifying, "_LONGEST", timedelta(seconds=1))
+    never = datetime.max.replace(tzinfo=UTC)
+    waits = Waiting(notice=notice("a"), since=never)
+    forged = [
+        Notifying(to=Destination(who="eve@example.com", channel="mail"), waiting=(waits,)),
+        Notifying(to=people.to, waiting=(waits,), not_before=never, window=timedelta()),
+    ]
+    async with people.served(workflow_runner=UnsandboxedWorkflowRunner()):
+        for one in forged:
+            begun = await people.client.start_workflow(
+                contract.NOTIFIER_WORKFLOW, one, id=people.handle.id, task_queue=people.queue
+            )
+            if one.to != people.to:
+                with pytest.raises(WorkflowFailureError):
+                    await begun.result()
+        await people.tell(notice("b"))
+        await eventually(people.recorder.has_told)
+
+    assert people.recorder.told() == [["created a", "created b"]]
+    assert people.recorder.sent[0].to == people.to
 
 
 async def test_nothing_is_lost_or_recorded_twice_when_it_goes_on_in_another_execution(

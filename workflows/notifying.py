@@ -15,7 +15,17 @@ with workflow.unsafe.imports_passed_through():
 
     from clearance import contract
     from clearance.errors import explain
-    from clearance.notices import Delivery, Notifying, Telling, Waiting, seal, still_news
+    from clearance.notices import (
+        MAX_NOTICES,
+        Delivery,
+        Destination,
+        Notifying,
+        Telling,
+        Waiting,
+        notifier_id,
+        seal,
+        still_news,
+    )
     from workflows.sending import Sending
 
 _KNOWN = 5_000
@@ -24,10 +34,18 @@ _KNOWN_FOR = timedelta(days=30)
 comes within minutes; after a crash and a long stop, within days."""
 
 _ROOM = 400
-"""Notices that wait: they have to fit into 2 MB with what else is handed over."""
+_BYTES = 1_200_000
+"""Notices that wait, and how large they are: with what else is handed over they have to fit into 2 MB."""
 
 _EVENTS = 2_000
 """In a history, before another execution goes on."""
+
+_MOST_EVENTS = 10_000
+_MOST_BYTES = 20_000_000
+"""Then it goes on whatever is under way: Temporal ends what grows to five times that."""
+
+_LONGEST = timedelta(hours=1)
+"""After a failure, until it is tried again."""
 
 _AT_ONCE = 50
 """Messages to a machine that are under way at the same time."""
@@ -49,11 +67,18 @@ class NotifierWorkflow:
             self._invalid = explain(error)
             return
         was = self._was
-        self._waiting += was.waiting
+        if not _is_of(was.to):
+            self._invalid = "this is not the workflow of that destination"
+            return
+        # Whoever can start it may have made up the times.
+        now = workflow.now()
+        self._waiting += [
+            one.model_copy(update={"since": min(one.since, now)}) for one in was.waiting
+        ]
         self._known = dict(was.told)
         self._more = was.more
         self._failures = was.failures
-        self._not_before = was.not_before
+        self._not_before = was.not_before and min(was.not_before, now + _LONGEST)
         self._window = was.window
         self._sending = Sending(was.to)
 
@@ -66,7 +91,7 @@ class NotifierWorkflow:
             extra: must be empty.
 
         Raises:
-            ApplicationError: type ``InvalidRequest``, it is malformed.
+            ApplicationError: type ``InvalidRequest``, it is malformed, or of another destination.
         """
         if self._invalid:
             raise ApplicationError(
@@ -83,12 +108,15 @@ class NotifierWorkflow:
     @workflow.signal(name=contract.SIGNAL_TELL)
     def tell(self, telling: Any = None, *extra: Any) -> None:
         """Take a ``Telling``: what is new in it. What is malformed changes nothing."""
+        if self._invalid:
+            return
+        if self._is_full and self._sending.is_busy:  # a flood: reading it would take too long
+            workflow.logger.warning("too many notices: a signal is not read")
+            return
         try:
             told = Telling.model_validate([telling, *extra] if extra else telling)
         except pydantic.ValidationError as error:
             workflow.logger.warning("a malformed signal changes nothing: %s", explain(error))
-            return
-        if self._invalid:
             return
         now = workflow.now()
         self._window = told.window
@@ -97,22 +125,38 @@ class NotifierWorkflow:
                 self._known[name] = now.timestamp()
                 self._waiting.append(Waiting(notice=notice, since=now))
         self._forget(now)
+        self._make_room()
 
     def _forget(self, now: datetime) -> None:
-        """What is too old to come again, and what there is no room for."""
+        """What is too old to come again, and what would be too much to remember."""
         oldest = (now - _KNOWN_FOR).timestamp()
         for name in list(self._known)[: max(0, len(self._known) - _KNOWN)]:
             del self._known[name]
         while self._known and self._known[first := next(iter(self._known))] < oldest:
             del self._known[first]
-        if len(self._waiting) > _ROOM:
-            self._keep(self._waiting)
-        over = max(0, len(self._waiting) - _ROOM)
-        lost, self._waiting = self._waiting[:over], self._waiting[over:]
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether there may be no room for one more, of which the largest has 40 KB."""
+        held = (*self._under_way.values(), *self._waiting)
+        return len(held) >= _ROOM or sum(one.size for one in held) > _BYTES - 40_000
+
+    def _make_room(self) -> None:
+        """Give up the newest of what waits, as far as there is no room for it; the records hear of it."""
+        if not self._is_full:
+            return
+        self._keep(self._waiting)
+        left, fits = _BYTES - sum(one.size for one in self._under_way.values()), 0
+        for one in self._waiting[:_ROOM]:
+            if (left := left - one.size) < 0:
+                break
+            fits += 1
+        lost, self._waiting = self._waiting[fits:], self._waiting[:fits]
+        for one in lost:
+            self._known.pop(seal(one.notice), None)
         if self._was.to.digest:
             self._more += len(lost)
-        elif lost:
-            self._sending.give_up(lost, "too many were waiting")
+        self._sending.give_up(lost, "too many were waiting")
 
     def _keep(self, waiting: Iterable[Waiting]) -> None:
         """Let these wait, as far as they are still news."""
@@ -136,9 +180,13 @@ class NotifierWorkflow:
 
     @property
     def _is_long(self) -> bool:
-        """Whether another execution has to go on; not while the last words to a record are under way."""
+        """Whether another execution has to go on; if it can wait, not while words to a record are under
+        way."""
         info = workflow.info()
-        long = info.get_current_history_length() > _EVENTS or info.is_continue_as_new_suggested()
+        events = info.get_current_history_length()
+        if events > _MOST_EVENTS or info.get_current_history_size() > _MOST_BYTES:
+            return True
+        long = events > _EVENTS or info.is_continue_as_new_suggested()
         return long and not self._sending.speaks
 
     def _go_on_anew(self) -> None:
@@ -194,8 +242,10 @@ class NotifierWorkflow:
         fault = await self._sending.to_people(message, again=self._failures > 0)
         self._failures, self._not_before = (self._failures + 1 if fault else 0), None
         if fault is None:
+            self._sending.give_up(batch[MAX_NOTICES:], "too many at once: only counted")
             return
         self._waiting = self._sending.left_over(batch, fault) + self._waiting
+        self._make_room()
         if not fault.is_final:
             self._not_before = workflow.now() + self._sending.pause(self._failures)
             self._more += more
@@ -207,3 +257,13 @@ class NotifierWorkflow:
             task = asyncio.create_task(self._sending.to_machine(one))
             self._under_way[task] = one
             task.add_done_callback(self._under_way.pop)
+
+
+def _is_of(to: Destination) -> bool:
+    """Whether this workflow's id is the destination's, so that nobody's notices go to somebody else.
+
+    Asked once, of the first task: what is replayed has passed, and a replay may be on another queue.
+    """
+    info = workflow.info()
+    mine = notifier_id(info.task_queue, to)
+    return workflow.unsafe.is_replaying() or info.workflow_id == mine

@@ -20,6 +20,10 @@ with workflow.unsafe.imports_passed_through():
 _ATTEMPT = timedelta(seconds=45)
 """Longer than a channel gets to answer, which is 30 s."""
 
+_SAYING = 200
+"""Records that hear of failures at the same time; more are only logged. Temporal fails every task of a
+workflow that has 2,000 signals under way."""
+
 _ONCE = ["TemporalTimeout:StartToClose", "TemporalTimeout:Heartbeat"]
 """Nobody knows whether a message went out whose worker was killed: it is not sent again."""
 
@@ -66,6 +70,11 @@ class Sending:
     def speaks(self) -> bool:
         """Whether records are still being told of what failed."""
         return bool(self._said)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether so many are that no other hears of anything."""
+        return len(self._said) >= _SAYING
 
     async def to_people(self, delivery: Delivery, *, again: bool) -> Fault | None:
         """Send it once: for a minute, as long as it fails clearly; ``again`` a single time."""
@@ -122,8 +131,14 @@ class Sending:
         )
         going_on = "" if is_final else "; trying on"
         said = one_line(f"{failed} by {to.channel}: {fault.reason}{going_on}", MAX_REASON_CHARS)
+        untold = 0
         for notice in {(one.approval_id, one.execution): one for one in notices}.values():
-            self._start(self._record(notice, said, is_final=is_final))
+            if self.is_busy:
+                untold += 1
+            else:
+                self._start(self._record(notice, said, is_final=is_final))
+        if untold:
+            workflow.logger.warning("%d more records are too many to be told: %s", untold, said)
 
     def _start(self, saying: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(saying)

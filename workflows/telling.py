@@ -11,7 +11,6 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from clearance import acts, contract
-    from clearance.acts import Act
     from clearance.notices import MAX_REASON_CHARS, Notice, NoticeKind
     from clearance.record import Record
     from clearance.stages import folded, is_group
@@ -86,8 +85,7 @@ class Teller:
             reason = "no answer in time" if error.cause else error.message
             said = one_line(f"could not tell {names}: {reason}", MAX_REASON_CHARS)
             workflow.logger.warning(said)
-            act = Act(kind="notified", who="clearance", text=said, act_id=workflow.uuid4().hex)
-            self._record.act(act, workflow.now())
+            self._record.note(said, workflow.now())
 
     def _asked(self, new: list[Event]) -> list[Notice]:
         """Of what is new: who is asked now. A stage that is over already asks nobody."""
@@ -149,7 +147,7 @@ class Teller:
             requested_at=record.requested_at,
             kind=kind,
             at=event.at,
-            action=str(record.listing()["action"]),
+            action=str(record.listing()["action"])[: contract.MAX_ACTION_CHARS],
             tool=request.tool,
             requester=request.requester,
             run_id=request.run_id,

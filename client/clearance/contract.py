@@ -160,7 +160,7 @@ MAX_COMMENTS_BYTES: Final = 100 * 1024
 
 MAX_DELEGATIONS: Final = 50
 MAX_SEEN: Final = 200
-"""Events ``viewed`` and ``notified`` that a record keeps."""
+"""Events that a record keeps of each of the kinds ``viewed`` and ``notified``, and of its own notes."""
 
 MAX_RECORDED_REFUSALS: Final = 1_000
 """Refused attempts kept in the view one by one, at most 200 KB; further ones are counted. All

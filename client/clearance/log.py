@@ -33,7 +33,7 @@ class Log:
         self._changes_bytes = 0
         self._comments_bytes = 0
         self._words_bytes = 0
-        self._seen: set[tuple[str, str, str, str]] = set()
+        self._seen: dict[str, set[tuple[str, str, str]]] = {}
 
     def add(self, kind: EventKind, channel: Channel, at: datetime, **said: Any) -> None:
         """The next event; ``said`` are further fields of ``Event``."""
@@ -74,12 +74,17 @@ class Log:
         return False
 
     def first_time(self, kind: str, who: str, channel: str, said: str) -> bool:
-        """Whether this is new, of events that are kept once for each person; at most 200 of them."""
-        one = (kind, who.casefold(), channel, said)
-        if one in self._seen or len(self._seen) >= contract.MAX_SEEN:
+        """Whether this is new, of events that are kept once for each person; of each kind at most 200."""
+        seen = self._seen.setdefault(kind, set())
+        one = (who.casefold(), channel, said)
+        if one in seen or len(seen) >= contract.MAX_SEEN:
             return False
-        self._seen.add(one)
+        seen.add(one)
         return True
+
+    def is_full(self, kind: str) -> bool:
+        """Whether ``first_time`` takes no more of this kind."""
+        return len(self._seen.get(kind, ())) >= contract.MAX_SEEN
 
 
 def _size(*words: str) -> int:

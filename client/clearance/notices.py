@@ -3,9 +3,17 @@
 import hashlib
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from .fields import Name
 from .requests import Risk
@@ -31,8 +39,31 @@ MAX_NOTICES = 50
 
 MAX_REASON_CHARS = 500
 
+_MAX_NAMES = 2_000
+"""More than ten stages, escalations and delegations together can name."""
+
+_MAX_ID_BYTES = 1_000
+"""Temporal's own limit: a workflow's task that signals a longer id fails again and again."""
+
 _KEY = r"(?s)^.+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/[0-9]{1,9}$"
 """Temporal refuses to signal any other execution, and a workflow's task that does so again and again."""
+
+
+def _an_id(id: str) -> str:
+    if len(id.encode()) > _MAX_ID_BYTES:
+        raise ValueError(f"at most {_MAX_ID_BYTES:,} bytes")
+    return id
+
+
+Line = Annotated[str, StringConstraints(max_length=500)]
+"""What a gate's own notices never exceed: the sentence, or somebody who decides for somebody else."""
+
+RequestId = Annotated[
+    str, StringConstraints(min_length=1, max_length=_MAX_ID_BYTES), AfterValidator(_an_id)
+]
+
+Window = Annotated[timedelta, Field(ge=timedelta(), le=timedelta(hours=1))]
+"""How long a destination of people waits for more before it is told: at most an hour."""
 
 
 class Notice(BaseModel):
@@ -40,34 +71,34 @@ class Notice(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    key: Annotated[str, StringConstraints(pattern=_KEY)]
+    key: Annotated[str, StringConstraints(pattern=_KEY, max_length=_MAX_ID_BYTES + 50)]
     """``{approval_id}/{execution}/{sequence}``: the event's idempotency key."""
 
-    approval_id: Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+    approval_id: RequestId
     requested_at: AwareDatetime
     kind: NoticeKind
     at: AwareDatetime
-    action: str
-    tool: str | None = None
-    requester: str | None = None
-    run_id: str | None = None
+    action: Line
+    tool: Line | None = None
+    requester: Line | None = None
+    run_id: Line | None = None
     risk: Risk = "medium"
     deadline: AwareDatetime | None = None
     """Of the stage that is asked; None for never, and where nobody is asked any more."""
 
-    stage: str | None = None
+    stage: Line | None = None
     """``2 of 3: director``, where the request has stages."""
 
-    by: str | None = None
+    by: Line | None = None
     """Who decided, handed it over or withdrew it; None where nobody did."""
 
     reason: Annotated[str, StringConstraints(max_length=MAX_REASON_CHARS)] = ""
     """Why, on one line."""
 
-    audience: tuple[str, ...] = ()
+    audience: Annotated[tuple[Line, ...], Field(max_length=_MAX_NAMES)] = ()
     """Names of people and groups that are to be told. Left out of what is sent to them."""
 
-    without: frozenset[str] = frozenset()
+    without: Annotated[frozenset[Line], Field(max_length=_MAX_NAMES)] = frozenset()
     """People among them who needn't be, by the directory's name for them: they have decided."""
 
     @property
@@ -131,9 +162,8 @@ class Telling(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    notices: tuple[Notice, ...]
-    window: timedelta = timedelta(seconds=60)
-    """How long a destination of people waits for more before it is told."""
+    notices: Annotated[tuple[Notice, ...], Field(max_length=MAX_NOTICES)]
+    window: Window = timedelta(seconds=60)
 
 
 class Waiting(BaseModel):
@@ -146,6 +176,11 @@ class Waiting(BaseModel):
     said: bool = False
     """Whether the request's record says that it could not be told so far."""
 
+    @cached_property
+    def size(self) -> int:
+        """In bytes, as it is handed over."""
+        return len(self.model_dump_json().encode())
+
 
 class Notifying(BaseModel):
     """What a notifier is started with, and what it hands over to the execution that goes on for it."""
@@ -153,20 +188,20 @@ class Notifying(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     to: Destination
-    told: dict[str, float] = Field(default_factory=dict)
+    told: Annotated[dict[str, float], Field(max_length=10_000)] = Field(default_factory=dict)
     """The events that it has been given, as ``seal`` names them, and when, in seconds since 1970."""
 
-    waiting: tuple[Waiting, ...] = ()
-    more: int = 0
+    waiting: Annotated[tuple[Waiting, ...], Field(max_length=1_000)] = ()
+    more: Annotated[int, Field(ge=0)] = 0
     """How many there was no room to keep: they are counted in the next message."""
 
-    failures: int = 0
+    failures: Annotated[int, Field(ge=0)] = 0
     """How often in a row it could not be told."""
 
     not_before: AwareDatetime | None = None
     """After a failure, when it is tried again."""
 
-    window: timedelta = timedelta(seconds=60)
+    window: Window = timedelta(seconds=60)
 
 
 class Untold(BaseModel):
@@ -179,6 +214,12 @@ class Untold(BaseModel):
     at: AwareDatetime
     to: Destination
     reason: str
+
+
+def notifier_id(queue: str, to: Destination) -> str:
+    """The workflow id of a destination's only notifier on a queue; nobody is named in it."""
+    named = "|".join((queue, to.who, to.channel))
+    return f"notify.{hashlib.sha256(named.encode()).hexdigest()[:24]}"
 
 
 def seal(notice: Notice) -> str:

@@ -126,6 +126,8 @@ class Record(Timekeeping):
             news = self.log.first_time(act.kind, act.who, act.channel, told)
             if self.status == "pending" and news:
                 self._add(act.kind, act.channel, now, who=act.who, reason=one_line(act.text, 200))
+                if self.log.is_full(act.kind):
+                    self.note(f"of {act.kind} no more than {contract.MAX_SEEN} are kept", now)
             return None
         if reason := self.forged(act, now):
             return reason
@@ -155,6 +157,12 @@ class Record(Timekeeping):
             self.status = "withdrawn"
             self._explanation = f"withdrawn by {act.who}" + (f": {act.text}" if act.text else "")
         return None
+
+    def note(self, said: str, now: datetime) -> None:
+        """What the gate itself has to say of who is told; what strangers send takes none of its room."""
+        said = one_line(said, 200)
+        if self.status == "pending" and self.log.first_time("noted", "clearance", "engine", said):
+            self._add("notified", "engine", now, who="clearance", reason=said)
 
     def view(self) -> ApprovalView:
         """All of it, for readers."""

@@ -73,11 +73,31 @@ def test_who_has_seen_it_is_kept_once_each_and_200_at_most() -> None:
             assert record.act(sent, START) is None
     assert record.act(act("viewed", "p1", channel="cli"), START) is None
 
-    events = record.view().events[1:]
+    *events, note = record.view().events[1:]
+    assert (note.who, note.channel) == ("clearance", "engine")
+    assert note.reason == "of viewed no more than 200 are kept"
     assert len(events) == contract.MAX_SEEN
     assert {event.kind for event in events} == {"viewed"}
     assert [event.who for event in events] == [f"p{n}" for n in range(200)]
     assert len(events[0].reason) == 200
+
+
+def test_views_of_strangers_hide_neither_who_was_not_told_nor_what_the_gate_says() -> None:
+    record = record_of()
+    for n in range(contract.MAX_SEEN + 1):
+        record.act(act("viewed", f"p{n}", act_id=f"v{n}"), START)
+    record.act(act("notified", "ada", text="could not tell ada by mail"), START)
+    for n in range(contract.MAX_SEEN):
+        record.act(act("notified", f"p{n}", act_id=f"n{n}"), START)
+    record.note("could not tell group:finance: no answer in time", START)
+
+    said = [event.reason for event in record.view().events if event.reason]
+    assert said == [
+        "of viewed no more than 200 are kept",
+        "could not tell ada by mail",
+        "of notified no more than 200 are kept",
+        "could not tell group:finance: no answer in time",
+    ]
 
 
 def test_being_told_and_having_read_it_are_two_things_through_each_channel() -> None:
@@ -129,6 +149,7 @@ def test_the_largest_record_of_a_large_request_can_still_be_read() -> None:
     for n in range(600):
         record.act(act("commented", people[0], text="c" * (n + 1), act_id=f"c{n}"), START)
         record.act(act("viewed", f"{n:z<200}", text="v" * 4_000, act_id=f"v{n}"), START)
+        record.act(act("notified", f"{n:z<200}", text="v" * 4_000, act_id=f"n{n}"), START)
 
     view = record.view()
     assert 1 * MEGABYTE < size(record) < 2 * MEGABYTE
