@@ -5,13 +5,14 @@ name that answers otherwise the second time (DNS rebinding) leads nowhere else.
 """
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import httpx2
 
 from clearance.text import one_line
+from policy.reachable import PRIVATE
+from policy.reachable import is_public as is_public
 
 from .unsent import NotSent
 
@@ -24,49 +25,12 @@ TIMEOUT_SECONDS = 15.0
 _MAX_ADDRESSES = 3
 """Of one name that are tried."""
 
-_SHUNNED = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "168.63.129.16/32",  # by which machines in Azure reach their host
-            "192.0.0.0/24",  # the same at Oracle; not every Python calls these two private
-            "fec0::/10",
-        ),
-    )
-)
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 async def resolve(host: str, port: int) -> list[str]:
     """The addresses of a host, as this machine's resolver says. Raises OSError."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(one[4][0]) for one in found))
-
-
-def is_public(address: str) -> bool:
-    """Whether it is one of the open internet: neither private, loopback, link-local (where clouds keep
-    their metadata), multicast nor reserved, nor an IPv6 form of such a one."""
-    one = ipaddress.ip_address(address)
-    return all(map(_is_public, (one, *_inside(one))))
-
-
-def _is_public(one: _Address) -> bool:
-    special = one.is_multicast or one.is_reserved or one.is_unspecified
-    return one.is_global and not special and not any(one in network for network in _SHUNNED)
-
-
-def _inside(one: _Address) -> list[_Address]:
-    """The IPv4 addresses that an IPv6 address leads to, on some networks."""
-    if isinstance(one, ipaddress.IPv4Address):
-        return []
-    if one.ipv4_mapped is not None:
-        return [one.ipv4_mapped]
-    if one in _NAT64:
-        return [ipaddress.IPv4Address(int(one) & 0xFFFF_FFFF)]
-    return [*filter(None, (one.sixtofour, *(one.teredo or ())))]
 
 
 async def post(
@@ -92,11 +56,7 @@ async def post(
             port = target.port or (443 if target.scheme == "https" else 80)
             addresses = await _addresses(target.host, port, resolve)
             if not allow_private and not all(map(is_public, addresses)):
-                raise NotSent(
-                    "its address is a private one of this network: allow_private = true lets it be "
-                    "called",
-                    final=True,
-                )
+                raise NotSent(PRIVATE, final=True)
             return await _post(target, addresses, body, headers)
     except TimeoutError:
         raise NotSent(f"no answer within {timeout:g} s") from None

@@ -18,6 +18,8 @@ from clearance import template
 from clearance.notices import Destination
 from clearance.stages import is_group
 
+from .reachable import PRIVATE, is_private_host
+
 MAIL = "mail"
 WEBHOOK = "webhook:"
 ENV = "env:"
@@ -195,6 +197,8 @@ def check_url(url: str, *, private: bool) -> None:
         raise ValueError("write an address like https://erp.example.com/hooks/clearance")
     if parts.scheme == "http" and not private:
         raise ValueError("write an https address; http only with allow_private = true")
+    if not private and is_private_host(parts.hostname or ""):
+        raise ValueError(PRIVATE)
 
 
 def check_secret(secret: str) -> None:

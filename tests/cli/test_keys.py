@@ -45,6 +45,9 @@ async def test_what_is_no_key_file_is_refused(alone: Shell, command: str) -> Non
     (alone.folder / "mine.json").write_text("{}")
     line = only_line(await alone("keys", command, "mine.json"), 2)
     assert line.startswith('clearance: the key file mine.json: its "kind" is not ')
+    await alone("keys", "new", "encrypting.json")
+    line = only_line(await alone("keys", "public", "encrypting.json"), 2)
+    assert "this is a file of encryption keys, and one of signing keys is needed" in line
 
 
 async def test_a_kind_that_there_is_not_is_refused(alone: Shell) -> None:

@@ -200,6 +200,18 @@ def test_every_fault_is_told_at_once_with_its_line_and_no_address() -> None:
         ("[notify.template]\ntitle = ''", "2: notify.template: title: write 1 to 500 characters"),
         ('[notify.template]\nline = "a\\nb"', "2: notify.template: line: write it on one line"),
         ("[webhooks]\nerp = 1", "2: webhooks.erp: write [webhooks.erp], in brackets"),
+        (
+            f'[webhooks.x]\nurl = "https://169.254.169.254/"\nsecret = "{SECRET}"',
+            "2: webhooks.x: url: its address is a private one of this network: allow_private",
+        ),
+        (
+            f'[webhooks.x]\nurl = "https://[::1]/"\nsecret = "{SECRET}"',
+            "2: webhooks.x: url: its address is a private one of this network: allow_private",
+        ),
+        (
+            '[webhooks.x]\nurl = "https://erp.example.com/"',
+            "1: webhooks.x: secret is missing: `clearance webhook secret` makes one",
+        ),
         ('[groups]\nx=[]\n[notify.groups]\nx = ["mail"]', "4: notify.groups.x: write [notify.gro"),
         (
             f'[people."{ADA}"]\nnotify = {["mail"] * 11}',
