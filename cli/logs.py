@@ -52,7 +52,7 @@ def configure(format: Format, *, engine: bool = False, file: Path | None = None)
         file: where the terminal is for something else.
         engine: what the engine beneath Temporal's SDK says, too, as records like the others.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
     if file is not None:
         handler = logging.FileHandler(file, encoding="utf-8", delay=True)
     handler.setFormatter(formatter(format))

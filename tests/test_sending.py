@@ -184,7 +184,7 @@ class TestMail:
                 await over.wait()
                 return await take(*mail)
 
-            mailbox.handle_DATA = slow  # type: ignore[method-assign]
+            mailbox.handle_DATA = slow  # type: ignore[method-assign, assignment]
             office.smtp = Smtp(url)
             sending = asyncio.create_task(office.send("mail", notice()))
             await reached.wait()
