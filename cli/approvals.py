@@ -83,11 +83,12 @@ def show(id: Id, as_json: Json = False) -> None:
 
     async def work() -> None:
         async with session.connected(settings) as client:
-            view = await past.get(settings, client, id)
+            found = await past.get(settings, client, id)
+            view = found.value
             if as_json:
                 output.print_json(view)
                 return
-            output.console().print(output.request_panel(view))
+            output.console().print(output.request_panel(view, forgotten=found.forgotten))
             if view.status == "pending":
                 await _seen(client, settings, view)
 

@@ -144,11 +144,16 @@ def history_table(ended: Iterable[FinishedApproval]) -> Table:
     return made
 
 
-def request_panel(view: ApprovalView) -> Panel:
-    """One request whole: what will happen first, then the facts, the texts and the record."""
+def request_panel(view: ApprovalView, *, forgotten: bool = False) -> Panel:
+    """One request whole: what will happen first, then the facts, the texts and the record.
+
+    Args:
+        view: the request and its record.
+        forgotten: whether only the ledger has it.
+    """
     now = datetime.now(UTC)
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for label, value in render.fields(view, now):
+    for label, value in [*render.fields(view, now), *([render.KEPT] if forgotten else [])]:
         style = (
             COLOURS.get(value.split(" ")[0].rstrip(":"), "") if label in ("Status", "Risk") else ""
         )

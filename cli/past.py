@@ -11,7 +11,7 @@ from . import output, session
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from store.ledger.archive import Archive
+    from store.ledger.archive import Archive, Found
 
 
 class Reached(NamedTuple):
@@ -34,24 +34,26 @@ async def listed(
     return lines[:limit]
 
 
-async def get(settings: Settings, client: ApprovalClient, id: str) -> ApprovalView:
+async def get(settings: Settings, client: ApprovalClient, id: str) -> "Found[ApprovalView]":
     """The whole record of a request, also of one that Temporal has forgotten.
 
     Raises:
         ClearanceError: as ``ApprovalClient.get``.
     """
+    from store.ledger.archive import Found  # here: it takes its time
+
     absent: NotFound | None = None
     try:
         view = await client.get(id)
         if view.status == "pending":
-            return view
+            return Found(view)
     except NotFound as error:
         absent = error
     async with _archive(settings, client) as archive:
         found = await (archive.forgotten(id, absent) if absent else archive.completed(view))
     if found.warning:
         output.say(found.warning)
-    return found.value
+    return found
 
 
 @asynccontextmanager

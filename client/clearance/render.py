@@ -52,6 +52,10 @@ def fields(view: ApprovalView, now: datetime) -> list[Entry]:
     return rows
 
 
+KEPT: Entry = ("Kept", "in the ledger; Temporal no longer has it")
+"""A fact of what Temporal has forgotten."""
+
+
 def status_line(view: ApprovalView) -> str:
     """The status with who decided and when; of a pending request, with how far it is."""
     if view.status == "pending":

@@ -61,6 +61,7 @@ async def test_what_temporal_has_forgotten_is_listed_and_shown_whole(
     async with assistant(cli) as client:
         told = await says(client, "history", reviewer=ADA)
         whole = await says(client, "get_request", id=ids[0])
+    panel = await cli("show", ids[0])
     by_its_end = await cli("show", f"{run[-5:]}.3")
     ambiguous = await cli("show", run)
     unknown = await cli("show", "nobody-has-this")
@@ -72,6 +73,7 @@ async def test_what_temporal_has_forgotten_is_listed_and_shown_whole(
     assert (kept.json, kept.err) == (first.json, "")
     assert [one["id"] for one in narrowed.json] == [ids[2]]
     assert (shown.json, shown.err) == (before.json, "")
+    assert "in the ledger; Temporal no longer has it" in panel.out
     assert [one["written_by_others"]["id"] for one in told["requests"]] == ids[1::-1]
     assert whole["request"]["written_by_others"]["decision"]["reason"] == "as agreed"
     assert (told["warning"], whole["warning"]) == ("", "")

@@ -118,6 +118,7 @@ async def test_pages_and_api_go_on_telling_of_it(
     assert titles(narrowed) == []
     assert shown.status_code == 200
     assert "as agreed" in words(shown)
+    assert "in the ledger; Temporal no longer has it" in words(shown)
     assert "/live/requests" not in shown.text
     assert nobody.status_code == 404
     assert begun.status_code == 404  # ids are whole here

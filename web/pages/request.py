@@ -99,7 +99,7 @@ async def shown(
         "changed": list(request_values.compared(view.edit.changes if view.edit else ())),
         "answer": _answer(view),
         "stages": stages(view),
-        "facts": _facts(view),
+        "facts": [*_facts(view), *([render.KEPT] if found.forgotten else [])],
         "story": told(view),
         "sentence": lambda text: sentence(text, who, view),
         "compared": request_values.compared,
