@@ -212,7 +212,7 @@ async def test_words_that_were_approved_prove_no_action(
 
 
 async def test_a_run_that_nobody_started_is_not_found(temporal: Client) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"nearest: |`clearance runs` lists the runs"):
         await evidence(temporal, "no-such-run-at-all")
 
 

@@ -18,6 +18,7 @@ from clearance import ApprovalClient, ApprovalRequest, contract
 from clearance.ended import Ended
 from clearance.kept import Kept
 from clearance.keys import InvalidKeys
+from cli import logs
 from cli.settings import Settings
 from store.ledger import Ledger, heads
 from store.ledger.reconciling import behind, progress_of, reconcile
@@ -243,8 +244,12 @@ async def test_a_schedule_reconciles_at_once_and_signs_how_far_it_is(
     assert [one.id async for one in approvals.pending()] == []
 
 
-async def test_a_ledger_that_was_cut_is_not_signed_again(
-    approvals: ApprovalClient, settings: Settings, serve: Serve, tmp_path: Path
+async def test_a_ledger_that_was_cut_is_not_signed_again_and_the_log_says_why(
+    approvals: ApprovalClient,
+    settings: Settings,
+    serve: Serve,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     from temporalio.exceptions import ApplicationError
     from temporalio.testing import ActivityEnvironment
@@ -264,3 +269,8 @@ async def test_a_ledger_that_was_cut_is_not_signed_again(
         with pytest.raises(ApplicationError) as caught:
             await ActivityEnvironment().run(activities.reconcile)
     assert (caught.value.type, caught.value.non_retryable) == ("CannotSign", True)
+    [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+    told = json.loads(logs.formatter("json").format(record))["message"]
+    assert told.startswith(
+        "the ledger's head is not signed: the ledger ends at 0, and is not what was"
+    )

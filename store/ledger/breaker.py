@@ -12,7 +12,7 @@ from store.engine import CannotStore, NoDatabase
 from .ledger import Ledger
 from .reading import LedgerAway
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("clearance.ledger")
 
 T = TypeVar("T")
 

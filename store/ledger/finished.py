@@ -18,7 +18,7 @@ from .paging import conditions, make_cursor, read_cursor
 from .reading import Reading, in_batches, which
 from .table import ledger
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("clearance.ledger")
 
 MAX_PAGE = 1_000
 """Lines of one page."""

@@ -20,7 +20,7 @@ from .rows import Row, columns_of, hash_of, rows_of, same
 from .table import SCHEMA, ledger
 from .verifying import Verifying
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("clearance.ledger")
 
 _LOCK = 5_172_640_002
 """PostgreSQL's advisory lock of whoever appends."""

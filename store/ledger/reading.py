@@ -18,7 +18,7 @@ from store.engine import CannotStore, working
 from .rows import FIRST, folded, moment, view_of
 from .table import ledger, marks
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("clearance.ledger")
 
 _BATCH = 2_000
 """Rows that are read at once."""

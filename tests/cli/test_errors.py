@@ -132,7 +132,11 @@ async def test_bytes_that_are_no_text_are_refused(cli: Shell) -> None:
 
 async def test_a_wrong_setting_is_named(alone: Shell) -> None:
     shell = alone.having(CLEARANCE_MODEL_API="telepathy")
-    assert "CLEARANCE_MODEL_API" in only_line(await shell("pending"), 2)
+    said = only_line(await shell("pending"), 2)
+    assert "CLEARANCE_MODEL_API: it has to be 'responses' or 'chat_completions'" in said
+    often = alone.having(CLEARANCE_RECONCILE_EVERY="10s")
+    said = only_line(await often("pending"), 2)
+    assert said == "clearance: CLEARANCE_RECONCILE_EVERY: '10s': at least 1m, or never\n"
 
 
 _DEBUGGED = [
