@@ -38,7 +38,7 @@ _DECIDES = ToolAnnotations(
 
 _TIMES = {"at", "closed_at", "deadline", "due", "expires_in", "requested_at", "usable_for"}
 _COUNTS = {"attempt", "quorum", "reject_quorum", "sequence", "version"}
-_WORDS = {"channel", "complete", "grantable", "kind", "risk", "status"}
+_WORDS = {"channel", "complete", "grantable", "kind", "readable", "risk", "status"}
 _BY_THE_GATE = _TIMES | _COUNTS | _WORDS
 """Fields that can hold nothing but times, numbers and the gate's own few words. All others, ids and
 people's names among them, somebody may have chosen in order to be read here."""
