@@ -117,20 +117,10 @@ def imports(source: Path) -> set[str]:
 
 
 ENGINE = {
-    *("__init__", "acting", "attributes", "client", "codec", "connect", "consuming", "consumption"),
-    *(
-        "deciding",
-        "delivery",
-        "ended",
-        "events",
-        "filters",
-        "gate",
-        "granting",
-        "history",
-        "ids",
-        "legible",
-    ),
-    *("evidence", "listing", "proof", "reading", "runs", "timeline", "vouching", "workers"),
+    *("__init__", "acting", "attributes", "client", "codec", "connect", "consuming"),
+    *("consumption", "deciding", "delivery", "ended", "events", "evidence", "filters"),
+    *("gate", "granting", "history", "ids", "legible", "listing", "naming"),
+    *("proof", "reading", "runs", "timeline", "vouching", "workers"),
 }
 """The modules that know Temporal."""
 
