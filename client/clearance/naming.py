@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from temporalio.api.common.v1 import Payload
-
 from . import turns
 
 _MARKER = "core_local_activity"
@@ -30,8 +28,8 @@ def is_policy(activity: str) -> bool:
     return activity == "load_policy"
 
 
-def local_activity(marker: Any) -> tuple[str, Sequence[Payload]]:
-    """The activity that a marker in a history tells of, and its result.
+def local_activity(marker: Any) -> tuple[str, Sequence[Any]]:
+    """The activity that a marker in a history tells of, and the payloads of its result.
 
     Args:
         marker: the attributes of a ``MARKER_RECORDED`` event.

@@ -119,7 +119,7 @@ def imports(source: Path) -> set[str]:
 ENGINE = {
     *("__init__", "acting", "attributes", "client", "codec", "connect", "consuming"),
     *("consumption", "deciding", "delivery", "ended", "events", "evidence", "filters"),
-    *("gate", "granting", "history", "ids", "legible", "listing", "naming"),
+    *("gate", "granting", "history", "ids", "legible", "listing"),
     *("proof", "reading", "runs", "timeline", "vouching", "workers"),
 }
 """The modules that know Temporal."""
