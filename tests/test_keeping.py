@@ -91,7 +91,7 @@ async def test_a_full_disk_is_in_no_decisions_way_and_the_reconciliation_brings_
     assert found == ids
     assert (again.missing, again.rows) == (0, 0)
     assert (verified.rows, verified.count) == (2 * len(ids), 0)
-    assert any("full" in said for said in warnings_of(caplog, "store.ledger.breaker"))
+    assert any("full" in said for said in warnings_of(caplog, "clearance.ledger"))
 
 
 @pytest.mark.parametrize("hangs", [True, False])
@@ -142,7 +142,7 @@ async def test_a_ledger_that_is_away_is_asked_again_after_a_while_only_and_told_
             await breaker.ask(away)
         now[0] += 11
         assert await breaker.ask(there) == 0
-    said = warnings_of(caplog, "store.ledger.breaker")
+    said = warnings_of(caplog, "clearance.ledger")
     pauses = [int(line.split(" in ")[1].split()[0]) for line in said]
     assert pauses == [10, 20, 40, 60, 60, 60, 10]
 

@@ -32,7 +32,16 @@ def test_two_wheels_hold_the_rooms_and_nothing_else(wheels: Path) -> None:
         for path in wheels.glob("*.whl")
     }
     assert held == {
-        "clearance": {"activities", "cli", "policy", "tools", "web", "workflows", "worker.py"},
+        "clearance": {
+            "activities",
+            "cli",
+            "policy",
+            "store",
+            "tools",
+            "web",
+            "workflows",
+            "worker.py",
+        },
         "clearance_client": {"clearance"},
     }
 

@@ -31,7 +31,7 @@ async def test_the_public_keys_are_what_requests_pin(alone: Shell, tmp_path: Pat
     assert [one.id for one in decision_keys(keyfile.read(public))] == [private.current]
     listed = await alone("keys", "list", "decision-keys.json", "--json")
     assert [one["use"] for one in listed.json] == ["public"]
-    assert "is not clearance-signing" in only_line(
+    assert "one of signing keys is needed" in only_line(
         await alone("keys", "public", "decision-keys.json"), code=2
     )
 
@@ -96,4 +96,4 @@ async def test_doctor_tells_whether_what_is_signed_here_would_count(
     ok, said = await finding(DECISION_KEYS=keys.public)
     assert (ok, "nothing is signed here" in said) == (True, True)
     ok, said = await finding(DECISION_KEYS=keys.private)
-    assert (ok, "is not clearance-decision-keys" in said) == (False, True)
+    assert (ok, "is needed" in said) == (False, True)

@@ -102,7 +102,7 @@ TAMPERED: dict[str, tuple[Callable[[Path], None], list[tuple[int | str | None, s
     "one put in": (
         _inserted,
         [
-            (5, "otherwise than who"),
+            (5, "differ from the row itself: who"),
             (6, "does not continue"),
             (6, "moved"),
             (7, "moved"),
