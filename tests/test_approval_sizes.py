@@ -65,8 +65,9 @@ async def test_changes_of_any_size_count_and_are_what_is_approved(
 ) -> None:
     request = ApprovalRequest(action="Send", tool="send", arguments=asked, editable=True)
     handle = await ask(approvals, request)
+    patient = ApprovalClient(approvals.temporal, answer_timeout=LONG)
 
-    receipt = await approvals.approve(handle.id, reviewer=ADA, changes=changed)
+    receipt = await patient.approve(handle.id, reviewer=ADA, changes=changed)
 
     assert receipt.status == "approved"
     outcome = await answered(approvals, handle)
