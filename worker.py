@@ -30,6 +30,7 @@ from clearance.workers import patient, polled
 from cli.checks import unsignable
 from cli.settings import Settings, inbox_address, links_database
 from cli.telemetry import begin
+from policy.watched import WatchedDirectory
 from store.ledger.breaker import Breaker
 
 Only = Literal["approvals", "agents"]
@@ -159,9 +160,8 @@ def _approvals_worker(
             client,
             queue=settings.approvals_queue,
             directory=directory,
-            reviewers=settings.reviewers_file(),
             window=settings.notify_digest,
-            sender=sender(settings),
+            sender=sender(settings, directory.file),
             ledger=ledger,
             key=settings.ledger_key,
             heads=settings.ledger_heads,
@@ -171,11 +171,11 @@ def _approvals_worker(
     )
 
 
-def sender(settings: Settings) -> Sender:
+def sender(settings: Settings, directory: WatchedDirectory) -> Sender:
     """What tells people, as the worker does it. Raises CannotServe: the SMTP URL is none."""
     with _told():
         return Sender.of(
-            settings.reviewers_file(),
+            directory,
             smtp_url=_secret(settings.smtp_url),
             mail_from=settings.mail_from,
             environ=os.environ,

@@ -32,7 +32,8 @@ class DirectoryActivities:
     def __init__(self, path: Path | None) -> None:
         """Read this file; None where there is none."""
         self._path = path
-        self._file = WatchedDirectory(path)
+        self.file = WatchedDirectory(path)
+        """The file, for whoever else in this process goes by it."""
 
     def problem(self, policy: Policy | None = None) -> str | None:
         """What is wrong with the file as it is now, or with ``policy`` beside it; None where nothing is.
@@ -91,7 +92,7 @@ class DirectoryActivities:
     async def _current(self) -> Directory:
         """The file as it is now."""
         try:
-            return await self._file.current()
+            return await self.file.current()
         except BrokenPolicy as error:
             raise _broken(str(error)) from None
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from temporalio.client import Client
 
-from policy.watched import WatchedDirectory
 from store.ledger.breaker import Breaker
 
 from .directory import DirectoryActivities
@@ -24,7 +23,6 @@ def for_approvals(
     *,
     queue: str,
     directory: DirectoryActivities,
-    reviewers: Path | None,
     window: timedelta,
     sender: Sender,
     ledger: Breaker,
@@ -36,15 +34,14 @@ def for_approvals(
     Args:
         client: reaches the namespace of the approvals.
         queue: theirs.
-        directory: says who somebody is.
-        reviewers: the file that says how people are reached.
+        directory: says who somebody is; its file, how they are reached.
         window: how long their messages wait for more.
         sender: sends them.
         ledger: keeps what has ended.
         key: signs the ledger's heads, which are appended to the file ``heads``.
         heads: none without a key.
     """
-    telling = TellingActivities(client, WatchedDirectory(reviewers), queue=queue, window=window)
+    telling = TellingActivities(client, directory.file, queue=queue, window=window)
     reconciling = ReconcilingActivities(client, queue, ledger, key=key, heads=heads)
     return [
         *directory.activities,

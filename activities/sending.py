@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from temporalio import activity
@@ -51,7 +50,7 @@ class Sender:
     @classmethod
     def of(
         cls,
-        reviewers: Path | None,
+        directory: WatchedDirectory,
         *,
         smtp_url: str | None,
         mail_from: str,
@@ -62,7 +61,7 @@ class Sender:
         """As it is set up for a worker.
 
         Args:
-            reviewers: the file that names the channels.
+            directory: names the channels.
             smtp_url: as ``activities.smtp.Smtp`` takes it; None for no mail.
             mail_from: the From address.
             environ: where addresses and secrets are that the file doesn't hold.
@@ -73,7 +72,7 @@ class Sender:
             ValueError: the SMTP URL is none.
         """
         return cls(
-            WatchedDirectory(reviewers),
+            directory,
             mails=Mails(Smtp(smtp_url) if smtp_url else None, mail_from),
             chats=Chats(environ),
             webhooks=Webhooks(environ),

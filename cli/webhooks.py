@@ -10,6 +10,7 @@ import typer
 from clearance import ClearanceError, InvalidRequest
 from clearance.text import one_line
 from policy.channels import SECRET
+from policy.watched import WatchedDirectory
 
 from . import output, session
 from .approvals import Json
@@ -88,4 +89,4 @@ def _sender(settings: Settings) -> Any:
     """What the worker sends by."""
     from worker import sender  # slow to load
 
-    return sender(settings)
+    return sender(settings, WatchedDirectory(settings.reviewers_file()))
