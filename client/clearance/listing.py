@@ -14,12 +14,9 @@ from .delivery import Delivering
 from .errors import InvalidRequest
 from .filters import Filters
 from .history import Past
-from .views import ApprovalSummary, FinishedApproval, Page
+from .views import MAX_PAGE, ApprovalSummary, FinishedApproval, Page, check_size
 
 L = TypeVar("L", bound=ApprovalSummary)
-
-MAX_PAGE = 1_000
-"""Lines of one page: as many as Temporal lists at once."""
 
 _WIDE = 200
 """Executions that one call asks for where few of them may fit."""
@@ -193,8 +190,7 @@ class Listing(Delivering):
             wide: whether much of what the query finds may not fit, which costs nothing to tell.
             free: whether no line costs anything besides.
         """
-        if not 1 <= size <= MAX_PAGE:
-            raise InvalidRequest(f"size: a page has 1 to {MAX_PAGE:,} lines")
+        check_size(size)
         of = f"{self.temporal.namespace} {query}"
         token = None if cursor is None else read_cursor(cursor, of)
         many = max(size, _WIDE)

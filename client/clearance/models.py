@@ -156,6 +156,14 @@ class Edit(BaseModel):
     changes: tuple[Change, ...]
 
 
+def reason_of(status: Status, decision: Recorded | None, explanation: str) -> str:
+    """Why a request ended as it did: what the reviewer wrote, or why nobody decided."""
+    if decision is not None:
+        return decision.reason
+    undecided = {"expired": "nobody decided in time", "withdrawn": "the request was withdrawn"}
+    return explanation or undecided.get(status, "")
+
+
 class Outcome(BaseModel):
     """How a request ended; what ``ApprovalWorkflow`` returns."""
 
@@ -209,13 +217,7 @@ class Outcome(BaseModel):
     @property
     def reason(self) -> str:
         """What the reviewer wrote, or why nobody decided."""
-        if self.decision is not None:
-            return self.decision.reason
-        if self.explanation:
-            return self.explanation
-        return {"expired": "nobody decided in time", "withdrawn": "the request was withdrawn"}[
-            self.status
-        ]
+        return reason_of(self.status, self.decision, self.explanation)
 
 
 class Receipt(BaseModel):

@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
 from .acts import ActKind
+from .errors import InvalidRequest
 from .models import Change, Channel, Edit, Recorded, Status
 from .requests import ApprovalRequest, Risk
 from .signatures import Proof, unset
@@ -137,6 +138,16 @@ class FinishedApproval(ApprovalSummary):
 
 
 Line = TypeVar("Line", bound=ApprovalSummary)
+
+
+MAX_PAGE = 1_000
+"""Lines of one page: as many as Temporal lists at once."""
+
+
+def check_size(size: int) -> None:
+    """Raise InvalidRequest for a size that no page has."""
+    if not 1 <= size <= MAX_PAGE:
+        raise InvalidRequest(f"size: a page has 1 to {MAX_PAGE:,} lines")
 
 
 class Page(BaseModel, Generic[Line]):

@@ -9,9 +9,8 @@ import pydantic
 from sqlalchemy import Row, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from clearance import InvalidRequest
 from clearance.history import Past
-from clearance.views import FinishedApproval, Page
+from clearance.views import FinishedApproval, Page, check_size
 
 from .lines import line_of
 from .paging import conditions, make_cursor, read_cursor
@@ -19,9 +18,6 @@ from .reading import Reading, in_batches, which
 from .table import ledger
 
 log = logging.getLogger("clearance.ledger")
-
-MAX_PAGE = 1_000
-"""Lines of one page."""
 
 
 class Finished(Reading):
@@ -41,8 +37,7 @@ class Finished(Reading):
         Raises:
             InvalidRequest: a filter, a size or a cursor that is none.
         """
-        if not 1 <= size <= MAX_PAGE:
-            raise InvalidRequest(f"size: a page has 1 to {MAX_PAGE:,} lines")
+        check_size(size)
         narrowed = conditions(queue, asked)
         of = f"{queue} {sorted((name, str(value)) for name, value in asked.items() if value)}"
         where = [*narrowed]

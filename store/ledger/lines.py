@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clearance import ApprovalView
+from clearance.models import reason_of
 from clearance.views import FinishedApproval, Vote
 
 from .rows import moment, view_of
-
-_UNDECIDED = {"expired": "nobody decided in time", "withdrawn": "the request was withdrawn"}
 
 
 def line_of(bodies: Sequence[Mapping[str, Any]]) -> FinishedApproval:
@@ -36,7 +35,7 @@ def line_of(bodies: Sequence[Mapping[str, Any]]) -> FinishedApproval:
             "due": view.deadline if moved else None,
             "closed_at": moment(bodies[-1]["event"]["at"]),
             "decision": view.decision,
-            "reason": _reason(view),
+            "reason": reason_of(view.status, view.decision, view.explanation),
         }
     )
 
@@ -45,10 +44,3 @@ def _audience(view: ApprovalView) -> tuple[str, ...]:
     """With those it was escalated to."""
     asked = [one.audience for one in view.stages if one.number == view.stage]
     return asked[0] if asked else view.asked.audience
-
-
-def _reason(view: ApprovalView) -> str:
-    """What the reviewer wrote, or why nobody decided."""
-    if view.decision is not None:
-        return view.decision.reason
-    return view.explanation or _UNDECIDED.get(view.status, "")
