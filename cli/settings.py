@@ -5,19 +5,17 @@ import os
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import psutil
-from pydantic import AnyHttpUrl, BaseModel, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AnyHttpUrl, BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clearance import contract
 from clearance.connect import DEFAULT_ADDRESS, load_settings
-from policy.terms import duration
-from web.config import Issuer, Networks, Port, Site
+from web.config import Issuer, Port, Site
 
-_LONGEST_DIGEST = timedelta(hours=1)
-_SHORTEST_PERIOD = timedelta(minutes=1)
+from .formats import BuildId, Database, DeploymentName, Digest, Names, Period, Proxies
 
 
 class Settings(BaseSettings):
@@ -37,7 +35,14 @@ class Settings(BaseSettings):
     agents_queue: str = contract.AGENTS_QUEUE
     """Task queue of the agents and their activities."""
 
-    agents: Annotated[tuple[str, ...], NoDecode] = ()
+    deployment: DeploymentName | None = None
+    """Switches worker versioning on: the name before ``-approvals`` and ``-agents`` of the two worker
+    deployments in Temporal (docs/upgrades.md). Unset: off."""
+
+    build_id: BuildId | None = None
+    """Which build this worker is; a worker of a deployment needs it."""
+
+    agents: Names = ()
     """Modules with agents of your own, separated by commas."""
 
     policy: Path | None = None
@@ -62,7 +67,7 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = None
     """``smtp://user:password@host:port``; without it, mail becomes .eml files in the state folder."""
 
-    notify_digest: timedelta = timedelta(seconds=60)
+    notify_digest: Digest = timedelta(seconds=60)
     """How long somebody's messages wait for more, to be told together: ``0s`` is not at all."""
 
     mail_from: str = "clearance@localhost"
@@ -83,13 +88,13 @@ class Settings(BaseSettings):
     public_url: Site | None = None
     """As reviewers reach the inbox, where a proxy stands before it."""
 
-    trusted_proxies: Annotated[Networks, NoDecode] = ()
+    trusted_proxies: Proxies = ()
     """Proxies that are believed from where somebody calls: addresses or networks, with commas."""
 
     database_url: SecretStr | None = None
     """Where the inbox keeps tokens, sessions and links; unless set, a SQLite file in the state folder."""
 
-    ledger_url: SecretStr | None = None
+    ledger_url: Database | None = None
     """Where the audit ledger is; unless set, a SQLite file in the state folder."""
 
     ledger_key: Path | None = None
@@ -98,7 +103,7 @@ class Settings(BaseSettings):
     ledger_heads: Path | None = None
     """A file that signed heads are appended to; not where the ledger is."""
 
-    reconcile_every: timedelta | None = timedelta(minutes=5)
+    reconcile_every: Period = timedelta(minutes=5)
     """How often the worker has the ledger reconciled with Temporal; ``never`` leaves it to people."""
 
     oidc_issuer: Issuer | None = None
@@ -142,40 +147,6 @@ class Settings(BaseSettings):
 
     temporal_ui: str | None = None
     """Temporal's own pages, to link to from a run; unless set, those of the embedded server."""
-
-    @field_validator("agents", "trusted_proxies", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("notify_digest", mode="before")
-    @classmethod
-    def _length(cls, value: object) -> object:
-        if not isinstance(value, str) or value == "0s":
-            return timedelta() if value == "0s" else value
-        length = duration(value)
-        if length is None or length > _LONGEST_DIGEST:
-            raise ValueError(f"{value!r}: write 0s, or at most 1h")
-        return length
-
-    @field_validator("reconcile_every", mode="before")
-    @classmethod
-    def _period(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        length = duration(value)
-        if length is not None and length < _SHORTEST_PERIOD:
-            raise ValueError(f"{value!r}: at least 1m, or never")
-        return length
-
-    @field_validator("ledger_url")
-    @classmethod
-    def _database(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not value.get_secret_value().startswith(("sqlite://", "postgres")):
-            raise ValueError("write sqlite:///path or postgresql://user@host/name")
-        return value
 
     def policy_file(self) -> Path | None:
         """The policy to go by; None where there is none, so that every tool waits."""
