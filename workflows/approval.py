@@ -28,10 +28,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.measuring import Measuring
     from workflows.patches import AUDIENCES_ARE_RESOLVED, REQUESTS_ARE_KEPT
     from workflows.telling import Teller
+    from workflows.versioning import AUTO_UPGRADE
     from workflows.waiting import until_ended
 
 
-@workflow.defn(name=contract.APPROVAL_WORKFLOW)
+@workflow.defn(name=contract.APPROVAL_WORKFLOW, versioning_behavior=AUTO_UPGRADE)
 class ApprovalWorkflow:
     """The gate. The record and its rules decide what counts; here are only handlers and timers."""
 
