@@ -8,7 +8,6 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-import typer
 from temporalio.client import Client
 from temporalio.openai_agents.testing import TestModelProvider
 from temporalio.worker import Worker
@@ -16,11 +15,11 @@ from temporalio.worker import Worker
 import worker
 from clearance import ApprovalClient, ApprovalRequest, connect, contract
 from clearance.runs import AgentRun, start_run
-from cli.app import app
 from cli.settings import EmbeddedServer, Settings
 from policy.model import Checkpoint, Policy
 from tools import kinds
 
+from .commands import every_command
 from .support import PlayedModel, call, eventually, says, unique
 
 ROOT = Path(__file__).parent.parent
@@ -35,15 +34,8 @@ def example(name: str) -> str:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    def named(of: typer.Typer, before: str) -> None:
-        for command in of.registered_commands:
-            assert command.callback is not None
-            assert f"{before} {command.name or command.callback.__name__}" in README
-        for group in of.registered_groups:
-            assert group.typer_instance is not None
-            named(group.typer_instance, f"{before} {group.name}")
-
-    named(app, "clearance")
+    for command, _ in every_command():
+        assert f"clearance {command}" in README
 
 
 def test_every_key_of_the_policy_is_in_its_documentation_and_in_the_sample() -> None:

@@ -1,29 +1,15 @@
 """Every command there is: its help, and that its work is tested through a process."""
 
-from collections.abc import Iterator
+import inspect
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from cli.app import app
+from tests.commands import APP, every_command
 
 from .conftest import Shell, only_line
 
-_APP: Any = get_command(app)
-
-
-def _commands(group: Any, *path: str) -> Iterator[tuple[str, Any]]:
-    """Every command as it is typed, also those of groups: ``policy check``."""
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from _commands(command, *path, name)
-        else:
-            yield " ".join((*path, name)), command
-
-
-_COMMANDS = dict(_commands(_APP))
+_COMMANDS = dict(every_command())
 
 TESTED_IN = {
     "answer": "test_acts.py",
@@ -96,6 +82,16 @@ async def test_the_help_lists_every_command(alone: Shell) -> None:
     of_policy = await alone("policy")
     assert "check" in of_policy.out
     assert "explain" in of_policy.out
+
+
+def test_the_list_says_of_a_command_what_the_command_says_of_itself() -> None:
+    for name, listed in APP.commands.items():
+        command = listed.load()
+        first, *_ = inspect.cleandoc(command.help).split("\n\n")
+        assert (command.name, command.rich_help_panel) == (name, listed.rich_help_panel)
+        assert " ".join(first.split("\n")) == listed.help
+        assert not command.hidden
+        assert not command.deprecated
 
 
 async def test_the_bare_command_shows_its_help_and_counts_as_bad_usage(alone: Shell) -> None:

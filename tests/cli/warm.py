@@ -47,8 +47,12 @@ async def run(
 
 
 def _serve(door: str) -> None:
-    from cli.app import main
+    from typer.main import get_command
 
+    from cli.app import app, main
+
+    for command in get_command(app).commands.values():  # type: ignore[attr-defined]
+        command.load()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(door)
         listening.listen(64)
