@@ -39,22 +39,26 @@ async def pollers(client: Client, task_queue: str) -> Sequence[PollerInfo]:
     return answer.pollers
 
 
-async def has_worker(client: Client, task_queue: str) -> bool:
-    """Whether a worker polls this queue for workflow tasks.
+async def at_work(client: Client, task_queue: str) -> list[PollerInfo]:
+    """Those of the pollers that haven't said that they stop.
 
     A worker that was stopped counts no more at once. One that was killed counts until the server
     forgets its last poll, some five minutes later: nobody can tell it from one that is thinking.
     """
     polling = await pollers(client, task_queue)
-    if not polling:
-        return False
-    stopped = await _stopped(client, task_queue)
-    return any(
+    stopped = await _stopped(client, task_queue) if polling else {}
+    return [
         # One that polled after its word that it stops is a new one in the same process.
-        poller.last_access_time.ToDatetime(UTC)
-        > stopped.get(poller.identity, datetime.min.replace(tzinfo=UTC))
+        poller
         for poller in polling
-    )
+        if poller.last_access_time.ToDatetime(UTC)
+        > stopped.get(poller.identity, datetime.min.replace(tzinfo=UTC))
+    ]
+
+
+async def has_worker(client: Client, task_queue: str) -> bool:
+    """Whether a worker is ``at_work`` on this queue's workflow tasks."""
+    return bool(await at_work(client, task_queue))
 
 
 async def polled(client: Client, task_queues: Sequence[str]) -> None:
