@@ -16,7 +16,7 @@ from clearance.workers import has_worker
 from policy import reviewers
 from policy.source import BrokenPolicy, load
 
-from . import output, session
+from . import deploy, output, session
 from .approvals import Json
 from .checks import Check, channels, signed_heads
 from .settings import EmbeddedServer, Settings, temporal_settings
@@ -76,6 +76,7 @@ async def _examine(settings: Settings) -> list[Check]:
     checks.append(_signing(settings))
     checks.append(await _worker(client, "approvals", settings.approvals_queue))
     checks.append(await _worker(client, "agents", settings.agents_queue))
+    checks.append(await deploy.examined(settings, client))
     checks.append(await _ledger(settings, client))
     checks.append(await signed_heads(settings))
     return [*checks, *_files(settings)]

@@ -162,6 +162,7 @@ COMMANDS: Final = (
         "audit", "Operate", "audit:app", "The record: what was decided and done, and its proof."
     ),
     Listed("policy", "Operate", "policy:app", "Which tools wait for whom."),
+    Listed("deploy", "Operate", "deploy:app", "Which build of the workers new work goes to."),
     Listed("notify", "Operate", "webhooks:notify", "By which channels people are told."),
     Listed("webhook", "Operate", "webhooks:webhook", "Webhooks that other services are told by."),
 )

@@ -1,0 +1,68 @@
+"""What a worker does at its start beside its work: the namespace made ready, which build it is."""
+
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.service import RPCError
+from temporalio.worker import WorkerDeploymentConfig
+
+from clearance import ClearanceError, attributes
+from clearance.deployments import Role, deployment_name
+from clearance.errors import InvalidRequest
+
+from .deploy import of
+from .settings import Settings
+
+
+class NotPrepared(ClearanceError):
+    """The namespace lacks what we need, and it may not be added; the text says what to do."""
+
+
+async def prepare(client: Client) -> None:
+    """Make sure that the namespace knows our search attributes. Raises NotPrepared."""
+    try:
+        await attributes.register(client)
+    except RPCError as error:
+        absent = ", ".join(key.name for key in await attributes.missing(client))
+        raise NotPrepared(
+            f"the namespace {client.namespace} lacks the search attributes {absent}, and adding "
+            f"them was refused ({error.message}): let its administrator run `clearance setup`"
+        ) from error
+
+
+def versioned(settings: Settings, role: Role) -> dict[str, Any]:
+    """What a worker is made with so that it counts as its build; nothing where versioning is off.
+
+    Raises:
+        InvalidRequest: the deployment is named and the build isn't.
+    """
+    if settings.deployment is None:
+        return {}
+    if settings.build_id is None:
+        raise InvalidRequest(
+            "CLEARANCE_BUILD_ID is not set: a worker of a deployment says which build it is, "
+            "like 1.4.0 or a commit"
+        )
+    version = WorkerDeploymentVersion(
+        deployment_name=deployment_name(settings.deployment, role), build_id=settings.build_id
+    )
+    return {
+        "deployment_config": WorkerDeploymentConfig(version=version, use_worker_versioning=True)
+    }
+
+
+async def routed(settings: Settings, client: Client) -> list[str]:
+    """Which build this is, and whether anything new comes to it; nothing where versioning is off."""
+    build = settings.build_id
+    if settings.deployment is None or build is None:
+        return []
+    said = [f"build {build} of {settings.deployment}"]
+    found = {one.name: one.find(build) for one in await of(settings, client)}
+    idle = [name for name, version in found.items() if version and not version.percent]
+    if idle or not any(found.values()):
+        said.append(
+            f"nothing new is routed to {' or '.join(idle) or 'it'} here: "
+            f"`clearance deploy current {build}`"
+        )
+    return said
