@@ -9,14 +9,14 @@ from temporalio.worker import WorkerDeploymentConfig
 
 from clearance import ClearanceError, attributes
 from clearance.deployments import Role, deployment_name
-from clearance.errors import InvalidRequest
 
 from .deploy import of
 from .settings import Settings
 
 
 class NotPrepared(ClearanceError):
-    """The namespace lacks what we need, and it may not be added; the text says what to do."""
+    """Something that a worker needs isn't there, in the namespace or in the settings; the text says what
+    to do."""
 
 
 async def prepare(client: Client) -> None:
@@ -35,12 +35,12 @@ def versioned(settings: Settings, role: Role) -> dict[str, Any]:
     """What a worker is made with so that it counts as its build; nothing where versioning is off.
 
     Raises:
-        InvalidRequest: the deployment is named and the build isn't.
+        NotPrepared: the deployment is named and the build isn't.
     """
     if settings.deployment is None:
         return {}
     if settings.build_id is None:
-        raise InvalidRequest(
+        raise NotPrepared(
             "CLEARANCE_BUILD_ID is not set: a worker of a deployment says which build it is, "
             "like 1.4.0 or a commit"
         )
