@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.live import Live
 from temporalio.service import RPCError
 
 from clearance import ApprovalClient, ApprovalView, ClearanceError
 from clearance.filters import Filters
-from policy.reviewers import load
 
 from . import output, past, session
 from .settings import Settings
@@ -61,6 +59,8 @@ def pending(
         async with session.connected(settings) as client:
             console = output.console()
             while watch:
+                from rich.live import Live  # here: few watch
+
                 with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
                     while True:
                         waiting = [one async for one in client.pending(**filters)]
@@ -110,4 +110,8 @@ def _mine(settings: Settings, person: str) -> list[str]:
         BrokenPolicy: the file is broken.
     """
     path = settings.reviewers_file()
-    return [] if path is None else list(load(path).names_of(person, datetime.now(UTC)))
+    if path is None:
+        return []
+    from policy.reviewers import load  # here: it takes its time
+
+    return list(load(path).names_of(person, datetime.now(UTC)))

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-from policy.terms import duration
+from policy.durations import duration
 from web.config import Networks
 
 _LONGEST_DIGEST = timedelta(hours=1)

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import psutil
 from pydantic import AnyHttpUrl, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -200,10 +199,17 @@ class _LeftBehind(BaseModel):
         """The one that was started last with this state folder, if it runs."""
         try:
             found = cls.model_validate(json.loads(cls.path(state).read_text()))
-            alive = psutil.Process(found.pid).create_time() == found.started
-        except (OSError, ValueError, ValidationError, psutil.Error):
+        except (OSError, ValueError, ValidationError):
             return None
-        return found if alive else None
+        return found if found._alive() else None
+
+    def _alive(self) -> bool:
+        import psutil  # here: most commands find nothing to ask it about
+
+        try:
+            return psutil.Process(self.pid).create_time() == self.started
+        except (OSError, psutil.Error):
+            return False
 
 
 class EmbeddedServer(_LeftBehind):
