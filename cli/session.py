@@ -28,7 +28,6 @@ EXIT_USAGE = 2
 EXIT_EXPIRED = 3
 EXIT_WITHDRAWN = 4
 EXIT_UNREACHABLE = 5
-EXIT_INTERRUPTED = 130
 
 
 def load() -> Settings:
@@ -97,8 +96,11 @@ def elsewhere(settings: Settings, server: EmbeddedServer) -> None:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run one command's work to its end."""
-    return asyncio.run(work)
+    """Run one command's work to its end. Raises typer.Abort where it is cancelled."""
+    try:
+        return asyncio.run(work)
+    except asyncio.CancelledError as error:
+        raise typer.Abort from error
 
 
 def reviewer(settings: Settings, given: str | None) -> str:
