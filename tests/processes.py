@@ -49,15 +49,18 @@ class Asker(Model):
 
 
 @asynccontextmanager
-async def worker_process(settings: Settings, address: str) -> AsyncIterator[Process]:
-    """A worker process that serves both queues already; ends with the context if not before."""
+async def worker_process(
+    settings: Settings, address: str, only: worker.Only | None = None, **environment: str
+) -> AsyncIterator[Process]:
+    """A worker process that serves its queues already; ends with the context if not before."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.processes", address),
+        *(sys.executable, "-m", "tests.processes", address, *([only] if only else [])),
         env={
             **os.environ,
             "CLEARANCE_APPROVALS_QUEUE": settings.approvals_queue,
             "CLEARANCE_AGENTS_QUEUE": settings.agents_queue,
             "CLEARANCE_STATE": str(settings.state),
+            **environment,
         },
         cwd=Path(worker.__file__).parent,
         stdout=asyncio.subprocess.PIPE,
@@ -65,7 +68,8 @@ async def worker_process(settings: Settings, address: str) -> AsyncIterator[Proc
     try:
         assert process.stdout is not None
         said = (await process.stdout.readline()).decode()
-        assert settings.agents_queue in said, said
+        last = settings.approvals_queue if only == "approvals" else settings.agents_queue
+        assert last in said, said
         yield process
     finally:
         await kill(process)
@@ -114,14 +118,18 @@ async def temporal_cli(address: str, *arguments: str) -> str:
     return out.decode()
 
 
-async def main(address: str) -> None:
-    """Serve until killed."""
+async def main(address: str, only: Any = None) -> None:
+    """Serve until stopped by SIGTERM, or killed."""
     provider = TestModelProvider(Asker())
     connection = {"target_host": address}
-    async with worker.running(Settings(), connection, model_provider=provider) as serving:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with worker.running(
+        Settings(), connection, only=only, model_provider=provider
+    ) as serving:
         print(serving.line, flush=True)  # noqa: T201
-        await asyncio.Event().wait()
+        await stop.wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(*sys.argv[1:]))

@@ -200,7 +200,9 @@ async def _deployment(client: Client, name: str, queue: str) -> Deployment | Non
             pinned=await _count(client, name, one.deployment_version.build_id, _PINNED),
             workers=workers[one.deployment_version.build_id],
         )
-        for one in info.version_summaries
+        for one in sorted(
+            info.version_summaries, key=lambda one: one.create_time.ToNanoseconds(), reverse=True
+        )
     ]
     return Deployment(name, queue, current, tuple(versions))
 
