@@ -84,7 +84,7 @@ def _act(
     who = session.reviewer(settings, as_)
 
     async def work() -> ActReceipt:
-        async with session.connected(settings) as client:
+        async with session.sending(settings) as client:
             return await send(client, who)
 
     receipt = session.run(work())

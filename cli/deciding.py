@@ -17,6 +17,7 @@ from clearance import (
     Refused,
 )
 from clearance.acts import ActReceipt
+from clearance.away import before_sending
 from clearance.errors import explain
 from clearance.models import Change
 from clearance.rules import CHANGED
@@ -60,6 +61,12 @@ Answer = Annotated[
         "Repeat it for several.",
     ),
 ]
+DecisionId = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID", help="Of a decision that you send again after a failure: it counts once."
+    ),
+]
 For = Annotated[
     str | None,
     typer.Option("--for", metavar="TIME", help="With --grant: how long, 15m, 2h, 7d; else 1h."),
@@ -85,17 +92,20 @@ def approve(
     grant: Grant = None,
     uses: Uses = None,
     for_: For = None,
+    decision_id: DecisionId = None,
     as_json: Json = False,
 ) -> None:
     """Approve a request, as it is or with changes: its action will run."""
     settings = session.load()
     said: dict[str, Any] = {"grant": _terms(grant, uses, for_), "confirmation": confirm}
     said |= {"reviewer": session.reviewer(settings, as_), "reason": reason, "channel": "cli"}
+    said |= {"decision_id": decision_id}
     wanted = [assignment(one) for one in set_ or []]
 
     async def work() -> None:
-        async with session.connected(settings) as client:
-            view = await client.get(id)
+        async with session.sending(settings) as client:
+            async with before_sending():
+                view = await client.get(id)
             said["digest"] = digest or view.digest
             with Draft(view) as draft:
                 changes = await _changed(draft, view, said, wanted, editor=editor if edit else None)
@@ -122,6 +132,7 @@ def reject(
     ] = False,
     as_: As = None,
     digest: Digest = None,
+    decision_id: DecisionId = None,
     as_json: Json = False,
 ) -> None:
     """Reject a request: its action will not run, and the agent is told why."""
@@ -131,7 +142,7 @@ def reject(
     reviewer = session.reviewer(settings, as_)
 
     async def work() -> Receipt:
-        async with session.connected(settings) as client:
+        async with session.sending(settings) as client:
             return await client.reject(
                 id,
                 reviewer=reviewer,
@@ -139,6 +150,7 @@ def reject(
                 digest=digest,
                 changes_requested=ask_changes,
                 channel="cli",
+                decision_id=decision_id,
             )
 
     receipt = session.run(work())

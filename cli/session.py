@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import re
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 
-from clearance import ApprovalClient, connect
+from clearance import ApprovalClient, CannotConnect, connect
 from clearance.errors import InvalidRequest
 
 from . import output
@@ -64,6 +64,21 @@ async def connected(settings: Settings) -> AsyncIterator[ApprovalClient]:
         yield client_of(settings, client)
     finally:
         await telemetry.end()
+
+
+@asynccontextmanager
+async def sending(settings: Settings) -> AsyncIterator[ApprovalClient]:
+    """``connected``, for commands that record something: they say so where nothing was recorded.
+
+    Raises:
+        CannotConnect: Temporal does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(connected(settings))
+        except CannotConnect as error:
+            raise CannotConnect(f"nothing was recorded: {error}") from error
+        yield client
 
 
 def client_of(settings: Settings, client: Client) -> ApprovalClient:

@@ -21,6 +21,15 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Temporal can't be reached",
         "Temporal, which keeps the requests, does not answer. Nothing is lost: try again in a moment.",
     ),
+    "not-recorded": (
+        "Nothing was recorded",
+        "Temporal, which keeps the requests, does not answer. Go back and send it again in a moment.",
+    ),
+    "outcome-unknown": (
+        "Perhaps it was recorded",
+        "Temporal, which keeps the requests, stopped answering. Go back and send the same form again in "
+        "a moment: it counts once.",
+    ),
     "database": ("The inbox's database can't be reached", ""),
     "broken-policy": ("The reviewers can't be read", ""),
     "missing-key": (

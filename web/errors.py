@@ -23,7 +23,9 @@ from clearance.errors import (
     CannotConnect,
     InvalidRequest,
     NotFound,
+    NotRecorded,
     NoWorker,
+    OutcomeUnknown,
     Refused,
     WaitTimeout,
 )
@@ -40,6 +42,11 @@ from .who import Forged, SignInNeeded, recognise
 
 _log = logging.getLogger("clearance.web")
 
+_UNKNOWN = (
+    "unknown: Temporal stopped answering while this was on its way. Send the same again, with the same "
+    "Idempotency-Key where it had one: it counts once"
+)
+
 _FAULTS = 20
 """Fields that one answer tells of."""
 
@@ -55,6 +62,8 @@ _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (Refused, 403, "refused"),
     (WaitTimeout, 504, "still-waits"),
     (NoWorker, 503, "no-worker"),
+    (NotRecorded, 503, "not-recorded"),
+    (OutcomeUnknown, 503, "outcome-unknown"),
     (CannotConnect, 503, "away"),
     (SQLAlchemyError, 503, "away"),
     (CannotStore, 503, "away"),
@@ -183,7 +192,9 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(ClearanceError)
     async def ours(request: Request, error: ClearanceError) -> Response:
-        return _of(request, error, str(error))
+        # Programs choose the id of a decision by a key of their own.
+        said = _UNKNOWN if isinstance(error, OutcomeUnknown) else str(error)
+        return _of(request, error, said)
 
     @app.exception_handler(RPCError)
     async def engine(request: Request, error: RPCError) -> Response:

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from clearance import ClearanceError, InvalidRequest, NotFound
+from clearance import CannotConnect, ClearanceError, InvalidRequest, NotFound
+from clearance.away import before_sending
 from store import Link
 from store.links import id_of
 
@@ -62,13 +63,16 @@ async def act(request: Request, token: str, context: Here) -> Response:
     check_form(context, request, _subject(link), form.raw(CSRF_FIELD))
     context.limits.hit("act", _subject(link))
     who = _who(context, link)
-    view = await context.approvals.get(link.approval_id)
+    async with before_sending():
+        view = await context.approvals.get(link.approval_id)
     try:
         if form.do not in _DOES:
             raise InvalidRequest("that is not done by a link: reload the page and try again")
         if form.do == "preview":
             return await _page(request, context, link, token, 200, form=form, preview=True)
         tone, sentence = await send(context, who, view, form)
+    except CannotConnect:
+        raise  # the request could not be shown either
     except ClearanceError as error:
         code = status_of(error)
         return await _page(request, context, link, token, code, form=form, error=error)

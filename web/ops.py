@@ -13,6 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.service import RPCError
 
+from clearance.away import watched
+
 from .context import Context
 from .errors import answered, problem
 
@@ -29,9 +31,13 @@ _AWAY = (
     "Temporal, which keeps the requests, does not answer. Nothing is lost: what waits goes on "
     "waiting. Try again in a moment."
 )
-_AWAY_ACTING = (
+_NOT_RECORDED = (
+    "Temporal, which keeps the requests, does not answer, and nothing was recorded. Send it again in "
+    "a moment."
+)
+_UNKNOWN = (
     "Temporal, which keeps the requests, does not answer, so it is not known whether this was "
-    "recorded. Try again in a moment: the same decision sent twice counts once."
+    "recorded. Send it again in a moment: the same decision sent twice counts once."
 )
 
 _log = logging.getLogger("clearance.web")
@@ -130,6 +136,7 @@ class _Patience:
             begun.set()
             await send(message)
 
+        acting = watched()
         answering = asyncio.ensure_future(self._app(scope, receive, sending))
         try:
             if await self._worth_waiting(answering, begun):
@@ -142,8 +149,13 @@ class _Patience:
         if begun.is_set():  # it was cut off just as it began
             return
         request = Request(scope, receive)
-        looking = request.method in ("GET", "HEAD")
-        made = answered(request, 503, _AWAY if looking else _AWAY_ACTING)
+        if request.method in ("GET", "HEAD"):
+            kind, said = "away", _AWAY
+        elif acting.nothing_sent:
+            kind, said = "not-recorded", _NOT_RECORDED
+        else:
+            kind, said = "outcome-unknown", _UNKNOWN
+        made = answered(request, 503, said, kind)
         made.headers["Retry-After"] = str(RETRY_AFTER)
         await made(scope, receive, send)
 

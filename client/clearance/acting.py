@@ -7,6 +7,7 @@ import pydantic
 
 from . import contract, reading
 from .acts import UNSIGNED, Act, ActKind, ActReceipt
+from .away import before_sending, on_its_way
 from .deciding import update_id
 from .delivery import Message, refused
 from .errors import InvalidRequest, explain
@@ -31,7 +32,8 @@ class Acting(Vouching):
 
     They go the way of a decision: as an update; where no worker answers in time the server stores
     them, and ``receipt.in_effect`` is False. Each raises ``AlreadyDecided`` for a request that has
-    ended, ``Refused`` where this person may not do it, and ``InvalidRequest`` for what is malformed.
+    ended, ``Refused`` where this person may not do it, ``InvalidRequest`` for what is malformed, and
+    ``NotRecorded`` or ``OutcomeUnknown`` where Temporal doesn't answer.
     Names have 1 to 200 characters, texts at most 4,000.
     """
 
@@ -94,12 +96,14 @@ class Acting(Vouching):
             act = Act(kind=kind, who=who, **said)
         except pydantic.ValidationError as error:
             raise InvalidRequest(explain(error)) from error
-        description = await self._described(id)
-        handle = self.temporal.get_workflow_handle(description.id)
-        if kind not in UNSIGNED:
-            listed = await reading.summary_of(self.temporal, description)
-            act = self._signed(act, description, listed)
+        async with before_sending():
+            description = await self._described(id)
+            handle = self.temporal.get_workflow_handle(description.id)
+            if kind not in UNSIGNED:
+                listed = await reading.summary_of(self.temporal, description)
+                act = self._signed(act, description, listed)
         message = Message(
+            key=act.act_id,
             payload=act,
             update=contract.UPDATE_ACT,
             update_id=update_id(act.act_id, act, but={"channel", "groups"}),
@@ -109,7 +113,8 @@ class Acting(Vouching):
             is_new=is_new,
         )
         if kind in UNSIGNED:  # nobody waits to hear that it was recorded
-            return await self._leave(handle, message)
+            with on_its_way(handle.id, act.act_id):
+                return await self._leave(handle, message)
         return await self._deliver(handle, message)
 
 

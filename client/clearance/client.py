@@ -14,6 +14,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from . import attributes, contract, granting, reading, rules
 from .acting import Acting
+from .away import persistently
 from .codec import listed_requester
 from .connect import connect
 from .consuming import Consuming
@@ -213,16 +214,20 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
     async def wait(self, id: str, timeout: timedelta | None = None) -> Outcome:
         """Wait until a request has ended, for as long as it takes or at most ``timeout``.
 
+        Goes on while Temporal is away.
+
         Raises:
-            WaitTimeout: it still waits. Nothing was changed.
+            WaitTimeout: it still waits, as far as Temporal has answered. Nothing was changed.
             InvalidRequest: the request was refused as malformed.
         """
-        handle = await self._handle(id)
+        whole = id
         try:
             async with asyncio.timeout(None if timeout is None else timeout.total_seconds()):
+                handle = await persistently(lambda: self._handle(id))
+                whole = handle.id
                 return await reading.outcome_of(handle)
         except TimeoutError as error:
-            raise WaitTimeout(f"{handle.id} still waits for a decision") from error
+            raise WaitTimeout(f"{whole} still waits for a decision") from error
 
 
 def _parsed(request: ApprovalRequest | str, keys: tuple[DecisionKey, ...]) -> ApprovalRequest:

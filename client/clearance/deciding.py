@@ -10,6 +10,7 @@ import pydantic
 from pydantic import BaseModel, JsonValue
 
 from . import contract, reading, rules
+from .away import before_sending
 from .delivery import Message, already_decided, refused
 from .errors import InvalidRequest, Refused, explain
 from .fields import canonical_json
@@ -87,18 +88,21 @@ class Deciding(Vouching):
             AlreadyDecided: the request is closed; says who decided and when.
             Refused: the decision does not count; says why.
             InvalidRequest: the decision itself is malformed.
+            NotRecorded: Temporal doesn't answer; nothing was sent.
+            OutcomeUnknown: it stopped answering meanwhile; the same may be sent again.
         """
         if arguments is not None and changes is not None:
             raise InvalidRequest("give either arguments, all of them, or changes")
-        description = await self._described(id)
-        handle = self.temporal.get_workflow_handle(description.id)
-        listed = await reading.summary_of(self.temporal, description)
-        if changes is not None:
-            view = await reading.record(handle, self._answer_timeout)
-            digest, arguments = changed(view, digest, changes)
-            stage = view.stage if stage is None and view.request.stages else stage
-        elif stage is None and listed.stages:
-            stage = listed.stage
+        async with before_sending():
+            description = await self._described(id)
+            handle = self.temporal.get_workflow_handle(description.id)
+            listed = await reading.summary_of(self.temporal, description)
+            if changes is not None:
+                view = await reading.record(handle, self._answer_timeout)
+                digest, arguments = changed(view, digest, changes)
+                stage = view.stage if stage is None and view.request.stages else stage
+            elif stage is None and listed.stages:
+                stage = listed.stage
         decision = _made_now(
             decision_id,
             approved=approved,
@@ -166,6 +170,7 @@ _NO_CONTENT = {"decided_at", "channel", "groups"}
 
 def _message(approval_id: str, decision: Decision, *, is_new: bool) -> Message[Receipt]:
     return Message(
+        key=decision.decision_id,
         payload=decision,
         update=contract.UPDATE_DECIDE,
         update_id=update_id(decision.decision_id, decision, but=_NO_CONTENT),

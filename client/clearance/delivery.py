@@ -21,7 +21,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract, reading, rules
-from .errors import AlreadyDecided, Refused
+from .away import PATIENCE, on_its_way
+from .errors import AlreadyDecided, OutcomeUnknown, Refused
 from .ids import described, exactly
 from .models import Recorded
 from .views import ApprovalView
@@ -50,6 +51,8 @@ _COMPLETED_MEANWHILE = "AcceptedUpdateCompletedWorkflow"
 class Message(Generic[R]):
     """A decision or an act on its way."""
 
+    key: str
+    """Its id, by which it is one, however often it is sent."""
     payload: BaseModel
     update: str
     update_id: str
@@ -105,7 +108,12 @@ class Delivering:
 
         Raises:
             AlreadyDecided, Refused: it does not count, and why.
+            OutcomeUnknown: Temporal stopped answering.
         """
+        with on_its_way(handle.id, message.key):
+            return await self._brought(handle, message)
+
+    async def _brought(self, handle: WorkflowHandle[Any, Any], message: Message[R]) -> R:
         lane = self._lane(handle.id)  # kept until all is known: others may be under way, too
         try:
             async with asyncio.timeout(self._answer_timeout.total_seconds()), lane.slots:
@@ -136,7 +144,10 @@ class Delivering:
             AlreadyDecided, Refused: the request takes nothing any more.
         """
         try:
-            await handle.signal(message.signal, message.payload)
+            async with asyncio.timeout(PATIENCE):
+                await handle.signal(message.signal, message.payload)
+        except TimeoutError as error:
+            raise OutcomeUnknown(handle.id, message.key) from error
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return await self._of_closed(handle, message, is_new=False)

@@ -30,6 +30,30 @@ class CannotConnect(ClearanceError):
     """Temporal did not answer, or refused the connection."""
 
 
+class NotRecorded(CannotConnect):
+    """Temporal stopped answering before a decision, or another act, was sent: nothing was recorded."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__(
+            "nothing was recorded: Temporal does not answer. Send it again in a moment"
+        )
+
+
+class OutcomeUnknown(CannotConnect):
+    """Temporal stopped answering while a decision, or another act, was on its way: it may have been
+    recorded or not. Sent again with the same id (``key``) it counts once."""
+
+    def __init__(self, approval_id: str, key: str) -> None:
+        """Keep the request and the id beside the text."""
+        super().__init__(
+            f"unknown: Temporal stopped answering while this went to {approval_id}. Send the same "
+            f"again with the id {key}: it counts once"
+        )
+        self.approval_id = approval_id
+        self.key = key
+
+
 class InvalidRequest(ClearanceError, ValueError):
     """A request, filter or decision that breaks a rule of its model; nothing was sent."""
 

@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
 from . import attributes, contract
+from .away import persistently
 from .consumption import consumption_of
 from .errors import InvalidRequest
 from .models import Outcome, Status
@@ -226,13 +227,17 @@ async def stored_view(
 
 
 async def outcome_of(handle: WorkflowHandle[Any, Any]) -> Outcome:
-    """How a request ends, as soon as it has. Raises InvalidRequest: it was refused as malformed."""
+    """How a request ends, as soon as it has, even if Temporal is away meanwhile.
+
+    Raises:
+        InvalidRequest: it was refused as malformed.
+    """
     while True:
         try:
-            return Outcome.model_validate(await handle.result())
+            return Outcome.model_validate(await persistently(handle.result))
         except WorkflowFailureError as error:
             explanation = _explained(error)
-            description = await handle.describe()
+            description = await persistently(handle.describe)
             if description.status == WorkflowExecutionStatus.RUNNING:
                 continue  # its parent was reset and asked again under the same id
             digest = (await summary_of(handle._client, description)).digest

@@ -47,8 +47,10 @@ def test_the_exported_names_are_these() -> None:
         "InvalidRequest",
         "NoWorker",
         "NotFound",
+        "NotRecorded",
         "Outcome",
         "OutcomeReceipt",
+        "OutcomeUnknown",
         "Page",
         "PendingApproval",
         "Permit",
@@ -117,7 +119,7 @@ def imports(source: Path) -> set[str]:
 
 
 ENGINE = {
-    *("__init__", "acting", "attributes", "client", "codec", "connect", "consuming"),
+    *("__init__", "acting", "attributes", "away", "client", "codec", "connect", "consuming"),
     *("consumption", "deciding", "delivery", "ended", "events", "evidence", "filters"),
     *("gate", "granting", "history", "ids", "legible", "listing"),
     *("proof", "reading", "runs", "timeline", "vouching", "workers"),

@@ -108,7 +108,7 @@ async def test_a_page_without_temporal_says_what_is_the_matter_and_works_again_a
     await eventually(works, within=60)
 
 
-async def test_who_was_deciding_is_told_that_sending_it_again_is_harmless(
+async def test_who_was_deciding_is_told_that_nothing_was_recorded(
     engine: Engine, caller: httpx.AsyncClient
 ) -> None:
     form = (await caller.get("/runs")).text.partition('name="csrf" value="')[2].partition('"')[0]
@@ -117,8 +117,9 @@ async def test_who_was_deciding_is_told_that_sending_it_again_is_harmless(
     page = await caller.post("/requests/send-it", data={"csrf": form, "do": "approve"})
 
     assert page.status_code == 503
-    assert "not known whether this was recorded" in page.text
-    assert "the same decision sent twice counts once" in page.text
+    assert page.headers["retry-after"] == "5"
+    assert "Nothing was recorded" in page.text
+    assert "Go back and send it again in a moment" in page.text
 
 
 async def test_a_program_is_told_the_same_as_a_problem(there: Context, engine: Engine) -> None:

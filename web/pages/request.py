@@ -14,7 +14,8 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.background import BackgroundTask
 from temporalio.service import RPCError
 
-from clearance import ApprovalView, ClearanceError, InvalidRequest, Refused, render
+from clearance import ApprovalView, CannotConnect, ClearanceError, InvalidRequest, Refused, render
+from clearance.away import before_sending
 from web.context import Context, Here
 from web.errors import status_of
 from web.templating import page
@@ -152,9 +153,12 @@ async def act(request: Request, id: str, context: Here, who: Acting) -> Response
         body = await shown(context, who, id, form=form, preview=True)
         code = status_of(body["error"]) if body["error"] else 200
         return page(request, "request.html", code, **body)
-    view = await context.approvals.get(id)
+    async with before_sending():
+        view = await context.approvals.get(id)
     try:
         tone, sentence = await send(context, who, view, form)
+    except CannotConnect:
+        raise  # the request could not be shown either
     except ClearanceError as error:
         body = await shown(context, who, view.id, form=form, error=error)
         return page(request, "request.html", status_of(error), **body)
