@@ -16,19 +16,20 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 from temporalio.client import Client
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities import registered
 from activities.directory import DirectoryActivities
+from activities.handover import Handover
 from activities.measuring import counting
 from activities.policy import rules_of
 from activities.reconciling import schedule
 from activities.sending import Sender
-from clearance import ClearanceError, attributes, connect
+from clearance import ClearanceError, connect
 from clearance.workers import patient, polled
 from cli.checks import unsignable
 from cli.settings import Settings, inbox_address, links_database
+from cli.starting import prepare, routed, versioned
 from cli.telemetry import begin
 from policy.watched import WatchedDirectory
 from store.ledger.breaker import Breaker
@@ -38,9 +39,13 @@ Only = Literal["approvals", "agents"]
 _GRACE = timedelta(seconds=30)
 """How long running activities may finish after a stop was asked for."""
 
-_STICKY = timedelta(seconds=2)
-"""How long a task waits for the worker that holds the workflow in memory. After that worker was
-killed this is what the first decision waits; Temporal's default of 10 s is felt by a reviewer."""
+_BOTH: Mapping[str, Any] = {
+    "graceful_shutdown_timeout": _GRACE,
+    # How long a task waits for the worker that holds the workflow in memory. After that worker was
+    # killed this is what the first decision waits; Temporal's default of 10 s is felt by a reviewer.
+    "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
+}
+"""What both workers are made with."""
 
 _ACTIVITIES = 100
 """Model calls and tools at the same time, in one process."""
@@ -84,8 +89,9 @@ async def running(
     Raises:
         CannotConnect: Temporal does not answer.
         InvalidKeys: the key file can't be used.
-        CannotServe: search attributes are missing and may not be added, ``only="agents"`` without
-            a model, a broken agents module, policy, file of reviewers, key of the ledger's heads.
+        NotPrepared: search attributes are missing and may not be added; a deployment lacks its build.
+        CannotServe: ``only="agents"`` without a model, a broken agents module, policy, file of
+            reviewers, key of the ledger's heads.
     """
     policy, reviewers = settings.policy_file(), settings.reviewers_file()
     with _told():
@@ -98,7 +104,7 @@ async def running(
     telemetry = begin(settings)
     connection = {**connection, **telemetry.options}
     client = await connect(connection, **settings.encryption)
-    await _prepare(client)
+    await prepare(client)
     has_model = model_provider is not None or settings.has_model
     if only == "agents" and not has_model:
         raise CannotServe(NO_MODEL)
@@ -117,9 +123,9 @@ async def running(
             served.append(f"policy {policy}" if policy else "no policy file, so every tool waits")
         if only != "agents":
             await stack.enter_async_context(counting(client, settings.approvals_queue))
-            ledger = await stack.enter_async_context(Breaker(settings.ledger_address()))
-            ledger.warm_up()
-            approvals = _approvals_worker(settings, client, directory, ledger)
+            ended = Handover(client, Breaker(settings.ledger_address()))
+            await stack.enter_async_context(ended)
+            approvals = _approvals_worker(settings, client, directory, ended)
             await stack.enter_async_context(patient(approvals))
             queues.append(settings.approvals_queue)
             served.append(f"approvals on {settings.approvals_queue}")
@@ -129,23 +135,12 @@ async def running(
         if only is None and not has_model:
             served.append(f"agents are off, {NO_MODEL}")
         await polled(client, queues)
+        served += await routed(settings, client)
         yield Serving(client, names, "; ".join(served))
 
 
-async def _prepare(client: Client) -> None:
-    """Make sure that the namespace knows our search attributes."""
-    try:
-        await attributes.register(client)
-    except RPCError as error:
-        absent = ", ".join(key.name for key in await attributes.missing(client))
-        raise CannotServe(
-            f"the namespace {client.namespace} lacks the search attributes {absent}, and adding "
-            f"them was refused ({error.message}): let its administrator run `clearance setup`"
-        ) from error
-
-
 def _approvals_worker(
-    settings: Settings, client: Client, directory: DirectoryActivities, ledger: Breaker
+    settings: Settings, client: Client, directory: DirectoryActivities, ended: Handover
 ) -> Worker:
     from workflows.approval import ApprovalWorkflow
     from workflows.consumption import ConsumptionWorkflow
@@ -162,12 +157,13 @@ def _approvals_worker(
             directory=directory,
             window=settings.notify_digest,
             sender=sender(settings, directory.file),
-            ledger=ledger,
+            ledger=ended.ledger,
             key=settings.ledger_key,
             heads=settings.ledger_heads,
         ),
-        sticky_queue_schedule_to_start_timeout=_STICKY,
-        graceful_shutdown_timeout=_GRACE,
+        interceptors=[ended],
+        **versioned(settings, "approvals"),
+        **_BOTH,
     )
 
 
@@ -238,8 +234,8 @@ async def _agents_worker(
             ],
             activity_executor=ThreadPoolExecutor(max_workers=_ACTIVITIES),
             max_concurrent_activities=_ACTIVITIES,
-            sticky_queue_schedule_to_start_timeout=_STICKY,
-            graceful_shutdown_timeout=_GRACE,
+            **versioned(settings, "agents"),
+            **_BOTH,
         )
     except ValueError as error:
         raise CannotServe(f"{', '.join(settings.agents)}: {error}") from error

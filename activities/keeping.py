@@ -16,7 +16,7 @@ from store.ledger.breaker import Breaker
 
 from . import measuring
 
-_TOGETHER = 50
+TOGETHER = 50
 """Requests of one transaction."""
 
 _Waiting = tuple[Kept, "asyncio.Future[int]"]
@@ -44,16 +44,25 @@ class KeepingActivities:
             ApplicationError: type ``LedgerAway``, it is not written; or ``InvalidRequest``, the ledger
                 takes it for none. Neither is retried: the reconciliation does it later.
         """
+        try:
+            measuring.ledger_took(activity.metric_meter(), await self.write(kept))
+        except ClearanceError as error:
+            raise _failure(error) from None
+
+    async def write(self, kept: Kept) -> int:
+        """The same out of any activity. Returns how many rows of it and of what came with it are new.
+
+        Raises:
+            LedgerAway: it is not written.
+            InvalidRequest: the ledger takes it for none.
+        """
         if self._ledger is None:
-            return
+            return 0
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((kept, future))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write(self._ledger))
-        try:
-            measuring.ledger_took(await future)
-        except ClearanceError as error:
-            raise _failure(error) from None
+        return await future
 
     @activity.defn(name=contract.ACTIVITY_UNTOLD)
     async def untold(self, untold: Untold) -> None:
@@ -85,7 +94,7 @@ class KeepingActivities:
     async def _write(self, ledger: Breaker) -> None:
         """Whatever waits, until nothing does: what comes meanwhile goes with the next ones."""
         while self._waiting:
-            batch, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
+            batch, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
             await _append(ledger, batch)
 
 

@@ -83,9 +83,9 @@ def notified(channel: str, *, sent: bool) -> None:
     activity.metric_meter().create_counter(NOTIFICATIONS, "Notifications").add(1, labels)
 
 
-def ledger_took(rows: int) -> None:
-    """Count events that were written to the ledger. Inside an activity."""
-    activity.metric_meter().create_counter(LEDGER_ROWS, "Ledger rows written").add(rows)
+def ledger_took(meter: MetricMeter, rows: int) -> None:
+    """Count events that were written to the ledger."""
+    meter.create_counter(LEDGER_ROWS, "Ledger rows written").add(rows)
 
 
 def ledger_failed(meter: MetricMeter) -> None:

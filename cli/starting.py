@@ -3,7 +3,7 @@
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.common import WorkerDeploymentVersion
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
 from temporalio.worker import WorkerDeploymentConfig
 
@@ -12,6 +12,17 @@ from clearance.deployments import Role, deployment_name
 
 from .deploy import of
 from .settings import Settings
+
+_ON_UPGRADE = {
+    # Goes on under the current build, with its next task. For what waits for months and is small: its
+    # changes stand behind the names in ``workflows.patches``, and recorded histories prove them.
+    "approvals": VersioningBehavior.AUTO_UPGRADE,
+    # Ends under the build it began with, whose workers are kept until then. For what runs agents: their
+    # tools, prompts and the Agents SDK change with each build, and no patch of ours stands before those.
+    "agents": VersioningBehavior.PINNED,
+}
+"""What becomes of an open workflow when a new build takes over. Not in the workflows' definitions: of
+a worker without versioning, Temporal refuses every task that says so."""
 
 
 class NotPrepared(ClearanceError):
@@ -48,7 +59,11 @@ def versioned(settings: Settings, role: Role) -> dict[str, Any]:
         deployment_name=deployment_name(settings.deployment, role), build_id=settings.build_id
     )
     return {
-        "deployment_config": WorkerDeploymentConfig(version=version, use_worker_versioning=True)
+        "deployment_config": WorkerDeploymentConfig(
+            version=version,
+            use_worker_versioning=True,
+            default_versioning_behavior=_ON_UPGRADE[role],
+        )
     }
 
 

@@ -30,7 +30,6 @@ with workflow.unsafe.imports_passed_through():
         POLICY_IS_PINNED,
         POLICY_IS_READ_IN_PLACE,
     )
-    from workflows.versioning import PINNED
 
 _MAX_LISTED = 1_000
 """Approvals that a run's result lists, the last ones; each has its own record."""
@@ -46,7 +45,7 @@ _LONGEST_PAUSE = timedelta(minutes=5)
 _NAME: pydantic.TypeAdapter[str] = pydantic.TypeAdapter(Name)
 
 
-@workflow.defn(name=contract.AGENT_WORKFLOW, versioning_behavior=PINNED)
+@workflow.defn(name=contract.AGENT_WORKFLOW)
 class AgentWorkflow:
     """One run of a named agent. Model calls are activities; approvals are child workflows."""
 

@@ -26,13 +26,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.keeping import Keeping
     from workflows.listing import Listing
     from workflows.measuring import Measuring
-    from workflows.patches import AUDIENCES_ARE_RESOLVED, REQUESTS_ARE_KEPT
+    from workflows.patches import AUDIENCES_ARE_RESOLVED
     from workflows.telling import Teller
-    from workflows.versioning import AUTO_UPGRADE
     from workflows.waiting import until_ended
 
 
-@workflow.defn(name=contract.APPROVAL_WORKFLOW, versioning_behavior=AUTO_UPGRADE)
+@workflow.defn(name=contract.APPROVAL_WORKFLOW)
 class ApprovalWorkflow:
     """The gate. The record and its rules decide what counts; here are only handlers and timers."""
 
@@ -61,12 +60,10 @@ class ApprovalWorkflow:
         )
         self._audience = Audience(self._record, resolves=resolves)
         self._attempts = Attempts(self._record)
-        self._listing = Listing(self._record, self._audience)
         self._measuring = Measuring(self._record)
-        # Who asks by this version or a later one says so, which costs the history nothing.
-        keeps = parsed.version >= 2 or workflow.patched(REQUESTS_ARE_KEPT)
-        self._keeping = Keeping(self._record, keeps=keeps)
-        self._teller = Teller(self._record, tells=keeps)
+        self._keeping = Keeping(parsed, self._record)
+        self._listing = Listing(self._record, self._audience, marks_end=self._keeping.hands)
+        self._teller = Teller(self._record, tells=self._keeping.keeps)
 
     @workflow.run
     async def run(self, request: Any = None, *extra: Any) -> Outcome:
@@ -98,24 +95,25 @@ class ApprovalWorkflow:
             record.cancel(workflow.now())
             self._audience.end()
             if record.status == "withdrawn":
-                self._listing.end()
-                self._measuring.ended()
-                await self._keeping.keep()
-                await self._teller.end()
-                await _handlers_finished()
+                await self._end()
                 raise
         finally:
             if describing is not None:
                 describing.cancel()
         if (invalid := self._invalid) is None:
-            self._listing.end()
-            self._measuring.ended()
-            await self._keeping.keep()
-            await self._teller.end()  # which ran beside it
-        await _handlers_finished()  # they are told how it ended
-        if invalid is None:
+            await self._end()
             return record.outcome()
+        await _handlers_finished()
         raise ApplicationError(invalid, type=contract.ERROR_INVALID_REQUEST, non_retryable=True)
+
+    async def _end(self) -> None:
+        """Show how it ended; return when everybody who waits for that is told."""
+        self._listing.end()
+        self._measuring.ended()
+        await self._keeping.keep()
+        await self._teller.end()  # which ran beside it
+        await _handlers_finished()
+        self._keeping.hand_over()
 
     @workflow.signal(name=contract.SIGNAL_APPROVE)
     async def approve(self, approved: Any = None, *extra: Any) -> None:

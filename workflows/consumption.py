@@ -13,10 +13,9 @@ with workflow.unsafe.imports_passed_through():
     from clearance import contract
     from clearance.errors import explain
     from clearance.permits import ActionOutcome, Consumption, Report, Taking, refuse_report
-    from workflows.versioning import AUTO_UPGRADE
 
 
-@workflow.defn(name=contract.CONSUMPTION_WORKFLOW, versioning_behavior=AUTO_UPGRADE)
+@workflow.defn(name=contract.CONSUMPTION_WORKFLOW)
 class ConsumptionWorkflow:
     """That it exists says that the permission is taken: its id lets there be one."""
 

@@ -1,7 +1,7 @@
-"""The ledger, as a request writes to it: once, at its end."""
+"""The ledger, as a request comes to it: once, at its end."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -10,27 +10,54 @@ from temporalio.exceptions import FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.measuring import ledger_failed
     from clearance import contract
-    from clearance.kept import Kept
+    from clearance.kept import HAND_OVER, Kept
     from clearance.record import Record
+    from clearance.requests import ApprovalRequest
+    from clearance.views import ApprovalView
+    from workflows.patches import REQUESTS_ARE_HANDED_OVER, REQUESTS_ARE_KEPT
 
 
 class Keeping:
-    """Writes a request to the ledger. Never in its way: what fails, the reconciliation does later."""
+    """Has a request kept in the ledger. Never in its way: what fails, the reconciliation does later."""
 
-    def __init__(self, record: Record, *, keeps: bool) -> None:
-        """For this record."""
+    def __init__(self, request: ApprovalRequest, record: Record) -> None:
+        """For this record. Who asks by this version or a later one says so, which costs no event."""
         self._record = record
-        self.keeps = keeps
+        self.hands = request.version >= 3 or (
+            request.version == 1 and workflow.patched(REQUESTS_ARE_HANDED_OVER)
+        )
+        """Whether it is handed over after its end, and its end marked for that."""
+        self.keeps = self.hands or request.version >= 2 or workflow.patched(REQUESTS_ARE_KEPT)
+        """Whether it comes to the ledger at all by itself, and tells its audience."""
+        self._ended: tuple[datetime, ApprovalView] | None = None
 
     async def keep(self) -> None:
-        """Write all of it, by a local activity: one event in the history."""
-        if not self.keeps:
+        """It has ended. Before version 3: write all of it, by a local activity, one event more."""
+        if self.hands:
+            self._ended = workflow.now(), self._record.view()
+        elif self.keeps:
+            await self._write()
+
+    def hand_over(self) -> None:
+        """Give the record to the worker, which writes it once the server has taken this task.
+
+        To be called last of all. The record is that of the task that marked the end: the server's mark
+        tells that this one counted, not whether a later one did.
+        """
+        taker = workflow.extern_functions().get(HAND_OVER)
+        if self._ended is None or taker is None or workflow.unsafe.is_replaying():
             return
+        at, view = self._ended
+        taker(self._kept(self._record.view() if workflow.now() == at else view), at)
+
+    def _kept(self, view: ApprovalView) -> Kept:
         info = workflow.info()
-        kept = Kept(execution=info.run_id, queue=info.task_queue, view=self._record.view())
+        return Kept(execution=info.run_id, queue=info.task_queue, view=view)
+
+    async def _write(self) -> None:
         writing = workflow.start_local_activity(
             contract.ACTIVITY_KEEP,
-            kept,
+            self._kept(self._record.view()),
             start_to_close_timeout=timedelta(seconds=10),  # it takes a second or two at the most
             retry_policy=RetryPolicy(maximum_attempts=1),
         )

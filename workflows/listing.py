@@ -14,8 +14,9 @@ _DETAILS_CHARS = 20_000
 class Listing:
     """Keeps attributes, memo and details as the record is."""
 
-    def __init__(self, record: Record, audience: Audience) -> None:
-        """As whoever started the request has listed it."""
+    def __init__(self, record: Record, audience: Audience, *, marks_end: bool) -> None:
+        """As whoever started the request has listed it; ``marks_end`` lists when it ended, too."""
+        self._marks_end = marks_end
         self._record = record
         self._audience = audience
         self._shown = record.listing()
@@ -50,7 +51,11 @@ class Listing:
         """Show how it ended, and who decided it."""
         decided = self._record.decided
         workflow.upsert_search_attributes(
-            attributes.closing(self._record.status, decided.reviewer if decided else None)
+            attributes.closing(
+                self._record.status,
+                decided.reviewer if decided else None,
+                workflow.now() if self._marks_end else None,
+            )
         )
         self._describe()
 

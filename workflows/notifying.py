@@ -27,7 +27,6 @@ with workflow.unsafe.imports_passed_through():
         still_news,
     )
     from workflows.sending import Sending
-    from workflows.versioning import AUTO_UPGRADE
 
 _KNOWN = 5_000
 _KNOWN_FOR = timedelta(days=30)
@@ -52,7 +51,7 @@ _AT_ONCE = 50
 """Messages to a machine that are under way at the same time."""
 
 
-@workflow.defn(name=contract.NOTIFIER_WORKFLOW, versioning_behavior=AUTO_UPGRADE)
+@workflow.defn(name=contract.NOTIFIER_WORKFLOW)
 class NotifierWorkflow:
     """Collects what people are told, and sends it together; machines are told each event by itself."""
 

@@ -8,10 +8,9 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from clearance import contract
-    from workflows.versioning import AUTO_UPGRADE
 
 
-@workflow.defn(name=contract.RECONCILE_WORKFLOW, versioning_behavior=AUTO_UPGRADE)
+@workflow.defn(name=contract.RECONCILE_WORKFLOW)
 class ReconcileWorkflow:
     """One reconciliation."""
 

@@ -32,6 +32,8 @@ AUDIENCE = SearchAttributeKey.for_keyword_list("ApprovalAudience")
 DEADLINE = SearchAttributeKey.for_datetime("ApprovalDeadline")
 REVIEWER = SearchAttributeKey.for_keyword("ApprovalReviewer")
 """Of a request that has ended: who closed it, case-folded."""
+CLOSED = SearchAttributeKey.for_datetime("ApprovalClosed")
+"""Of a request that has ended: when, to the microsecond, as its record says it."""
 GRANTS = SearchAttributeKey.for_int("ApprovalGrants")
 """On an agent run: how many standing approvals it has been given that nobody revoked."""
 KEYS: tuple[SearchAttributeKey[Any], ...] = (
@@ -43,6 +45,7 @@ KEYS: tuple[SearchAttributeKey[Any], ...] = (
     AUDIENCE,
     DEADLINE,
     REVIEWER,
+    CLOSED,
     GRANTS,
 )
 """All of them. None holds anything of the arguments or the text."""
@@ -122,11 +125,15 @@ def of(
     return TypedSearchAttributes(pairs)
 
 
-def closing(status: Status, reviewer: str | None) -> list[SearchAttributeUpdate[Any]]:
-    """What a request's end changes: its status, and who closed it, where somebody did."""
+def closing(
+    status: Status, reviewer: str | None, at: datetime | None = None
+) -> list[SearchAttributeUpdate[Any]]:
+    """What a request's end changes: its status, who closed it, where somebody did, and when."""
     updates: list[SearchAttributeUpdate[Any]] = [STATUS.value_set(status)]
     if reviewer and fits_the_index(name := reviewer.casefold()):
         updates.append(REVIEWER.value_set(name))
+    if at is not None:
+        updates.append(CLOSED.value_set(at))
     return updates
 
 

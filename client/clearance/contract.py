@@ -7,8 +7,9 @@ start or signal a workflow of type ``ApprovalWorkflow`` on the queue ``clearance
 from datetime import timedelta
 from typing import Final
 
-VERSION: Final = 2
-"""Of what a request is. 2: it is written to the ledger at its end, and its audience is told."""
+VERSION: Final = 3
+"""Of what a request is. 2: it is written to the ledger at its end, and its audience is told. 3: the
+ledger takes it after its end, which doesn't wait for that."""
 
 APPROVALS_QUEUE: Final = "clearance-approvals"
 """Task queue that serves ``ApprovalWorkflow``. Needs no model and no tools."""
@@ -57,7 +58,8 @@ ACTIVITY_STANDING: Final = "clearance_standing"
 """On the approvals queue: a ``StandingQuestion`` in, ``Standing`` out."""
 
 ACTIVITY_KEEP: Final = "clearance_keep"
-"""On the approvals queue: a ``Kept`` in; its events are in the ledger when it returns."""
+"""On the approvals queue, for requests of version 2: a ``Kept`` in; its events are in the ledger when it
+returns."""
 
 ACTIVITY_TELL: Final = "clearance_tell"
 """On the approvals queue: a list of ``Notice`` in; handed to the notifiers of whom they are for when it
@@ -113,6 +115,9 @@ MEMO_RUN: Final = "run"
 
 MEMO_TROUBLE: Final = "trouble"
 """Memo key of an agent run: why its policy can't be read, as long as that is so; else none, or None."""
+
+MEMO_LONG: Final = "long"
+"""Memo key of an agent run: why it stays in its execution, whose history is long; else none."""
 
 MEMO_LISTED: Final = "listed_requester"
 """Memo key of a workflow that asks for somebody: their name to its hash, where the index holds that."""

@@ -4,6 +4,10 @@ from pydantic import BaseModel, ConfigDict
 
 from .views import ApprovalView
 
+HAND_OVER = "clearance_hand_over"
+"""What a workflow calls in its own process with a ``Kept`` and the time of its end, where the worker
+has it (``workflow.extern_functions``)."""
+
 
 class Kept(BaseModel):
     """All of a request at one moment, most often its end."""

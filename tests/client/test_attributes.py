@@ -81,9 +81,10 @@ def test_the_command_line_of_the_server_gets_all_of_them() -> None:
         "ApprovalAudience=KeywordList",
         "ApprovalDeadline=Datetime",
         "ApprovalReviewer=Keyword",
+        "ApprovalClosed=Datetime",
         "ApprovalGrants=Int",
     ]
-    assert len(attributes.KEYS) == 9
+    assert len(attributes.KEYS) == 10
 
 
 async def bare(temporal: Client, connection: dict[str, Any]) -> Client:
