@@ -162,6 +162,7 @@ def _approvals_worker(
             heads=settings.ledger_heads,
         ),
         interceptors=[ended],
+        max_cached_workflows=settings.workflow_cache,
         **versioned(settings, "approvals"),
         **_BOTH,
     )
@@ -234,6 +235,7 @@ async def _agents_worker(
             ],
             activity_executor=ThreadPoolExecutor(max_workers=_ACTIVITIES),
             max_concurrent_activities=_ACTIVITIES,
+            max_cached_workflows=settings.workflow_cache,
             **versioned(settings, "agents"),
             **_BOTH,
         )

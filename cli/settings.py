@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     build_id: BuildId | None = None
     """Which build this worker is; a worker of a deployment needs it."""
 
+    workflow_cache: int = Field(1_000, ge=0)
+    """How many requests, and how many runs, a worker keeps in memory (docs/performance.md); the others it
+    reads again from Temporal when something happens to them."""
+
     agents: Names = ()
     """Modules with agents of your own, separated by commas."""
 
