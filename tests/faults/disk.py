@@ -1,0 +1,76 @@
+"""A small disk of its own that can be filled, and a clock that can be put wrong."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+"""Of the Debian package ``libfaketime``."""
+
+
+class Disk:
+    """A folder, on a file system of its own where one may be mounted."""
+
+    def __init__(self, folder: Path, *, mounted: bool) -> None:
+        """Of a folder that is there."""
+        self.folder, self.mounted = folder, mounted
+
+    def fill(self) -> None:
+        """Leave no byte free."""
+        with (self.folder / "ballast").open("ab", buffering=0) as file:
+            for size in (1 << 20, 4096, 1):
+                try:
+                    while file.write(b"x" * size) == size:
+                        pass
+                except OSError:
+                    continue
+
+    def free(self) -> None:
+        """Take away what filled it."""
+        (self.folder / "ballast").unlink(missing_ok=True)
+
+
+@contextmanager
+def disk(folder: Path, megabytes: int) -> Iterator[Disk]:
+    """One of that size; a plain folder, which nobody fills, where mounting isn't permitted."""
+    folder.mkdir()
+    mount = ("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(folder))
+    permitted = shutil.which("mount") is not None
+    permitted = (
+        permitted and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    )
+    try:
+        yield Disk(folder, mounted=permitted)
+    finally:
+        if permitted:
+            subprocess.run(("umount", "--lazy", str(folder)), check=True)
+
+
+class Clock:
+    """By which the processes go that were started with ``environment``."""
+
+    def __init__(self, file: Path) -> None:
+        """Right at first."""
+        self._file = file
+        self.available = FAKETIME.exists()
+        self.set(0)
+
+    def set(self, seconds: int) -> None:
+        """Put it so much ahead, or back where that is negative; they see it within a second."""
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{seconds:+d}\n")
+        new.replace(self._file)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a process that shall go by it; empty where the library isn't there."""
+        if not self.available:
+            return {}
+        return {
+            "LD_PRELOAD": str(FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
