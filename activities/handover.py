@@ -98,9 +98,9 @@ class Handover(Interceptor):
     async def _finish(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST):
-                while self._waiting:
+                while any(not one.failed for one in self._waiting.values()):
                     await self._round(list(self._waiting.values()))
-                    await asyncio.sleep(_TICK if self._waiting else 0)
+                    await asyncio.sleep(_TICK if self._waiting else 0)  # the index may lag behind
         if self._waiting:
             log.info("the reconciliation brings %d requests to the ledger", len(self._waiting))
 

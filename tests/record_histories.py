@@ -23,7 +23,7 @@ from clearance import Refused
 from cli import embedded
 from cli.settings import Settings
 
-from . import audience_histories, policy_histories, telling_histories
+from . import audience_histories, handover_histories, policy_histories, telling_histories
 from .raw import Handle, decision, is_taken
 from .studio import ADA, WIRE, Record, Studio, into, waits_for
 from .support import PlayedModel, call, eventually, says
@@ -168,6 +168,7 @@ async def agent_gated_tool(studio: Studio) -> Handle:
 
 
 CASES |= policy_histories.CASES | audience_histories.CASES | telling_histories.CASES
+CASES |= handover_histories.CASES
 
 
 def asks(action: str, call_id: str = "call_1") -> Any:

@@ -59,7 +59,7 @@ async def test_what_was_decided_is_in_the_ledger_as_it_is_read(
         again = await reconciled(ledger, approvals, settings, everything=True)
         assert (again.missing, again.rows) == (0, 0)
     stored = await history(approvals.temporal.get_workflow_handle(id))
-    assert len(only(stored, EventType.EVENT_TYPE_MARKER_RECORDED)) == 1
+    assert not only(stored, EventType.EVENT_TYPE_MARKER_RECORDED)
 
 
 async def test_a_full_disk_is_in_no_decisions_way_and_the_reconciliation_brings_the_rows_in_order(
