@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from temporalio.service import RPCError
 
 from clearance import ApprovalClient, ApprovalView, ClearanceError
+from clearance.away import is_away
 from clearance.filters import Filters
+from clearance.workers import unserved
 
 from . import output, past, session
 from .settings import Settings
@@ -63,10 +65,11 @@ def pending(
 
                 with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
                     while True:
-                        waiting = [one async for one in client.pending(**filters)]
-                        live.update(output.pending_table(waiting), refresh=True)
+                        live.update(await _screen(client, settings, filters), refresh=True)
                         await asyncio.sleep(1)
             waiting = [one async for one in client.pending(**filters)]
+            if waiting:
+                await session.tell_unserved(client, settings)
         if as_json:
             output.print_json(waiting)
         elif waiting:
@@ -75,6 +78,20 @@ def pending(
             output.say("Nothing waits for a person.")
 
     session.run(work())
+
+
+async def _screen(client: ApprovalClient, settings: Settings, filters: Filters) -> Any:
+    """What waits, and what keeps a decision from taking effect."""
+    from rich.console import Group
+
+    try:
+        table = output.pending_table([one async for one in client.pending(**filters)])
+    except RPCError as error:
+        if not is_away(error):
+            raise
+        return "Temporal does not answer; what waits is shown again when it does."
+    served = await client.is_served()
+    return table if served else Group(table, unserved(settings.approvals_queue))
 
 
 def show(id: Id, as_json: Json = False) -> None:
@@ -90,6 +107,7 @@ def show(id: Id, as_json: Json = False) -> None:
                 return
             output.console().print(output.request_panel(view, forgotten=found.forgotten))
             if view.status == "pending":
+                await session.tell_unserved(client, settings)
                 await _seen(client, settings, view)
 
     session.run(work())

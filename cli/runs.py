@@ -10,14 +10,17 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 
 from clearance import ApprovalClient, InvalidRequest, contract
+from clearance.away import persistently
 from clearance.codec import words_of
 from clearance.errors import ClearanceError, explain
 from clearance.runs import AgentResult, AgentRun, list_runs, start_run
 from clearance.text import one_line as shown
 from clearance.text import span
+from clearance.workers import has_worker
 
 from . import output, session
 from .approvals import Json
+from .settings import Settings
 
 
 class RunFailed(ClearanceError):
@@ -58,6 +61,7 @@ def run(
                 )
             except WorkflowAlreadyStartedError as error:
                 raise InvalidRequest(f"a run {id} is under way: choose another id") from error
+            await _tell_unserved(client, settings)
             if no_wait:
                 output.print_json({"id": handle.id}) if as_json else output.out(handle.id)
                 return
@@ -69,6 +73,16 @@ def run(
             output.out(result.output)
 
     session.run(work())
+
+
+async def _tell_unserved(client: ApprovalClient, settings: Settings) -> None:
+    """Say what nobody would work on: the run itself, or what it will ask."""
+    if not await has_worker(client.temporal, settings.agents_queue):
+        output.say(
+            f"No worker serves {settings.agents_queue}: the run is stored and goes on when one does "
+            "(`clearance worker`)."
+        )
+    await session.tell_unserved(client, settings)
 
 
 async def follow(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> AgentResult:
@@ -87,7 +101,7 @@ async def follow(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> Ag
 async def result_of(handle: WorkflowHandle[Any, Any]) -> AgentResult:
     """A run's answer, however long it takes. Raises RunFailed, and InvalidRequest for one refused."""
     try:
-        return AgentResult.model_validate(await handle.result())
+        return AgentResult.model_validate(await persistently(handle.result))
     except WorkflowFailureError as error:
         cause = error.cause
         if isinstance(cause, ApplicationError) and cause.type == contract.ERROR_INVALID_REQUEST:
@@ -98,24 +112,29 @@ async def result_of(handle: WorkflowHandle[Any, Any]) -> AgentResult:
 async def _narrate(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> None:
     """Say once what the run newly waits for, and when calls are being retried."""
     told: set[str] = set()
-    codec = client.temporal.data_converter.payload_codec
     while True:
-        news = [
-            (one.id, f"Waiting for a person: {shown(one.action)}\n  clearance approve {one.id}")
-            async for one in client.pending(run=handle.id)
-        ]
-        description = await handle.describe()
-        for call in description.raw_description.pending_activities:
-            if call.attempt > 1 and call.HasField("last_failure"):
-                kind, reason = call.activity_type.name, await words_of(call.last_failure, codec)
-                news.append((f"{kind} {reason}", f"Retrying {kind}: {shown(reason)}"))
-        if trouble := await description.memo_value(contract.MEMO_TROUBLE, None):
-            news.append((f"load_policy {trouble}", f"Retrying load_policy: {shown(str(trouble))}"))
-        for key, text in news:
+        for key, text in await persistently(lambda: _news(client, handle)):
             if key not in told:
                 told.add(key)
                 output.say(text)
         await asyncio.sleep(0.5)
+
+
+async def _news(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> list[tuple[str, str]]:
+    """What there is to say of a run now, each by a key of its own."""
+    codec = client.temporal.data_converter.payload_codec
+    news = [
+        (one.id, f"Waiting for a person: {shown(one.action)}\n  clearance approve {one.id}")
+        async for one in client.pending(run=handle.id)
+    ]
+    description = await handle.describe()
+    for call in description.raw_description.pending_activities:
+        if call.attempt > 1 and call.HasField("last_failure"):
+            kind, reason = call.activity_type.name, await words_of(call.last_failure, codec)
+            news.append((f"{kind} {reason}", f"Retrying {kind}: {shown(reason)}"))
+    if trouble := await description.memo_value(contract.MEMO_TROUBLE, None):
+        news.append((f"load_policy {trouble}", f"Retrying load_policy: {shown(str(trouble))}"))
+    return news
 
 
 def _why(error: WorkflowFailureError) -> str:

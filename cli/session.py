@@ -16,6 +16,7 @@ from temporalio.runtime import Runtime, TelemetryConfig
 
 from clearance import ApprovalClient, CannotConnect, connect
 from clearance.errors import InvalidRequest
+from clearance.workers import unserved
 
 from . import output
 from .settings import EmbeddedServer, RunningInbox, Settings, temporal_settings
@@ -79,6 +80,13 @@ async def sending(settings: Settings) -> AsyncIterator[ApprovalClient]:
         except CannotConnect as error:
             raise CannotConnect(f"nothing was recorded: {error}") from error
         yield client
+
+
+async def tell_unserved(client: ApprovalClient, settings: Settings) -> None:
+    """Say so where no worker serves the approvals, so that nothing decided takes effect by now."""
+    if not await client.is_served():
+        line = unserved(settings.approvals_queue)
+        output.say(f"{line[:1].upper()}{line[1:]} (`clearance worker`).")
 
 
 def client_of(settings: Settings, client: Client) -> ApprovalClient:

@@ -165,6 +165,14 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
             await reading.ended(self.temporal, description, request.digest)
         return await reading.summary_of(self.temporal, description)
 
+    async def is_served(self) -> bool:
+        """Whether a worker serves the queue, so that what is decided takes effect at once.
+
+        Without one, decisions are recorded and take effect when one is back. As of five seconds ago
+        at most; a worker that was killed counts for some five minutes more. True where nobody can tell.
+        """
+        return await self._served.now(self._queue)
+
     async def summary(self, id: str) -> ApprovalSummary:
         """One request as a list shows it, pending or ended; no worker is asked.
 

@@ -26,7 +26,7 @@ from .errors import AlreadyDecided, OutcomeUnknown, Refused
 from .ids import described, exactly
 from .models import Recorded
 from .views import ApprovalView
-from .workers import answered
+from .workers import Served, answered
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -86,6 +86,7 @@ class Delivering:
         self._whole_ids = whole_ids
         self._queue = queue
         self._answer_timeout = answer_timeout
+        self._served = Served(client)
         self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
 
     async def _described(self, id: str) -> WorkflowExecutionDescription:

@@ -1,6 +1,7 @@
 """Whether anybody works: what Temporal knows of the workers of a task queue."""
 
 import asyncio
+import time
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -59,6 +60,40 @@ async def at_work(client: Client, task_queue: str) -> list[PollerInfo]:
 async def has_worker(client: Client, task_queue: str) -> bool:
     """Whether a worker is ``at_work`` on this queue's workflow tasks."""
     return bool(await at_work(client, task_queue))
+
+
+class Served:
+    """Whether queues are served, for whoever shows it: asked once in some seconds, however many look."""
+
+    KEPT_FOR = 5.0
+    """Seconds that what was found is believed."""
+
+    _PATIENCE = 2.0
+
+    def __init__(self, client: Client) -> None:
+        """By this client. Nothing is asked yet."""
+        self._client = client
+        self._known: dict[str, tuple[float, bool]] = {}
+
+    async def now(self, task_queue: str) -> bool:
+        """Whether a worker serves this queue; True where nobody can tell."""
+        until, served = self._known.get(task_queue, (0.0, True))
+        if time.monotonic() < until:
+            return served
+        # Who asks meanwhile is told what was known before.
+        self._known[task_queue] = time.monotonic() + self.KEPT_FOR, served
+        try:
+            async with asyncio.timeout(self._PATIENCE):
+                served = await has_worker(self._client, task_queue)
+        except (RPCError, TimeoutError):
+            served = True
+        self._known[task_queue] = time.monotonic() + self.KEPT_FOR, served
+        return served
+
+
+def unserved(task_queue: str) -> str:
+    """What whoever decides is told of a queue that no worker serves."""
+    return f"no worker serves {task_queue}: decisions are recorded and take effect when one is back"
 
 
 async def polled(client: Client, task_queues: Sequence[str]) -> None:

@@ -180,7 +180,7 @@ async def test_without_a_worker_it_is_read_as_far_as_it_is_known_and_a_decision_
     done = await press(client, page, "reject", reason="No")
 
     assert "No worker answers now" in words(page)
-    assert "Your rejection is stored; it takes effect when a worker is back." in words(done)
+    assert "Your rejection is recorded; it takes effect when a worker is back." in words(done)
     assert "Waiting" in words(done)
     assert "Decide differently" in words(done)
     async with serve():

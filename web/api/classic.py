@@ -47,7 +47,7 @@ async def ask(body: Json[ClassicRequest], service: CanRequest, approvals: Approv
     responses={
         200: {"description": "It counts."},
         202: {
-            "description": "It is stored, and takes effect when a worker is back.",
+            "description": "It is recorded, and takes effect when a worker is back.",
             "model": ClassicAnswer,
         },
         **posted(

@@ -22,7 +22,7 @@ def _receipts(model: type[Any], refused: str) -> dict[int | str, dict[str, Any]]
     return {
         200: {"description": "It counts."},
         202: {
-            "description": "It is stored, and takes effect when a worker is back: `recorded_at` is "
+            "description": "It is recorded, and takes effect when a worker is back: `recorded_at` is "
             "null. With the same `Idempotency-Key` you learn later whether it counted.",
             "model": model,
         },

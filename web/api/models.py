@@ -19,7 +19,7 @@ from pydantic.config import JsonDict
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_wrap_validator_function
 
-from clearance import ApprovalRequest, contract
+from clearance import ApprovalRequest, ApprovalSummary, ApprovalView, Page, contract
 from clearance.fields import Digest, Name, Prose
 
 Text = Annotated[
@@ -157,6 +157,25 @@ class Did(Body):
     succeeded: StrictBool
     summary: Reason = ""
     """What it did, or why it failed."""
+
+
+class Waiting(Page[ApprovalSummary]):
+    """What waits for a decision, one page of it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    served: bool
+    """False while no worker is there: decisions are recorded, and take effect when one is back."""
+
+
+class Read(ApprovalView):
+    """The whole record of one request."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    served: bool
+    """False where it waits and no worker is there: a decision is recorded, and takes effect when one
+    is back."""
 
 
 class StillWaits(BaseModel):

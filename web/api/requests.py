@@ -5,14 +5,13 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
 from clearance import (
     AlreadyAsked,
     ApprovalClient,
     ApprovalRequest,
     ApprovalSummary,
-    ApprovalView,
     FinishedApproval,
     InvalidRequest,
     Outcome,
@@ -26,7 +25,7 @@ from web.problems import KeyReused
 from .auth import CanRead, CanReadOrRequest, CanRequest
 from .document import header, posted, problems
 from .keys import IdempotencyKey, key_of
-from .models import Json, NewRequest, StillWaits
+from .models import Json, NewRequest, Read, StillWaits, Waiting
 from .waiting import MAX_WAIT, outcome_within, while_there
 from .whole import Approvals, Id, path_of
 
@@ -125,7 +124,7 @@ Time = Annotated[AwareDatetime | None, Query(), BeforeValidator(_written_out)]
 @router.get(
     "/requests",
     summary="What waits for a decision",
-    response_model=Page[ApprovalSummary],
+    response_model=Waiting,
     responses=problems(_MALFORMED),
 )
 async def pending(
@@ -147,7 +146,7 @@ async def pending(
     `reviewer` gets what this person may decide: as themselves, for a group, for whom they stand in
     for, or because anybody may. `audience` gets what names this person or group.
     """
-    return await context.approvals.page(
+    found = await context.approvals.page(
         size=limit,
         cursor=cursor,
         tool=tool,
@@ -160,6 +159,7 @@ async def pending(
         audience=audience,
         due_before=due_before,
     )
+    return Waiting(**_fields(found), served=await context.approvals.is_served())
 
 
 @router.get(
@@ -205,13 +205,20 @@ async def history(
 @router.get(
     "/requests/{id}",
     summary="One request, whole",
-    response_model=ApprovalView,
+    response_model=Read,
     responses=problems({422: "Or the request itself was malformed."}, one=True),
 )
 async def get(id: Id, _: CanRead, context: Here) -> Any:
     """What was asked, who has decided, and everything that happened. `digest` is what a decision has
     to name. While no worker answers, `complete` is false and `events` is empty."""
-    return (await context.archive.get(id)).value
+    view = (await context.archive.get(id)).value
+    served = view.status != "pending" or await context.approvals.is_served()
+    return Read.model_construct(**_fields(view), served=served)
+
+
+def _fields(of: BaseModel) -> dict[str, Any]:
+    """What was validated already, by name."""
+    return {name: getattr(of, name) for name in type(of).model_fields}
 
 
 @router.get(

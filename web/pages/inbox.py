@@ -78,9 +78,10 @@ async def listed(
     names, broken = await names_of(context, who)
     client = context.approvals
     is_mine = asked.view == "mine" and not asked.narrowed
-    found, mine = await asyncio.gather(
+    found, mine, served = await asyncio.gather(
         inbox_view.found(client, asked, names),
         _nothing() if is_mine else inbox_view.found(client, Asked(), names),
+        client.is_served(),
     )
     if mine is None:
         mine = found if not found.newer else await inbox_view.found(client, Asked(), names)
@@ -95,6 +96,7 @@ async def listed(
         who=who,
         asked=asked,
         found=found,
+        served=served,
         mine=mine.waiting,
         others=others,
         broken=broken,

@@ -144,7 +144,7 @@ _NOUNS = {
 def _said_of_act(form: Form, receipt: ActReceipt) -> tuple[str, str]:
     noun = _NOUNS[form.do]
     if not receipt.in_effect:
-        return "wait", f"Your {noun} is stored; it takes effect when a worker is back."
+        return "wait", f"Your {noun} is recorded; it takes effect when a worker is back."
     if form.do == "delegate":
         return "good", f"{one_line(form.text('to'))} may decide this for you. You still may, too."
     return "good", "" if form.do == "withdraw" else f"Your {noun} is in the record."
@@ -153,7 +153,7 @@ def _said_of_act(form: Form, receipt: ActReceipt) -> tuple[str, str]:
 def _said_of_decision(do: str, receipt: Receipt) -> tuple[str, str]:
     noun = _NOUNS[do]
     if not receipt.in_effect:
-        return STORED, f"Your {noun} is stored; it takes effect when a worker is back."
+        return STORED, f"Your {noun} is recorded; it takes effect when a worker is back."
     if not receipt.counted:
         return "wait", (
             "Your changes are in, but you may not approve them yourself: somebody else has to."
