@@ -161,8 +161,9 @@ def _each(
                     f"there is no deployment of {settings.deployment} yet: start a worker with "
                     f"CLEARANCE_DEPLOYMENT={settings.deployment} and CLEARANCE_BUILD_ID"
                 )
-            for one in found if build is not None else []:
-                usable(one, build, without_workers=without_workers)
+            if build is not None:
+                for one in found:
+                    usable(one, build, without_workers=without_workers)
             for one in found:
                 await change(client.temporal, one)
             return found

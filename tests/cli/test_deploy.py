@@ -90,7 +90,7 @@ async def test_a_build_is_rolled_out_ramped_and_rolled_back(
     await approvals.request("Deploy?")
 
     async def is_counted() -> bool:
-        return (await fleet.status())[f"{name}-approvals", "1"]["open"] == 1
+        return bool((await fleet.status())[f"{name}-approvals", "1"]["open"] == 1)
 
     await eventually(is_counted)
     checks = {one["check"]: one for one in (await shell("doctor", "--json")).json}
