@@ -134,6 +134,8 @@ async def _news(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> lis
             news.append((f"{kind} {reason}", f"Retrying {kind}: {shown(reason)}"))
     if trouble := await description.memo_value(contract.MEMO_TROUBLE, None):
         news.append((f"load_policy {trouble}", f"Retrying load_policy: {shown(str(trouble))}"))
+    if long := await description.memo_value(contract.MEMO_LONG, None):
+        news.append((f"long {long}", f"Going on, but {shown(str(long))}"))
     return news
 
 

@@ -159,8 +159,9 @@ def _gated_handoff(
 
 def _listening(hooks: RunHooks[Any] | None, run: Run) -> RunHooks[Any]:
     """A copy of ``hooks`` that also keeps what the agent says, for the reviewer to read."""
-    heard = copy.copy(hooks) if hooks is not None else RunHooks[Any]()
-    before, starting = heard.on_llm_end, heard.on_llm_start
+    own = hooks if hooks is not None else RunHooks[Any]()
+    heard = copy.copy(own)
+    before, starting = own.on_llm_end, own.on_llm_start  # of their own object: it may keep a count
 
     async def on_llm_start(
         context: Any, agent: Any, system_prompt: str | None, input_items: list[Any]

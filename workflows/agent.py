@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -11,28 +11,24 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     import pydantic
     from agents import Agent, RunConfig, Runner
-    from agents.exceptions import AgentsException
+    from agents.exceptions import AgentsException, MaxTurnsExceeded
     from temporalio.openai_agents import AgentsWorkflowError
 
     from activities.policy import PolicyActivities
     from clearance import contract, gate
     from clearance.errors import explain
     from clearance.fields import Name
-    from clearance.models import Outcome
     from clearance.runs import AgentResult, AgentRun
-    from clearance.text import one_line
     from clearance.views import PendingApproval
     from policy.source import Pinned
-    from tools import registry, runner
+    from tools import continuing, registry, runner
+    from tools.continuing import Boundaries, Carried
     from tools.run import Run, RunContext, begin
     from workflows.patches import (
         BEFORE_POLICIES,
         POLICY_IS_PINNED,
         POLICY_IS_READ_IN_PLACE,
     )
-
-_MAX_LISTED = 1_000
-"""Approvals that a run's result lists, the last ones; each has its own record."""
 
 _READ_POLICY: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=30),
@@ -52,6 +48,8 @@ class AgentWorkflow:
     def __init__(self) -> None:
         """Nothing is known of the run until its policy has been read."""
         self._run: Run | None = None
+        self._revoked: list[tuple[str, str]] = []
+        """By whom, and which grant: what came before the run knows its grants."""
 
     @workflow.run
     async def run(self, run: Any = None, *extra: Any) -> AgentResult:
@@ -60,7 +58,8 @@ class AgentWorkflow:
         Args:
             run: an ``AgentRun``. Untyped on the wire and validated here, because this worker's
                 converter builds models without validating them where validation fails.
-            extra: must be empty; one argument too many makes the run malformed.
+            extra: must be empty; one argument too many makes the run malformed. Where the run goes on
+                from an execution before, what that has handed over, a plain ``Carried``.
 
         Raises:
             ApplicationError: type ``InvalidRequest`` (malformed run, unknown agent);
@@ -69,31 +68,40 @@ class AgentWorkflow:
                 stop; or the name of the Agents SDK's error (``MaxTurnsExceeded`` ...).
             AgentsWorkflowError: a tool or the model failed for good; the cause says why.
         """
-        parsed, agent = _parse([run, *extra] if extra else run)
+        carried = continuing.handed_over(extra)
+        parsed, agent = _parse([run, *extra] if extra and carried is None else run)
         if not runner.installed():
             # Fails this task, not the run: a worker that has the gate can take it up.
             raise RuntimeError(
                 "this worker runs agents without the gate: add tools.runner.plugin()"
             )
-        self._run = Run(
-            context=RunContext(
-                requester=parsed.requester,
-                approvals_queue=parsed.approvals_queue,
-                expires_in=parsed.expires_in,
-            ),
-            pinned=await _policy(),
-            prompt=parsed.prompt,
+        context = RunContext(
+            requester=parsed.requester,
+            approvals_queue=parsed.approvals_queue,
+            expires_in=parsed.expires_in,
         )
+        self._run = (
+            carried.resumed(context, parsed.prompt)
+            if carried
+            else Run(context=context, pinned=await _policy(), prompt=parsed.prompt)
+        )
+        for who, grant_id in self._revoked:
+            self._run.revoke(who, workflow.now(), id=grant_id)
         begin(self._run)
-        work = asyncio.create_task(_play(agent, parsed, self._run))
+        hooks = Boundaries(self._run, agent, turns=carried.turns if carried else 0)
+        work = asyncio.create_task(_play(agent, parsed, self._run, hooks, carried))
         try:
-            await workflow.wait_condition(lambda: work.done() or self._stopped() is not None)
+            await workflow.wait_condition(
+                lambda: work.done() or self._stopped() is not None or hooks.carried is not None
+            )
         finally:
             # Whatever ended the wait: an agent that goes on would act for a run that is over.
             work.cancel()
         if (stopped := self._stopped()) is not None:
             raise stopped
-        return AgentResult(output=await work, approvals=_brief(gate.closed_approvals()))
+        if hooks.carried is not None:
+            _go_on(run, hooks.carried)
+        return AgentResult(output=await work, approvals=continuing.brief(gate.closed_approvals()))
 
     def _stopped(self) -> ApplicationError | None:
         return self._run.stopped if self._run else None
@@ -131,24 +139,26 @@ class AgentWorkflow:
                 the workflow task, again and again.
             extra: must be empty.
         """
-        if self._run is None or extra or not isinstance(said, dict):
+        if extra or not isinstance(said, dict):
             return
         try:
             who = _NAME.validate_python(said.get("reviewer"))
         except pydantic.ValidationError:
             return
-        self._run.revoke(who, workflow.now(), id=str(said.get("grant_id")))
+        grant_id = str(said.get("grant_id"))
+        if self._run is None:
+            self._revoked.append((who, grant_id))
+        else:
+            self._run.revoke(who, workflow.now(), id=grant_id)
 
 
-def _brief(outcomes: list[Outcome]) -> list[Outcome]:
-    """The last of them, without what their own records have: a result is one payload of 2 MB."""
-    kept = []
-    for outcome in outcomes[-_MAX_LISTED:]:
-        decision = outcome.decision
-        if decision is not None:
-            decision = decision.model_copy(update={"reason": one_line(decision.reason, 200)})
-        kept.append(outcome.model_copy(update={"decision": decision, "edit": None}))
-    return kept
+def _go_on(run: Any, carried: Carried) -> NoReturn:
+    """Another execution goes on; lists still say when the run began."""
+    memo = dict(workflow.memo())  # as it was at the beginning, where it isn't given anew
+    if isinstance(shown := memo.get(contract.MEMO_RUN), dict):
+        began = workflow.info().workflow_start_time.isoformat()
+        memo[contract.MEMO_RUN] = {"started_at": began, **shown}
+    workflow.continue_as_new(args=[run, carried.model_dump(mode="json")], memo=memo)
 
 
 async def _policy() -> Pinned:
@@ -190,13 +200,16 @@ async def _policy_by_task() -> Pinned:
     return Pinned.model_validate(plain)
 
 
-async def _play(agent: Agent[Any], run: AgentRun, state: Run) -> str:
+async def _play(
+    agent: Agent[Any], run: AgentRun, state: Run, hooks: Boundaries, carried: Carried | None
+) -> str:
     try:
         result = await Runner.run(
-            agent,
-            run.prompt,
+            carried.agent_of(agent) if carried else agent,
+            list[Any](carried.conversation) if carried else run.prompt,
             context=state.context,
-            max_turns=run.max_turns,
+            hooks=hooks,
+            max_turns=run.max_turns - (carried.turns if carried else 0),
             run_config=RunConfig(
                 # Traces would carry prompts and arguments to a third party.
                 tracing_disabled=True,
@@ -208,6 +221,8 @@ async def _play(agent: Agent[Any], run: AgentRun, state: Run) -> str:
         raise
     except AgentsException as error:
         # Temporal would take an unknown exception for a bug and retry the task for ever.
+        if isinstance(error, MaxTurnsExceeded):  # which only knows of those of this execution
+            error = MaxTurnsExceeded(f"Max turns ({run.max_turns}) exceeded")
         raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
     return str(result.final_output)
 

@@ -13,7 +13,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from . import contract
+from . import contract, executions
 from .facts import Asked, Facts, Gate
 from .ids import resolve
 from .pairing import Free
@@ -96,5 +96,4 @@ def of_facts(run_id: str, facts: Facts, asked: Mapping[str, Asked], free: Free) 
 
 
 async def _history(client: Client, id: str, execution: str) -> list[HistoryEvent]:
-    handle = client.get_workflow_handle(id, run_id=execution)
-    return [event async for event in handle.fetch_history_events(page_size=1_000)]
+    return [event async for event in executions.history(client, id, execution)]

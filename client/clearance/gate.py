@@ -1,6 +1,7 @@
 """``request_approval``: the gate, for use inside anybody's Temporal workflow."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pydantic
@@ -20,6 +21,17 @@ from .views import PendingApproval
 _UNSATISFIABLE = "unsatisfiable-requests-are-refused"
 """A patch of workflows from before 2026-11-22. May go when none of them is open any more."""
 
+_HELD_BACK = "requests-are-held-back"
+"""A patch of workflows from before 2026-11-23, looked at only where there are too many requests. May go
+when none of them is open any more."""
+
+MAX_OPEN = 1_000
+"""Requests of one workflow that wait at the same time; further ones are asked as these end, in their
+order. Temporal takes 2,000 children, others included; beyond that, the workflow's task fails for ever."""
+
+_MAX_TASK_BYTES = 1_000_000
+"""Of requests that begin in one workflow task: what it answers travels as one message of 4 MB."""
+
 
 @dataclass
 class _Gates:
@@ -28,6 +40,27 @@ class _Gates:
     asked: int = 0
     open: dict[str, PendingApproval] = field(default_factory=dict)
     closed: list[Outcome] = field(default_factory=list)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of those that are held back, in their order."""
+    task: int = 0
+    """Length of the history in the workflow task in which the last request began."""
+    begun_bytes: int = 0
+    """Of the requests that began in it."""
+
+    def has_room(self, size: int) -> bool:
+        """Whether one more request, of so many bytes, can begin in this workflow task."""
+        same = self.task == workflow.info().get_current_history_length()
+        begun = self.begun_bytes if same else 0
+        return len(self.open) < MAX_OPEN and (not begun or begun + size <= _MAX_TASK_BYTES)
+
+    def begin(self, approval_id: str, action: str, size: int) -> None:
+        """It waits from now on."""
+        task = workflow.info().get_current_history_length()
+        self.begun_bytes = size + (self.begun_bytes if self.task == task else 0)
+        self.task = task
+        self.open[approval_id] = PendingApproval(
+            id=approval_id, action=action, since=workflow.now()
+        )
 
 
 def _gates() -> _Gates:
@@ -48,6 +81,22 @@ def closed_approvals() -> list[Outcome]:
     return list(_gates().closed)
 
 
+def asked() -> int:
+    """How many approvals this workflow has asked for: what ``resume`` takes where it goes on as new."""
+    return _gates().asked
+
+
+def resume(asked: int, closed: Sequence[Outcome]) -> None:
+    """Go on where the execution before has stopped, so that no approval's id is used twice.
+
+    Args:
+        asked: as ``asked`` told it there. None may have been open: they would be withdrawn.
+        closed: as ``closed_approvals`` told it, or the last of them.
+    """
+    gates = _gates()
+    gates.asked, gates.closed = asked, list(closed)
+
+
 async def request_approval(
     request: ApprovalRequest | str,
     *,
@@ -59,7 +108,8 @@ async def request_approval(
 
     Call it inside a workflow, before the action. It starts the child ``ApprovalWorkflow`` on
     ``task_queue`` with ``ParentClosePolicy.TERMINATE``: when this workflow ends for whatever
-    reason, its open requests are withdrawn. Nothing needs to run meanwhile.
+    reason, its open requests are withdrawn. Nothing needs to run meanwhile. Where 1,000 of them
+    wait already, it is asked when one of those has ended; its time runs from then on.
 
     Args:
         request: what is about to happen; a bare string is taken as its ``action``.
@@ -94,11 +144,11 @@ async def request_approval(
     info = workflow.info()
     if request.run_id is None:
         request = request.model_copy(update={"run_id": info.workflow_id})
-    now = workflow.now()
     gates = _gates()
     gates.asked += 1
     approval_id = contract.child_id(info.workflow_id, gates.asked)
-    gates.open[approval_id] = PendingApproval(id=approval_id, action=request.action, since=now)
+    await _begin(gates, approval_id, request)
+    now = workflow.now()
     try:
         result = await workflow.execute_child_workflow(
             contract.APPROVAL_WORKFLOW,
@@ -153,6 +203,19 @@ def approved_arguments(
     if outcome.edit is None:
         return dict(request.arguments)
     return mask.reveal(outcome.edit.arguments, request.arguments, shown.masked)
+
+
+async def _begin(gates: _Gates, approval_id: str, request: ApprovalRequest) -> None:
+    """Let it wait from now on, as soon as there is room for one more."""
+    size = len(request.model_dump_json())
+    is_full = gates.turn.locked() or not gates.has_room(size)
+    # Runs from before asked all the same; others record nothing more.
+    if not is_full or not workflow.patched(_HELD_BACK):
+        gates.begin(approval_id, request.action, size)
+        return
+    async with gates.turn:
+        await workflow.wait_condition(lambda: gates.has_room(size))
+        gates.begin(approval_id, request.action, size)
 
 
 def _listed(requester: str | None) -> str | None:

@@ -115,9 +115,9 @@ async def list_runs(
     client: Client, *, running: bool = False, limit: int | None = None
 ) -> AsyncIterator[RunSummary]:
     """Agent runs, newest first; with ``running`` only those under way."""
-    query = f"WorkflowType = '{contract.AGENT_WORKFLOW}'"
-    if running:
-        query += " AND ExecutionStatus = 'Running'"
+    # One that goes on in another execution is listed once.
+    status = "= 'Running'" if running else "!= 'ContinuedAsNew'"
+    query = f"WorkflowType = '{contract.AGENT_WORKFLOW}' AND ExecutionStatus {status}"
     async for execution in client.list_workflows(query, limit=limit):
         yield await summary_of(execution)
 
@@ -133,6 +133,14 @@ async def summary_of(execution: WorkflowExecution) -> RunSummary:
     }
     try:
         shown = (await execution.memo())[contract.MEMO_RUN]
-        return RunSummary.model_validate({**shown, **known})
-    except (InvalidKeys, KeyError, RuntimeError, TypeError, ValueError):  # none, or somebody else's
+        began = shown.get("started_at") or execution.start_time  # in an execution before
+        return RunSummary.model_validate({**shown, **known, "started_at": began})
+    except (
+        AttributeError,
+        InvalidKeys,
+        KeyError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ):  # none, or somebody else's
         return RunSummary.model_validate({"agent": "?", "prompt": "", **known})

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 from temporalio.client import Client, WorkflowHistoryEventFilterType
 
-from . import contract
+from . import contract, executions
 from .events import Reader
 from .ids import resolve
 from .runs import RunSummary, summary_of
@@ -78,7 +78,7 @@ async def timeline(client: Client, run_id: str) -> Timeline:
     handle = client.get_workflow_handle(description.id, run_id=description.run_id)
     reader = Reader(client.data_converter.payload_codec)
     read, truncated = 0, False
-    async for event in handle.fetch_history_events(page_size=1_000):
+    async for event in executions.history(client, description.id, description.run_id or ""):
         if read == MAX_EVENTS:
             truncated = True
             break

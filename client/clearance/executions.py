@@ -1,0 +1,88 @@
+"""Workflows that go on in another execution, under their own id, because their history became long."""
+
+from collections.abc import AsyncIterator
+
+from temporalio import workflow
+from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+_NUMBERS = ("scheduled_event_id", "started_event_id", "initiated_event_id")
+"""By which one event names another."""
+
+
+def is_continued() -> bool:
+    """Whether the workflow that this is called in goes on from an execution before, which has handed
+    over what it knew.
+
+    The server says so, and not whoever starts a workflow: what else it runs again, on a schedule or
+    after a failure, has the arguments of its beginning, which anybody may have made up.
+    """
+    info = workflow.info()
+    again = info.cron_schedule or info.retry_policy is not None
+    return info.continued_run_id is not None and not again
+
+
+async def history(client: Client, id: str, run_id: str) -> AsyncIterator[HistoryEvent]:
+    """All events of a workflow, of the executions before and after this one as well: as if it were one.
+
+    Events are numbered through. Executions that the server has forgotten are left out.
+
+    Args:
+        client: made by ``clearance.connect``.
+        id: of the workflow.
+        run_id: of one of its executions.
+
+    Raises:
+        temporalio.service.RPCError: Temporal fails, or has forgotten this execution.
+    """
+    following: str | None = await _first(client, id, run_id)
+    offset = 0
+    while following:
+        handle = client.get_workflow_handle(id, run_id=following)
+        following, number = None, 0
+        async for event in handle.fetch_history_events(page_size=1_000):
+            number = event.event_id
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+                said = event.workflow_execution_continued_as_new_event_attributes
+                following = said.new_execution_run_id
+            elif not offset or event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+                yield _renumbered(event, offset)
+        offset += number
+
+
+async def _first(client: Client, id: str, run_id: str) -> str:
+    """The first execution that the server still has."""
+    first, before = run_id, await _before(client, id, run_id)
+    while before:
+        first, run_id = run_id, before
+        try:
+            before = await _before(client, id, run_id)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return first
+        first = run_id
+    return first
+
+
+async def _before(client: Client, id: str, run_id: str) -> str | None:
+    """The execution that went on as this one."""
+    handle = client.get_workflow_handle(id, run_id=run_id)
+    async for event in handle.fetch_history_events(page_size=1):
+        said = event.workflow_execution_started_event_attributes
+        if said.initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW:
+            return said.continued_execution_run_id or None
+        return None
+    return None
+
+
+def _renumbered(event: HistoryEvent, by: int) -> HistoryEvent:
+    if by:
+        event.event_id += by
+        said = getattr(event, event.WhichOneof("attributes") or "", None)
+        for name in _NUMBERS:
+            if number := getattr(said, name, 0):
+                setattr(said, name, number + by)
+    return event
