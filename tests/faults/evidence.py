@@ -5,7 +5,9 @@ import json
 import time
 
 from clearance import ApprovalView, contract
+from clearance.ended import Ended
 from store.ledger import Ledger
+from store.ledger.reconciling import reconcile
 
 from .checker import Said, Seen, Shown
 from .journal import lines
@@ -44,8 +46,8 @@ async def at_rest(world: World, *, told: bool = True) -> None:
         await asyncio.sleep(0.5)
 
 
-async def gathered(world: World) -> Shown:
-    """Everything, after a last reconciliation of the ledger."""
+async def gathered(world: World, *, ledger: bool = True) -> Shown:
+    """Everything; with ``ledger``, that as well, after a last reconciliation."""
     client = await world.client()
     shown = Shown(
         payments=world.bank.payments(),
@@ -67,7 +69,8 @@ async def gathered(world: World) -> Shown:
     shown.requests = {one.id: one for one in await asyncio.gather(*map(read, ids))}
     runs = client.temporal.list_workflows(f"WorkflowType = '{contract.AGENT_WORKFLOW}'")
     shown.runs = {one.id: one.status.name.lower() async for one in runs if one.status}
-    await _read_ledger(world, shown)
+    if ledger:
+        await _read_ledger(world, shown)
     return shown
 
 
@@ -88,17 +91,19 @@ def seen(view: ApprovalView) -> Seen:
 async def _read_ledger(world: World, shown: Shown) -> None:
     """Reconciled as often as it takes: what came of an approval is told by its run, if a worker has the
     time for it, and else the next time."""
-    end = time.monotonic() + _REST
-    while True:
-        code, said = await world.command("audit", "reconcile", "--all", "--json")
-        async with Ledger.open(world.ledger) as ledger:
+    temporal = (await world.client()).temporal
+    source, end = Ended(temporal, contract.APPROVALS_QUEUE), time.monotonic() + _REST
+    async with Ledger.open(world.ledger) as ledger:
+        while True:
+            done = await reconcile(ledger, source, everything=True)
             for id in shown.requests:
                 if (view := await ledger.view(id)) is not None:
                     shown.ledger[id] = seen(view)
-        if time.monotonic() > end or not (code or any(map(_is_brief, _pairs(shown)))):
-            break
-    if code:
-        shown.ledger_faults.append(f"it can't be reconciled: {said}")
+            lacking = done.left or not done.served or any(map(_is_brief, _pairs(shown)))
+            if not lacking or time.monotonic() > end:
+                break
+    if done.left or not done.served:
+        shown.ledger_faults.append(f"it can't be reconciled: {done.reasons}")
     code, said = await world.command("audit", "verify", "--json")
     if code:
         faults = json.loads(said)["faults"] if said.startswith("{") else [{"text": said}]

@@ -1,7 +1,6 @@
 """One run of the suite: traffic, faults, rest, and what the checker says."""
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +37,17 @@ async def suffer(
     """As ``suffered``, in a world that is there, with these faults."""
     client = await world.client(world.environment["TEMPORAL_ADDRESS"])
     traffic = Traffic(world, client, seed)
-    print("P begun", time.monotonic())
     going_on = asyncio.ensure_future(traffic.run())
     try:
         await play(world, faults, seed)
-        print("P played", time.monotonic())
         await world.heal()
-        print("P healed", time.monotonic())
         traffic.stop()
         async with asyncio.timeout(_TO_THE_END):
             await going_on
-        print("P gone", time.monotonic())
         await at_rest(world, told=told)
-        print("P rest", time.monotonic())
     finally:
         going_on.cancel()
         await asyncio.wait({going_on})
     shown, journal = await gathered(world), world.journal.entries()
-    print("P gathered", time.monotonic())
     violations = check(journal, shown)
     return violations, f"{counts(journal, shown)}, violations {len(violations)}"

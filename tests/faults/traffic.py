@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -34,6 +35,8 @@ class Traffic:
         self._chance = random.Random(seed)  # noqa: S311 - hides nothing
         self._reviewers = Reviewers(world, client, self._chance)
         self._number, self._seed = 0, seed
+        self._open: dict[str, list[str]] = defaultdict(list)
+        """Requests of each scenario."""
         self._stopped = asyncio.Event()
         outside = [self.outside, self.outside] if world.tokens else []
         self._kinds: list[Kind] = [
@@ -59,7 +62,9 @@ class Traffic:
             self._number += 1
             number = self._number
             kind = self._kinds[number % len(self._kinds)]
-            await kind(f"{kind.__name__}-{self._seed}-{number}")
+            await kind(ref := f"{kind.__name__}-{self._seed}-{number}")
+            for id in self._open.pop(ref, []):
+                await self._end(id)
             await asyncio.sleep(self._chance.uniform(0, 0.3))
 
     async def plain(self, ref: str) -> None:
@@ -92,18 +97,13 @@ class Traffic:
         """A run of which a clerk, then a director has to approve."""
         await self._start(ref, "staged")
         await self._decide_when_asked(id := child_id(ref, 1), ADA)
-        while await self._reviewers.decide(id, CLEO, way="client") == "refused":
-            if (await tried(lambda: self._client.summary(id))).status != "pending":
-                return
-            await asyncio.sleep(_PAUSE)  # the clerk's word is only recorded yet
+        await self._reviewers.decide(id, CLEO, way="client")  # refused where Ada's is only recorded
 
     async def edited(self, ref: str) -> None:
         """A run that pays another sum than it wanted."""
         await self._start(ref, "edited")
         await self._asked(id := child_id(ref, 1))
-        answer = await self._reviewers.decide(id, CLEO, changes={"cents": 7})
-        if answer == "refused":  # nobody could tell it what the request says
-            await self._reviewers.decide(id, ADA)
+        await self._reviewers.decide(id, CLEO, changes={"cents": 7})
 
     async def expiring(self, ref: str) -> None:
         """A run whose reviewers are late, or nearly."""
@@ -117,8 +117,7 @@ class Traffic:
         await self._start(ref, "plain", "plain", "plain")
         await self._asked(id := child_id(ref, 1))
         grant = GrantTerms(condition="args.cents < 1000", max_uses=5)
-        if await self._reviewers.decide(id, CLEO, grant=grant) == "refused":
-            await self._reviewers.decide(id, ADA)
+        await self._reviewers.decide(id, CLEO, grant=grant)
 
     async def asked(self, ref: str) -> None:
         """A request of nobody's run, in stages."""
@@ -188,6 +187,17 @@ class Traffic:
     async def _ask(self, ref: str, request: ApprovalRequest) -> None:
         await tried(lambda: self._client.request(request, id=ref))
         self._world.journal.note("asked", id=ref)
+        self._open[ref].append(ref)
+
+    async def _end(self, id: str) -> None:
+        """See that a request ends: what was recorded of its decisions may have been refused since."""
+        while True:
+            for _ in range(8):
+                if (await tried(lambda: self._client.summary(id))).status != "pending":
+                    return
+                await asyncio.sleep(_PAUSE)
+            for reviewer in (ADA, BOB, CLEO):
+                await self._reviewers.decide(id, reviewer, way="client")
 
     async def _asked(self, id: str) -> None:
         """Wait until a run has asked for this."""
@@ -197,6 +207,7 @@ class Traffic:
             except AWAY:
                 await asyncio.sleep(_PAUSE)
             else:
+                self._open[id.rpartition(".")[0]].append(id)
                 return self._world.journal.note("asked", id=id)
 
     async def _decide_when_asked(self, id: str, reviewer: str, **how: Any) -> None:
