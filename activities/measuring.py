@@ -35,7 +35,7 @@ LEDGER_ROWS: Final = "clearance_ledger_rows"
 """Counter: events written to the ledger."""
 
 LEDGER_FAILURES: Final = "clearance_ledger_failures"
-"""Counter: requests that the ledger didn't take at once; the reconciliation brings them later."""
+"""Counter: requests that the ledger didn't take soon after their end; the reconciliation brings them."""
 
 WAITING: Final = "clearance_waiting"
 """Gauge: requests that wait for a person now."""

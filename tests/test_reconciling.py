@@ -184,8 +184,8 @@ async def test_what_came_of_an_approval_is_added_when_its_time_comes(
     asked = ApprovalRequest(action="Pay", tool="pay", arguments={"amount": 5})
     await approvals.request(asked, id=(id := unique("pay")))
     await approvals.approve(id, reviewer=ADA)
-    await _all_ended(approvals, settings, 1)
     async with ledger_of(settings) as ledger:
+        await eventually(lambda: ledger.view(id))
         first = await reconciled(ledger, approvals, settings)
         await approvals.consume(id, digest=asked.digest, taker="robot")
 
