@@ -146,6 +146,7 @@ def _approvals_worker(
     from workflows.consumption import ConsumptionWorkflow
     from workflows.notifying import NotifierWorkflow
     from workflows.reconciling import ReconcileWorkflow
+    from workflows.sandbox import OURS
 
     return Worker(
         client,
@@ -162,6 +163,7 @@ def _approvals_worker(
             heads=settings.ledger_heads,
         ),
         interceptors=[ended],
+        workflow_runner=OURS,
         max_cached_workflows=settings.workflow_cache,
         **versioned(settings, "approvals"),
         **_BOTH,
