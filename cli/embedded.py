@@ -7,7 +7,7 @@ import shutil
 import socket
 import sys
 import sysconfig
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -67,22 +67,28 @@ def free_port(preferred: int) -> int:
     raise CannotStart("no free port on 127.0.0.1")
 
 
-def server_arguments(port: int, ui_port: int, database: Path | None) -> list[str]:
+def server_arguments(
+    port: int, ui_port: int, database: Path | None, tuning: Sequence[str] = TUNING
+) -> list[str]:
     """The command line of a server on loopback; without a database it keeps all in memory."""
     named = [f"--search-attribute={pair}" for pair in attributes.cli_types()]
-    stored = [f"--db-filename={database}", *TUNING[:2]] if database else []
+    stored = [f"--db-filename={database}"] if database else []
     return [
         *("server", "start-dev", "--ip=127.0.0.1", f"--port={port}", f"--ui-port={ui_port}"),
         *("--log-level=error", "--log-format=json", "--ui-disable-news-fetch"),
         *named,
         *stored,
-        TUNING[2],
+        *(one for one in tuning if database or not one.startswith("--sqlite-pragma=")),
     ]
 
 
 @asynccontextmanager
 async def server(
-    state: Path, *, in_memory: bool = False, ports: tuple[int, int] = (7233, 8233)
+    state: Path,
+    *,
+    in_memory: bool = False,
+    ports: tuple[int, int] = (7233, 8233),
+    tuning: Sequence[str] = TUNING,
 ) -> AsyncIterator[EmbeddedServer]:
     """Run a server for as long as the context is open, and announce it in ``state``.
 
@@ -90,6 +96,7 @@ async def server(
         state: folder for its database, its log and its announcement; made if need be.
         in_memory: keep nothing on disk.
         ports: of the server and of its UI, if they are free; else free ones.
+        tuning: further arguments; pragmas count on disk only.
 
     Raises:
         CannotStart: another one runs on this folder, or it did not come up; the text says why.
@@ -101,7 +108,7 @@ async def server(
         raise CannotStart(f"the state folder can't be used: {error}") from error
     with lock:
         await _take(lock, state)
-        process, address, ui = await _start(state, in_memory, ports, lock.fileno())
+        process, address, ui = await _start(state, in_memory, ports, lock.fileno(), tuning)
         try:
             await _keep(await connect({"target_host": address}))
             announced = EmbeddedServer(
@@ -137,14 +144,14 @@ async def _take(lock: IO[bytes], state: Path) -> None:
 
 
 async def _start(
-    state: Path, in_memory: bool, ports: tuple[int, int], lock: int
+    state: Path, in_memory: bool, ports: tuple[int, int], lock: int, tuning: Sequence[str]
 ) -> tuple[asyncio.subprocess.Process, str, str]:
     """Start it on these ports, or on free ones if somebody takes one of these first."""
     database, log = None if in_memory else state / "temporal.db", state / "temporal.log"
     said = ""
     for preferred in (ports, (0, 0)):
         port, ui_port = free_port(preferred[0]), free_port(preferred[1])
-        command = [temporal_command(), *server_arguments(port, ui_port, database)]
+        command = [temporal_command(), *server_arguments(port, ui_port, database, tuning)]
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", str(Path(guard.__file__)), *command),
