@@ -17,26 +17,35 @@ async def process(
     *command: str, says: str, environment: dict[str, str]
 ) -> AsyncIterator[re.Match[str]]:
     """A process, once it has said so; stopped with the context."""
-    started = await asyncio.create_subprocess_exec(
+    async with started(*command, says=says, environment=environment) as (_, found):
+        yield found
+
+
+@asynccontextmanager
+async def started(
+    *command: str, says: str, environment: dict[str, str]
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, re.Match[str]]]:
+    """The same, with the process itself, which may be killed."""
+    begun = await asyncio.create_subprocess_exec(
         *command,
         env={**os.environ, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    assert started.stdout is not None
+    assert begun.stdout is not None
     drained = None
     try:
         said = ""
         while (found := re.search(says, said)) is None:
-            line = await started.stdout.readline()
+            line = await begun.stdout.readline()
             assert line, f"{command} ended: {said}"
             said += line.decode()
-        drained = asyncio.create_task(started.stdout.read())  # it must not wait for a reader
-        yield found
+        drained = asyncio.create_task(begun.stdout.read())  # it must not wait for a reader
+        yield begun, found
     finally:
-        if started.returncode is None:
-            started.send_signal(signal.SIGTERM)
-        await started.wait()
+        if begun.returncode is None:
+            begun.send_signal(signal.SIGTERM)
+        await begun.wait()
         if drained:
             await drained
 
