@@ -17,6 +17,10 @@ check:
 test *ARGS:
     uv run pytest {{ARGS}}
 
+# The same with four times as many random examples. Some minutes more.
+test-long *ARGS:
+    uv run pytest --hypothesis-profile=long {{ARGS}}
+
 # Change the pure rules in every small way; each has to fail a test. Some minutes.
 mutate *ARGS:
     rm -rf .mutation

@@ -1,11 +1,14 @@
 """A real Temporal server for the whole session; fresh queues for every test."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 # Before anything of ours is imported: no test may depend on the machine's own settings.
@@ -13,6 +16,13 @@ for name in [
     n for n in os.environ if n.startswith(("CLEARANCE_", "TEMPORAL_", "OPENAI_", "OTEL_"))
 ]:
     del os.environ[name]
+
+# Databases and servers in memory where there is some to spare: on a disk the tests wait for it a
+# quarter of their time. What is killed here is processes, never the machine.
+_MEMORY, _ENOUGH = Path("/dev/shm"), 4 * 2**30
+if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH:
+    os.environ["TMPDIR"] = str(_MEMORY)
+    tempfile.tempdir = None  # it may have been asked for before
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -30,6 +40,10 @@ from workflows.approval import ApprovalWorkflow
 from workflows.consumption import ConsumptionWorkflow
 
 from .support import PlayedModel, unique
+
+hypothesis.settings.register_profile("short", max_examples=25)
+hypothesis.settings.register_profile("long", max_examples=100)
+hypothesis.settings.load_profile("short")  # `just test-long` draws the many
 
 
 def pytest_xdist_auto_num_workers() -> int:

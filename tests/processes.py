@@ -23,11 +23,12 @@ from clearance import CannotConnect, connect
 from cli import embedded
 from cli.settings import Settings
 
+from . import warm
 from .support import call, eventually, says
 
 ACTION = "Wire the money"
 
-Process = asyncio.subprocess.Process
+Process = warm.Process
 
 
 class Asker(Model):
@@ -53,26 +54,36 @@ async def worker_process(
     settings: Settings, address: str, only: worker.Only | None = None, **environment: str
 ) -> AsyncIterator[Process]:
     """A worker process that serves its queues already; ends with the context if not before."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.processes", address, *([only] if only else [])),
-        env={
-            **os.environ,
-            "CLEARANCE_APPROVALS_QUEUE": settings.approvals_queue,
-            "CLEARANCE_AGENTS_QUEUE": settings.agents_queue,
-            "CLEARANCE_STATE": str(settings.state),
-            **environment,
-        },
-        cwd=Path(worker.__file__).parent,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        said = (await process.stdout.readline()).decode()
-        last = settings.approvals_queue if only == "approvals" else settings.agents_queue
-        assert last in said, said
-        yield process
-    finally:
-        await kill(process)
+    command = ("-m", "tests.processes", address, *([only] if only else []))
+    env = {
+        **os.environ,
+        "CLEARANCE_APPROVALS_QUEUE": settings.approvals_queue,
+        "CLEARANCE_AGENTS_QUEUE": settings.agents_queue,
+        "CLEARANCE_STATE": str(settings.state),
+        **environment,
+    }
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as lines:
+        try:
+            process = await _begun(command, env, writing)
+        finally:
+            os.close(writing)
+        try:
+            said = await asyncio.to_thread(lines.readline)
+            last = settings.approvals_queue if only == "approvals" else settings.agents_queue
+            assert last in said, said
+            yield process
+        finally:
+            await kill(process)
+
+
+async def _begun(command: tuple[str, ...], env: dict[str, str], output: int) -> Process:
+    folder = Path(worker.__file__).parent
+    if "LD_PRELOAD" in env:  # which only a program that is loaded anew takes
+        return await asyncio.create_subprocess_exec(
+            sys.executable, *command, env=env, cwd=folder, stdout=output
+        )
+    return await warm.start(command, env=env, cwd=folder, files=(0, output, 2))
 
 
 @asynccontextmanager

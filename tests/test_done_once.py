@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
@@ -29,6 +28,7 @@ from clearance.runs import AgentRun, start_run
 from cli.settings import EmbeddedServer, Settings
 from tools.gate import idempotency_key
 
+from . import warm
 from .agent_runs import MAIL, Run
 from .model_server import MODEL, Call, ModelServer, Text, calls, model_server
 from .office import ADA, decide, policed
@@ -108,8 +108,8 @@ async def worker_process(
     root, log = Path(__file__).parents[1], settings.state.with_name("worker.log")
     before = len(log.read_text()) if log.exists() else 0
     output = log.open("ab")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "worker.py"),
+    process = await warm.start(
+        ("worker.py",),
         env={
             **os.environ,
             "TEMPORAL_ADDRESS": server.address,
@@ -124,7 +124,7 @@ async def worker_process(
             **more,
         },
         cwd=root,
-        stderr=output,
+        files=(0, 1, output.fileno()),
     )
     output.close()
 

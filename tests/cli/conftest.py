@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -24,9 +24,8 @@ from temporalio.client import Client
 from clearance import CannotConnect, connect
 from cli import embedded
 from cli.settings import EmbeddedServer, Settings
+from tests import warm
 from tests.support import eventually, unique
-
-from . import warm
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 COMMAND = str(SCRIPTS / "clearance")
@@ -56,7 +55,7 @@ class Ended:
 class Running:
     """A process under way, its output going to files."""
 
-    process: asyncio.subprocess.Process
+    process: warm.Process
     out: Path
     err: Path
 
@@ -91,7 +90,7 @@ class Running:
 class Terminal:
     """A command that has a terminal of its own: what is typed here are keys there."""
 
-    def __init__(self, process: asyncio.subprocess.Process, keyboard: int) -> None:
+    def __init__(self, process: warm.Process, keyboard: int) -> None:
         """Watch the other end of its terminal."""
         self.process = process
         self._screen = fdpexpect.fdspawn(keyboard, encoding="utf-8", timeout=PATIENCE)
@@ -127,24 +126,23 @@ class Shell:
 
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
-    door: Path | None = None
-    """Where commands start that have been imported already (``warm``)."""
+    imported: bool = True
+    """Whether what it starts has been imported already."""
+
+    def cold(self) -> "Shell":
+        """The same for a test to which it matters how Python itself starts a command."""
+        return Shell(self.folder, self.env, imported=False)
 
     def having(self, **changes: str | None) -> "Shell":
         """The same with other variables; None removes one."""
         env = {**self.env, **{k: v for k, v in changes.items() if v is not None}}
         kept = {k: v for k, v in env.items() if changes.get(k, v) is not None}
-        return Shell(self.folder, kept, self.door)
+        return Shell(self.folder, kept, self.imported)
 
     async def __call__(self, *arguments: str, stdin: str = "") -> Ended:
         """Run ``clearance`` with these arguments to its end."""
-        if self.door is None:
-            async with self.start(*arguments, stdin=stdin) as running:
-                return await running.ends()
-        files = self._files(stdin)
-        async with asyncio.timeout(PATIENCE):
-            code = await warm.run(self.door, arguments, env=self.env, cwd=self.folder, files=files)
-        return Ended(code, files[1].read_text(), files[2].read_text())
+        async with self.start(*arguments, stdin=stdin) as running:
+            return await running.ends()
 
     def _files(self, stdin: str) -> tuple[Path, Path, Path]:
         stem = self.folder / unique("output")
@@ -166,15 +164,7 @@ class Shell:
         """Start a command; leaving the context stops it if it still runs."""
         given, out, err = self._files(stdin)
         with given.open() as i, out.open("w") as o, err.open("w") as e:
-            process = await asyncio.create_subprocess_exec(
-                *(command, *arguments),
-                stdin=i,
-                stdout=o,
-                stderr=e,
-                cwd=cwd or self.folder,
-                env=self.env,
-                start_new_session=True,
-            )
+            process = await self._begin((command, *arguments), (i, o, e), cwd or self.folder)
         try:
             yield Running(process, out, err)
         finally:
@@ -183,18 +173,34 @@ class Shell:
                 async with asyncio.timeout(PATIENCE):
                     await process.wait()
 
+    async def _begin(
+        self, command: tuple[str, ...], files: tuple[IO[str], IO[str], IO[str]], cwd: Path
+    ) -> warm.Process:
+        given, out, err = files
+        if self.imported and command[0] in (COMMAND, sys.executable):
+            script = command[command[0] == sys.executable :]
+            numbers = (given.fileno(), out.fileno(), err.fileno())
+            return await warm.start(script, env=self.env, cwd=cwd, files=numbers)
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=given,
+            stdout=out,
+            stderr=err,
+            cwd=cwd,
+            env=self.env,
+            start_new_session=True,
+        )
+
     @asynccontextmanager
     async def terminal(self, *arguments: str) -> AsyncIterator[Terminal]:
         """Start ``clearance`` on a terminal; leaving the context closes it if it still runs."""
         keyboard, its_end = pty.openpty()
         termios.tcsetwinsize(its_end, (50, 120))
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-S", "-c", _OWN_TERMINAL, COMMAND, *arguments),
-            stdin=its_end,
-            stdout=its_end,
-            stderr=its_end,
-            cwd=self.folder,
+        process = await warm.start(
+            (COMMAND, *arguments),
             env={**self.env, "TERM": "xterm-256color"},
+            cwd=self.folder,
+            files=(its_end, its_end, its_end),
         )
         os.close(its_end)
         try:
@@ -203,14 +209,6 @@ class Shell:
             os.close(keyboard)  # hangs up, as closing the window does
             async with asyncio.timeout(PATIENCE):
                 await process.wait()
-
-
-# What a terminal emulator does between fork and exec. As a program, because a fork of this process
-# with its threads could deadlock.
-_OWN_TERMINAL = (
-    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "os.execv(sys.argv[1], sys.argv[1:])"
-)
 
 
 def _left_over(home: Path) -> list[psutil.Process]:
@@ -222,27 +220,11 @@ def _left_over(home: Path) -> list[psutil.Process]:
     return left
 
 
-@pytest.fixture(scope="session")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
-    """Where commands start at once."""
-    socket = tmp_path_factory.mktemp("warm") / "door"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", warm.__name__, str(socket)),
-        cwd=REPOSITORY,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"ready\n"
-    yield socket
-    process.kill()
-    await process.wait()
-
-
 @pytest.fixture
-async def alone(tmp_path: Path, door: Path) -> AsyncIterator[Shell]:
+async def alone(tmp_path: Path) -> AsyncIterator[Shell]:
     """A shell on a machine that has nothing of ours yet: no Temporal, no settings, no model."""
     env = {"PATH": f"{SCRIPTS}:/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8"}
-    yield Shell(tmp_path, {**env, "CLEARANCE_REVIEWER": "ada@example.com"}, door)
+    yield Shell(tmp_path, {**env, "CLEARANCE_REVIEWER": "ada@example.com"})
 
     async def all_gone() -> bool:
         return not _left_over(tmp_path)

@@ -31,7 +31,7 @@ from .drawn import applies, asked, offices, requests, satisfiable
 from .enough import approved_by_enough_people
 from .records import DAY, START
 
-EXAMPLES = 1_000
+EXAMPLES = 10 * settings().max_examples
 """Of each of the ten machines."""
 
 FINAL = {"approved", "rejected", "expired", "withdrawn"}
