@@ -30,7 +30,7 @@ from .support import PlayedModel
 
 pytestmark = RUNS_LEFT_OPEN
 
-FILES = sorted(FOLDER.glob("*.json"))
+FILES = sorted(FOLDER.glob("*-*.json"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,7 +40,8 @@ def _collected() -> Iterator[None]:
 
 
 def read(file: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json(file.stem, json.loads(file.read_text()))
+    id, *_ = file.name.split(".")  # as it was played: of `agent-approved.2.json` the first word
+    return WorkflowHistory.from_json(id, json.loads(file.read_text()))
 
 
 def replayer(file: Path, workflow: Any = None) -> Replayer:
@@ -105,7 +106,8 @@ CHANGES = {
     ),
     "forgets the deadline": (
         workflows.approval,
-        "await until_ended(record, self._turn, leaves_timer=self._keeping.keeps)",
+        "await self._leaving.until_ended(\n                    "
+        "request, self._turn, self._teller, leaves_timer=self._keeping.keeps\n                )",
         'await workflow.wait_condition(lambda: record.status != "pending")',
         {"approval-pending", "approval-refused-attempts-pending"},
     ),

@@ -21,14 +21,14 @@ with workflow.unsafe.imports_passed_through():
     from tools.conditions import applies
     from tools.examine import examine
     from workflows.asked import read, signatures_of
-    from workflows.attempts import Attempts
+    from workflows.attempts import Attempts, refusal
     from workflows.audience import Audience
     from workflows.keeping import Keeping
     from workflows.listing import Listing
     from workflows.measuring import Measuring
     from workflows.patches import AUDIENCES_ARE_RESOLVED
+    from workflows.resuming import Leaving, handed_over
     from workflows.telling import Teller
-    from workflows.waiting import until_ended
 
 
 @workflow.defn(name=contract.APPROVAL_WORKFLOW)
@@ -44,26 +44,35 @@ class ApprovalWorkflow:
         without anybody seeing why.
         """
         self._changed = False
-        parsed, self._invalid = read([request, *extra] if extra else request)
-        # Where anyone may decide, nobody has to be looked up, and nothing is added to the history.
-        resolves = not parsed.open_to_anyone and workflow.patched(AUDIENCES_ARE_RESOLVED)
+        state = handed_over(extra)
+        parsed, self._invalid = read([request, *extra] if extra and state is None else request)
+        if state is not None:
+            resolves = state.resolves
+        else:
+            # Where anyone may decide, nobody has to be looked up, and nothing is added to the history.
+            resolves = not parsed.open_to_anyone and workflow.patched(AUDIENCES_ARE_RESOLVED)
         if not parsed.open_to_anyone and not resolves:
             parsed = parsed.model_copy(update={"self_approval": ("requester", "editor")})
         info = workflow.info()
         self._record = Record(
             parsed,
             approval_id=info.workflow_id,
-            requested_at=info.workflow_start_time,
+            requested_at=state.requested_at if state else info.workflow_start_time,
             examine=examine,
             applies=applies,
             signatures=signatures_of(parsed),
         )
-        self._audience = Audience(self._record, resolves=resolves)
         self._attempts = Attempts(self._record)
+        if state is not None:
+            self._invalid = self._invalid or state.apply(self._record, self._attempts)
+        self._is_new = state is None
+        self._leaving = Leaving(self._record, self._attempts, resolves=resolves)
+        self._audience = Audience(self._record, resolves=resolves, is_known=not self._is_new)
         self._measuring = Measuring(self._record)
         self._keeping = Keeping(parsed, self._record)
         self._listing = Listing(self._record, self._audience, marks_end=self._keeping.hands)
-        self._teller = Teller(self._record, tells=self._keeping.keeps)
+        told = state.told if state else None
+        self._teller = Teller(self._record, tells=self._keeping.keeps, told=told)
 
     @workflow.run
     async def run(self, request: Any = None, *extra: Any) -> Outcome:
@@ -71,22 +80,26 @@ class ApprovalWorkflow:
 
         Args:
             request: an ``ApprovalRequest``, or a bare string: its action.
-            extra: must be empty; one argument too many makes the request malformed.
+            extra: must be empty; one argument too many makes the request malformed. Where it goes on
+                from an execution before, what that has handed over.
 
         Raises:
             ApplicationError: type ``InvalidRequest``, the request is malformed, or nobody could
                 ever approve it.
         """
         record = self._record
-        describing: asyncio.Task[None] | None = None
+        beside: list[asyncio.Task[None]] = []
         try:
             self._invalid = self._invalid or await self._audience.resolve()
             if self._invalid is None:
                 self._listing.begin()
-                self._measuring.asked()
+                if self._is_new:
+                    self._measuring.asked()
                 self._teller.begin()
-                describing = asyncio.create_task(self._keep_described())
-                await until_ended(record, self._turn, leaves_timer=self._keeping.keeps)
+                beside += map(asyncio.create_task, (self._keep_described(), self._leaving.watch()))
+                await self._leaving.until_ended(
+                    request, self._turn, self._teller, leaves_timer=self._keeping.keeps
+                )
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
                 raise
@@ -98,8 +111,8 @@ class ApprovalWorkflow:
                 await self._end()
                 raise
         finally:
-            if describing is not None:
-                describing.cancel()
+            for task in beside:
+                task.cancel()
         if (invalid := self._invalid) is None:
             await self._end()
             return record.outcome()
@@ -161,7 +174,7 @@ class ApprovalWorkflow:
         parsed = Decision.model_validate(decision)
         async with self._turn():
             if reason := await self._decide(parsed, made_at=arrived):
-                raise self._refusal(reason)
+                raise refusal(self._record, reason)
             return self._record.receipt(parsed)
 
     @decide.validator
@@ -179,7 +192,7 @@ class ApprovalWorkflow:
         parsed = Act.model_validate(act)
         async with self._turn():
             if reason := await self._act(parsed):
-                raise self._refusal(reason)
+                raise refusal(self._record, reason)
             return self._record.act_receipt(parsed)
 
     @act.validator
@@ -203,18 +216,6 @@ class ApprovalWorkflow:
         if reason := self._attempts.refuse(parsed):
             self._measuring.refused(reason, parsed.channel)
             raise ApplicationError(reason, type=contract.ERROR_REFUSED)
-
-    def _refusal(self, reason: str) -> ApplicationError:
-        record = self._record
-        if record.status == "pending":
-            return ApplicationError(reason, type=contract.ERROR_REFUSED, non_retryable=True)
-        return ApplicationError(
-            reason,
-            record.status,
-            record.decided and record.decided.model_dump(mode="json"),
-            type=contract.ERROR_ALREADY_DECIDED,
-            non_retryable=True,
-        )
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

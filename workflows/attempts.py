@@ -6,9 +6,10 @@ decisions could end any request with decisions that don't count.
 """
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from clearance import acts, edits, rules
+    from clearance import acts, contract, edits, rules
     from clearance.acts import Act
     from clearance.directory import Standing
     from clearance.models import Decision
@@ -105,6 +106,19 @@ class Attempts:
             return True
         anyone = any(not stage.audience for stage in request.chain)
         return anyone or bool(rules.principals(acts.everyone(request), who))
+
+
+def refusal(record: Record, reason: str) -> ApplicationError:
+    """The error that tells whoever sent an update that it does not count, or how the request ended."""
+    if record.status == "pending":
+        return ApplicationError(reason, type=contract.ERROR_REFUSED, non_retryable=True)
+    return ApplicationError(
+        reason,
+        record.status,
+        record.decided and record.decided.model_dump(mode="json"),
+        type=contract.ERROR_ALREADY_DECIDED,
+        non_retryable=True,
+    )
 
 
 def _name(said: Decision | Act) -> str:

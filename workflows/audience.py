@@ -38,11 +38,12 @@ _TASK_BYTES = 256 * 1024
 class Audience:
     """The directory as one request needs it. Decisions take turns, in the order of their arrival."""
 
-    def __init__(self, record: Record, *, resolves: bool) -> None:
-        """For the people of ``record``; nobody is looked up where it doesn't resolve."""
+    def __init__(self, record: Record, *, resolves: bool, is_known: bool = False) -> None:
+        """For the people of ``record``; nobody is looked up where it doesn't resolve. ``is_known``: the
+        record says already whom it means."""
         self._record = record
         self._turn = asyncio.Lock()
-        self._ready = not resolves
+        self._ready = not resolves or is_known
         self._asking: asyncio.Task[Any] | None = None
         self.resolves = resolves
         self._weight = len(canonical_json(record.request.arguments))
@@ -52,7 +53,7 @@ class Audience:
 
     async def resolve(self) -> str | None:
         """Look up whom the request means. Returns why nobody could ever approve it, if so."""
-        if not self.resolves:
+        if self._ready:
             return None
         request = self._record.request
         asked = [*self._names, *folded([request.requester] if request.requester else [])]

@@ -20,6 +20,13 @@ class Listing:
         self._record = record
         self._audience = audience
         self._shown = record.listing()
+        began = workflow.info().workflow_start_time
+        self._began = (
+            {}
+            if began == record.requested_at
+            else {"requested_at": record.requested_at.isoformat()}
+        )
+        """Where it goes on from an execution before."""
 
     def begin(self) -> None:
         """Show the request; add attributes and memo where, as in the bare pattern, there are none."""
@@ -37,7 +44,9 @@ class Listing:
         if not self._audience.resolves or now == self._shown:
             return
         self._shown = now
-        workflow.upsert_memo({contract.MEMO_APPROVAL: {**self._record.request.memo(), **now}})
+        workflow.upsert_memo(
+            {contract.MEMO_APPROVAL: {**self._record.request.memo(), **now, **self._began}}
+        )
         deadline = self._record.deadline
         when = attributes.DEADLINE
         workflow.upsert_search_attributes(

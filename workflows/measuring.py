@@ -39,10 +39,10 @@ class Measuring:
     """Counts one request's beginning and end, and what was refused on the way."""
 
     def __init__(self, record: Record) -> None:
-        """Nothing is counted yet."""
+        """What the record has already was counted by an execution before."""
         self._record = record
-        self._events = 0
-        self._uncounted = 0
+        self._events = len(record.log.events)
+        self._uncounted = record.log.refusals_uncounted
 
     def asked(self) -> None:
         """It waits for a person now."""

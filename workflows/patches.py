@@ -57,6 +57,10 @@ REQUESTS_ARE_KEPT = "requests-are-kept"
 ``version`` 2 or more do so without a patch; those from before, and bare ones, by this. May go when no
 request made before 2026-11-22 is open any more, for those that don't say their version."""
 
+REQUESTS_GO_ON = "requests-go-on-anew"
+"""A request whose history becomes long goes on in another execution. Looked at only then; requests from
+before stay in their one. May go when no request made before 2026-11-23 is open any more."""
+
 REQUESTS_ARE_HANDED_OVER = "requests-are-handed-over"
 """A request is handed to the worker after its end, and not written to the ledger by a local activity
 before it. Requests that say ``version`` 3 or more do so without a patch, those of version 2 never;

@@ -37,13 +37,20 @@ _ASKS: dict[str, NoticeKind] = {
 class Teller:
     """Follows a record, and has everybody told whom it now concerns."""
 
-    def __init__(self, record: Record, *, tells: bool) -> None:
+    def __init__(self, record: Record, *, tells: bool, told: dict[str, str] | None = None) -> None:
         """For this record. Nobody is told, and the history has no event more, where it names nobody,
-        where a standing approval answers it, and where the directory names no channel."""
+        where a standing approval answers it, and where the directory names no channel.
+
+        Args:
+            record: that.
+            tells: whether anybody is told at all.
+            told: as the attribute of that name was in the execution before, if there was one.
+        """
         self._record = record
         self._tells = tells and record.request.grant is None and bool(acts.everyone(record.request))
-        self._seen = 0
-        self._told: dict[str, str] = {}
+        self._seen = 0 if told is None else len(record.log.events)
+        self._telling = False
+        self.told: dict[str, str] = dict(told or {})
         """Everybody so far, by their folded name."""
         self._following: asyncio.Task[None] | None = None
 
@@ -51,6 +58,12 @@ class Teller:
         """Follow it from here on."""
         if self._tells and self._record.members.reached:
             self._following = asyncio.create_task(self._follow())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is being told just now, or has to be."""
+        seen = self._seen == len(self._record.log.events)
+        return self._following is None or (seen and not self._telling)
 
     async def end(self) -> None:
         """It has ended: return when all are told so, and not before because of a cancellation."""
@@ -77,6 +90,7 @@ class Teller:
     async def _tell(self, notices: list[Notice]) -> None:
         if not notices:
             return
+        self._telling = True
         try:
             await workflow.execute_local_activity(contract.ACTIVITY_TELL, notices, **_TELL)
         except FailureError as error:
@@ -86,6 +100,8 @@ class Teller:
             said = one_line(f"could not tell {names}: {reason}", MAX_REASON_CHARS)
             workflow.logger.warning(said)
             self._record.note(said, workflow.now())
+        finally:
+            self._telling = False
 
     def _asked(self, new: list[Event]) -> list[Notice]:
         """Of what is new: who is asked now. A stage that is over already asks nobody."""
@@ -93,7 +109,7 @@ class Teller:
         now = new[begins[-1] if begins else 0 :]
         notices = [self._ask(event, _ASKS[event.kind]) for event in now if event.kind in _ASKS]
         for notice in notices:
-            self._told |= {name.casefold(): name for name in notice.audience}
+            self.told |= {name.casefold(): name for name in notice.audience}
         return notices
 
     def _ask(self, event: Event, kind: NoticeKind) -> Notice:
@@ -125,12 +141,12 @@ class Teller:
         status: Any = record.status
         event = next(one for one in reversed(record.log.events) if one.kind == status)
         if (requester := record.request.requester) and not is_group(requester):
-            self._told.setdefault(requester.casefold(), requester)
+            self.told.setdefault(requester.casefold(), requester)
         decided = record.decided
         return self._notice(
             event,
             status,
-            audience=tuple(self._told.values()),
+            audience=tuple(self.told.values()),
             by=decided.by if decided else event.who,
             reason=one_line(event.reason, MAX_REASON_CHARS),
         )

@@ -12,7 +12,11 @@ with workflow.unsafe.imports_passed_through():
 
 
 async def until_ended(
-    record: Record, turn: Callable[[], AbstractAsyncContextManager[None]], *, leaves_timer: bool
+    record: Record,
+    turn: Callable[[], AbstractAsyncContextManager[None]],
+    *,
+    leaves_timer: bool,
+    is_left: Callable[[], bool],
 ) -> None:
     """Remind, escalate and expire on the way.
 
@@ -20,36 +24,39 @@ async def until_ended(
         record: waits for its end.
         turn: what happens at its time takes turns with what people do.
         leaves_timer: the end leaves the timer to itself, which is one event less in the history.
+        is_left: whether another execution has to go on: then this returns, too.
     """
     wait = _wait_leaving_timer if leaves_timer else _wait
-    while record.status == "pending":
-        if not await wait(record, record.next_time()):
+    while record.status == "pending" and not is_left():
+        if not await wait(record, record.next_time(), is_left):
             # After whatever came before this moment and is still being looked up.
             async with turn():
                 record.tick(workflow.now())
 
 
-def _moved(record: Record, due: datetime | None) -> bool:
+def _moved(record: Record, due: datetime | None, is_left: Callable[[], bool]) -> bool:
     """Whether it has ended, or something else is due next."""
-    return record.status != "pending" or record.next_time() != due
+    return record.status != "pending" or record.next_time() != due or is_left()
 
 
-async def _wait(record: Record, due: datetime | None) -> bool:
+async def _wait(record: Record, due: datetime | None, is_left: Callable[[], bool]) -> bool:
     """Returns whether it has moved; False: it is time."""
     try:
-        await workflow.wait_condition(lambda: _moved(record, due), timeout=_left(due))
+        await workflow.wait_condition(lambda: _moved(record, due, is_left), timeout=_left(due))
     except TimeoutError:
         return False
     return True
 
 
-async def _wait_leaving_timer(record: Record, due: datetime | None) -> bool:
+async def _wait_leaving_timer(
+    record: Record, due: datetime | None, is_left: Callable[[], bool]
+) -> bool:
     """The same; but the timer that is running when the request ends is not cancelled."""
     if due is None:
-        return await _wait(record, due)
+        return await _wait(record, due, is_left)
     timer = asyncio.create_task(workflow.sleep(max(_left(due) or timedelta(), timedelta())))
-    await workflow.wait_condition(lambda: timer.done() or _moved(record, due))
-    moved = _moved(record, due)
+    await workflow.wait_condition(lambda: timer.done() or _moved(record, due, is_left))
+    moved = _moved(record, due, is_left)
     if record.status == "pending":
         timer.cancel()
     return moved

@@ -57,20 +57,19 @@ async def summary_of(client: Client, execution: WorkflowExecution) -> ApprovalSu
     Raises:
         InvalidRequest: the request itself is malformed; no worker has refused it yet.
     """
-    known = {
-        "id": execution.id,
-        "status": status_of(execution),
-        "requested_at": execution.start_time,
-    }
+    known = {"id": execution.id, "status": status_of(execution)}
+    began = {"requested_at": execution.start_time}
     try:
         memo = (await execution.memo())[contract.MEMO_APPROVAL]
         asked_by = memo.get("run_id") or execution.parent_id
-        return ApprovalSummary.model_validate({**memo, "run_id": asked_by, **known})
+        # The memo says when it was asked where it goes on from an execution before.
+        return ApprovalSummary.model_validate({**began, **memo, "run_id": asked_by, **known})
     except (AttributeError, TypeError, *_UNREADABLE):  # none, or one that others wrote
         handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
         request = await stored_request(handle)
         asked_by = request.run_id or execution.parent_id
-        return ApprovalSummary.model_validate({**request.memo(), "run_id": asked_by, **known})
+        plain = {**request.memo(), "run_id": asked_by, **began, **known}
+        return ApprovalSummary.model_validate(plain)
 
 
 async def stored_request(handle: WorkflowHandle[Any, Any]) -> ApprovalRequest:
