@@ -16,11 +16,9 @@ from clearance.errors import ClearanceError, explain
 from clearance.runs import AgentResult, AgentRun, list_runs, start_run
 from clearance.text import one_line as shown
 from clearance.text import span
-from clearance.workers import has_worker
 
 from . import output, session
 from .approvals import Json
-from .settings import Settings
 
 
 class RunFailed(ClearanceError):
@@ -61,7 +59,7 @@ def run(
                 )
             except WorkflowAlreadyStartedError as error:
                 raise InvalidRequest(f"a run {id} is under way: choose another id") from error
-            await _tell_unserved(client, settings)
+            await session.tell_unserved(client, settings)
             if no_wait:
                 output.print_json({"id": handle.id}) if as_json else output.out(handle.id)
                 return
@@ -73,16 +71,6 @@ def run(
             output.out(result.output)
 
     session.run(work())
-
-
-async def _tell_unserved(client: ApprovalClient, settings: Settings) -> None:
-    """Say what nobody would work on: the run itself, or what it will ask."""
-    if not await has_worker(client.temporal, settings.agents_queue):
-        output.say(
-            f"No worker serves {settings.agents_queue}: the run is stored and goes on when one does "
-            "(`clearance worker`)."
-        )
-    await session.tell_unserved(client, settings)
 
 
 async def follow(client: ApprovalClient, handle: WorkflowHandle[Any, Any]) -> AgentResult:
