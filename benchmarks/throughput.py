@@ -1,0 +1,95 @@
+"""Approvals a second, beside the bare pattern and others: ``python -m benchmarks.throughput``.
+
+At any time 32 are under way. Each is asked for, decided as soon as it is there (who decides looks each
+20 ms, and knows its id), and has gone on and ended before the next one takes its place. On one embedded
+server on a file, workers in processes of their own; in turns, some rounds of each, of which the median
+counts.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import count, repeat
+
+from clearance import ApprovalClient, contract
+
+from .contenders import (
+    Contender,
+    bare_by_signal,
+    bare_by_update,
+    ours_by_client,
+    ours_by_signal,
+)
+from .engine import engine
+from .measuring import about, moment, percentile, size, table
+from .others import others
+
+AT_ONCE = 32
+EACH = 64
+"""Approvals of one contender in one round."""
+ROUNDS = 3
+
+AIM = 0.7
+"""How many times the bare pattern's, at least."""
+
+
+async def rate(contender: Contender, approvals: int, ids: Iterator[int]) -> float:
+    """So many approvals, 32 at a time: how many a second."""
+    left = repeat(None, approvals)
+
+    async def work() -> None:
+        for _ in left:
+            id = f"throughput-{next(ids)}"
+            await contender.ask(id)
+            await contender.decide(id)
+            await contender.resumed(id)
+
+    start = moment()
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    return approvals * 1e9 / (moment() - start)
+
+
+async def in_turns(contenders: Sequence[Contender], rounds: int, each: int) -> dict[str, float]:
+    """The median rate of each; a round before the first one warms up."""
+    ids = count()
+    rates: dict[str, list[float]] = {one.name: [] for one in contenders}
+    for contender in contenders:
+        await rate(contender, min(AT_ONCE, each), ids)
+    for _ in range(rounds):
+        for contender in contenders:
+            rates[contender.name].append(await rate(contender, each, ids))
+    return {name: percentile(found, 50) for name, found in rates.items()}
+
+
+def report(rates: dict[str, float]) -> None:
+    """Print the table; a ratio is to the first row."""
+    base = next(iter(rates.values()))
+    rows = [
+        (name, f"{found:.1f}", f"{found / base:.2f}", f"{AIM}" if "Clearance" in name else "")
+        for name, found in rates.items()
+    ]
+    table((f"request to finished, {AT_ONCE} at a time", "a second", "ratio", "aim"), rows)
+
+
+async def main() -> None:
+    """Measure and print."""
+    wanted = size()
+    async with engine() as server, others(server.folder) as (*instant, polled):
+        await server.serve("benchmarks.bare")
+        await server.serve("benchmarks.ours")
+        client, queue = server.client, contract.APPROVALS_QUEUE
+        contenders = (
+            bare_by_signal(client),
+            bare_by_update(client),
+            ours_by_signal(client, queue),
+            ours_by_client(ApprovalClient(client, whole_ids=True), queue),
+            *instant,
+        )
+        rates = await in_turns(contenders, wanted.of(ROUNDS, 1), wanted.of(EACH, 4))
+        if not wanted.quick:  # it takes its time whatever the machine
+            rates |= {polled.name: await rate(polled, 2 * AT_ONCE, count(1_000_000))}
+    report(rates)
+    about()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
