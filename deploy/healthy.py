@@ -1,12 +1,14 @@
 """Whether the worker in this container polls its queues: exit 0, or 1 and the reason.
 
-Asks Temporal, not the process: one that runs but no longer polls is not healthy.
+``approvals`` or ``agents`` as an argument, where it serves one of them alone. Asks Temporal, not the
+process: one that runs but no longer polls is not healthy.
 """
 
 import asyncio
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
@@ -30,10 +32,16 @@ async def polls(client: Client, queue: str) -> bool:
     )
 
 
-async def unserved() -> list[str]:
-    """The queues that this container's settings ask it to serve and that it doesn't poll."""
+async def unserved(only: Sequence[str]) -> list[str]:
+    """The queues that this container is asked to serve and that it doesn't poll.
+
+    Args:
+        only: what it was told to serve alone; empty for all that its settings ask for.
+    """
     settings = Settings()
-    queues = [settings.approvals_queue, *([settings.agents_queue] if settings.has_model else [])]
+    every = {"approvals": settings.approvals_queue, "agents": settings.agents_queue}
+    asked = only or ["approvals", *(["agents"] if settings.has_model else [])]
+    queues = [every[one] for one in asked]
     client = await connect(temporal_settings(settings))
     return [queue for queue in queues if not await polls(client, queue)]
 
@@ -41,7 +49,7 @@ async def unserved() -> list[str]:
 def main() -> int:
     """Say what is wrong, if anything, and return the exit code."""
     try:
-        silent = asyncio.run(unserved())
+        silent = asyncio.run(unserved(sys.argv[1:]))
     except (ClearanceError, RPCError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
