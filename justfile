@@ -32,11 +32,20 @@ mutate *ARGS:
     cd .mutation && uv run --project .. --group mutation mutmut run {{ARGS}}
     cd .mutation && uv run --project .. --group mutation mutmut results
 
-# Comparisons with the bare engine.
+# Comparisons with the bare engine and others; the blocks of docs/performance.md. Half an hour.
 bench:
-    uv run python -m benchmarks.history_events
-    uv run python -m benchmarks.policy_explain
-    uv run python -m benchmarks.inbox
+    uv run --group bench python -m benchmarks.resumed
+    uv run --group bench python -m benchmarks.throughput
+    uv run --group bench python -m benchmarks.history_events
+    uv run --group bench python -m benchmarks.cost
+    uv run --group bench python -m benchmarks.tuning
+    uv run --group bench python -m benchmarks.concurrency
+    uv run --group bench python -m benchmarks.startup
+    uv run --group bench python -m benchmarks.memory
+    uv run --group bench python -m benchmarks.growth
+    uv run --group bench python -m benchmarks.inbox
+    uv run --group bench python -m benchmarks.policy_explain
+    uv run --group bench python -m benchmarks.demo_start
 
 # Record the histories of new cases; old ones stay as they are.
 record-history:
