@@ -47,9 +47,13 @@ bench:
     uv run --group bench python -m benchmarks.policy_explain
     uv run --group bench python -m benchmarks.demo_start
 
-# Record the histories of new cases; old ones stay as they are.
+# Record the histories of cases that are new or give other commands; old recordings stay.
 record-history:
     uv run python -m tests.record_histories
+
+# Note which recorded histories are those of a release: just release-histories 0.2.0
+release-histories VERSION:
+    uv run python -m tests.record_histories --release {{VERSION}}
 
 # Draw docs/demo.svg anew from the real program.
 picture:

@@ -121,6 +121,7 @@ EDITABLE = ApprovalRequest(
         "editable": ("cents",),
         "arguments_schema": {"properties": {"cents": {"maximum": 5_000}}},
         "description_template": "Wire {cents} cents to {to}",
+        "self_approval": ("editor",),  # so it was of itself before audiences were resolved
     }
 ).concealed()
 
@@ -149,6 +150,16 @@ async def _first_of_two(studio: Studio, id: str) -> Handle:
 @case
 async def approval_quorum_1_of_2_pending(studio: Studio) -> Handle:
     return await _first_of_two(studio, "approval-quorum-1-of-2-pending")
+
+
+@case
+async def approval_edited_pending(studio: Studio) -> Handle:
+    """Changed by somebody, whose changes wait for two others."""
+    people = (ADA, GRACE, "joan@example.com")
+    request = TWO.model_copy(update={"audience": people, "editable": ("cents",)})
+    handle = await studio.ask(request, "approval-edited-pending")
+    await studio.send(handle.id, arguments={**WIRE.arguments, "cents": 4_000})
+    return handle
 
 
 @case

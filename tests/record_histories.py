@@ -1,39 +1,34 @@
 """Record golden histories: ``python -m tests.record_histories``, in the folder of the repository.
+For a release, ``--release VERSION`` notes which of them are that version's.
 
 Each is one workflow as the current code runs it on a real server, pending or finished, in
 ``tests/histories/<workflow>-<case>.json``. ``test_replay`` runs all of them through the code of the
-day. Record a new case when a workflow learns something new; a history that exists stays as it is
-for as long as a workflow recorded like it may still be open, so recording skips what is there.
+day. Record a new case when a workflow learns something new. A history that exists stays as it is for
+as long as a workflow recorded like it may still be open: where the commands of a case have changed
+since, it is recorded again as ``<workflow>-<case>.2.json``, and so on.
 """
 
 import asyncio
 import json
 import re
+import sys
 import tempfile
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import WorkflowFailureError
-from temporalio.openai_agents.testing import TestModelProvider
-
-import worker
 from clearance import Refused
 from cli import embedded
 from cli.settings import Settings
 
 from . import audience_histories, handover_histories, policy_histories, telling_histories
+from .played import FOLDER, differs, play, recordings, studio
 from .raw import Handle, decision, is_taken
 from .studio import ADA, WIRE, Record, Studio, into, waits_for
-from .support import PlayedModel, call, eventually, says
+from .support import call, eventually, says
 
-FOLDER = Path(__file__).parent / "histories"
-
-REVIEWERS = Path("tests/histories/reviewers.toml")
-
-POLICY = Path("tests/histories/checkpoints.toml")
-"""Relative: a run keeps the path as it was given, and a history names no machine."""
+VERSIONS = FOLDER / "versions.json"
+"""Of each released version the names of its recordings."""
 
 CASES: dict[str, Record] = {}
 
@@ -142,6 +137,12 @@ async def agent_rejected(studio: Studio) -> Handle:
 
 
 @case
+async def agent_expired(studio: Studio) -> Handle:
+    turns = [[asks("Wire the money")], [says("Nobody answered")]]
+    return await studio.run("assistant", "agent-expired", *turns, expires_in=timedelta(seconds=1))
+
+
+@case
 async def agent_two_parallel(studio: Studio) -> Handle:
     handle = await studio.run(
         "assistant",
@@ -187,41 +188,45 @@ def plain(history: Any) -> Any:
     }
 
 
-async def record(studio: Studio, name: str) -> str:
-    """One case into its file; returns the file's text."""
-    handle = await CASES[name](studio)
-    if name.endswith(("-cancel", "-stopped")):
-        with suppress(WorkflowFailureError):
-            await handle.result()
-    elif not name.endswith("-pending"):
-        await handle.result()
-    history = plain((await handle.fetch_history()).to_json_dict())
-    text = json.dumps(history, indent=1, sort_keys=True) + "\n"
+def write(name: str, history: dict[str, Any]) -> Path:
+    """The next recording of a case, in a file of its own."""
+    text = json.dumps(plain(history), indent=1, sort_keys=True) + "\n"
     text = re.sub(r'"\d+@[\w.-]+"', '"worker@host"', text)  # sticky queues name the machine
-    (FOLDER / f"{name}.json").write_text(text)
-    return text
+    number = len(recordings(name)) + 1
+    file = FOLDER / (f"{name}.json" if number == 1 else f"{name}.{number}.json")
+    file.write_text(text)
+    return file
+
+
+def keep(name: str, history: dict[str, Any]) -> None:
+    """Record a case where its commands are others than when it was recorded last."""
+    if change := differs(name, history):
+        file = write(name, history)
+        print(f"{file.name}: {file.stat().st_size / 1024:.0f} KB ({change})")  # noqa: T201
 
 
 async def main() -> None:
-    """Record what isn't recorded yet."""
-    model = PlayedModel()
-    missing = [name for name in CASES if not (FOLDER / f"{name}.json").exists()]
+    """Play every case, and record what has changed or isn't recorded yet."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            state=Path(folder),
-            policy=POLICY,
-            reviewers=REVIEWERS,
-            notify_digest=timedelta(seconds=1),
-        )
-        async with embedded.server(settings.state, in_memory=True, ports=(0, 0)) as server:
-            connection = {"target_host": server.address}
-            provider = TestModelProvider(model)
-            async with worker.running(settings, connection, model_provider=provider) as serving:
-                studio = Studio(settings, serving.client, model)
-                for name in missing:
-                    text = await record(studio, name)
-                    print(f"{name}: {len(text) / 1024:.0f} KB")  # noqa: T201
+        settings = Settings(state=Path(folder))
+        async with (
+            embedded.server(settings.state, in_memory=True, ports=(0, 0)) as server,
+            studio(settings, server.address) as on,
+        ):
+            await play(CASES, on, keep)
+
+
+def release(version: str) -> None:
+    """Note which recordings are those of a released version: of each case the newest."""
+    released = json.loads(VERSIONS.read_text()) if VERSIONS.exists() else {}
+    if version in released:
+        raise SystemExit(f"{version} is released already: its histories stay as they are")
+    released[version] = sorted(recordings(name)[-1].name for name in CASES)
+    VERSIONS.write_text(json.dumps(released, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    if sys.argv[1:2] == ["--release"]:
+        release(sys.argv[2])
+    else:
+        asyncio.run(main())

@@ -52,10 +52,11 @@ class Studio:
         await eventually(lambda: is_taken(handle))
         return handle
 
-    async def run(self, agent: str, id: str, *turns: Any) -> Handle:
-        """A run of an agent on a model that plays these turns."""
+    async def run(self, agent: str, id: str, *turns: Any, **terms: Any) -> Handle:
+        """A run of an agent on a model that plays these turns, with other terms of its requests."""
         self._model.turns = list(turns)
-        run = AgentRun(agent=agent, prompt="Do it", approvals_queue=self.settings.approvals_queue)
+        queue = self.settings.approvals_queue
+        run = AgentRun(agent=agent, prompt="Do it", approvals_queue=queue, **terms)
         return await start_run(self.client, run, id=id, task_queue=self.settings.agents_queue)
 
     async def decide(self, id: str, approved: bool, reason: str = "") -> None:

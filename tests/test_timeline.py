@@ -22,8 +22,8 @@ from .agent_runs import Start, played
 from .conftest import Serve
 from .gating import ACTIVITIES, effect, own
 from .office import ADA, decide
+from .played import FOLDER
 from .raw import RUNS_LEFT_OPEN
-from .record_histories import FOLDER
 from .support import call, eventually, unique
 
 pytestmark = RUNS_LEFT_OPEN
