@@ -25,7 +25,7 @@ async def at_rest(world: World, *, told: bool = True) -> None:
     Raises AssertionError where that takes too long, which is a fault by itself.
     """
     client = (await world.client()).temporal
-    aside = ["temporal-sys-scheduler-workflow", "ConsumptionWorkflow"]
+    aside = ["temporal-sys-scheduler-workflow", "ConsumptionWorkflow", "ReconcileWorkflow"]
     aside += [] if told else ["NotifierWorkflow"]
 
     async def busy() -> str:

@@ -54,8 +54,10 @@ _RUNS = "    with _call(outcome.approval_id, outcome.response):\n"
 MUTANTS = {
     "fails open": Mutant(
         "tools/gate.py",
-        "    if outcome.approved is not True:\n",
-        "    if outcome.approved is None:\n",
+        "    if outcome.approved is not True:\n"
+        "        return answer(outcome, name)\n"
+        "    approved = to_run(asked, outcome, run)\n",  # which would refuse as well
+        "    approved = arguments\n",
         rejected,
         "ran without approval",
     ),
@@ -110,10 +112,10 @@ async def test_a_build_that_is_broken_is_caught(name: str, tmp_path: Path) -> No
     module.write_text(source.replace(mutant.old, mutant.new))
     folder.mkdir()
 
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(150):
         assert mutant.caught in await kinds(folder, tmp_path / "changed", mutant.scene)
 
 
 async def test_nothing_is_found_in_the_build_as_it_is(tmp_path: Path) -> None:
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(150):
         assert await kinds(tmp_path, None, rejected, approved, recorded) == set()
