@@ -24,8 +24,9 @@ import workflows.notifying
 from activities.model import CALL
 from tools import registry, runner
 
+from .played import FOLDER
 from .raw import RUNS_LEFT_OPEN, collect_open_runs
-from .record_histories import CASES, FOLDER
+from .record_histories import CASES
 from .support import PlayedModel
 
 pytestmark = RUNS_LEFT_OPEN
