@@ -151,7 +151,7 @@ def ours_by_client(
 
     async def decide(id: str) -> None:
         receipt = await approvals.approve(id, reviewer=reviewer)
-        assert receipt.in_effect
+        assert receipt.in_effect, f"no worker answers: {name}"
 
     return ours_decided(approvals.temporal, queue, name, request, decide)
 

@@ -8,7 +8,7 @@ outside a decision's way (writing the ledger, sending mail) meets it only by tak
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from typing import Any
 from aiohttp import web
 
 from clearance import ApprovalClient, connect
+from cli.embedded import free_port
 
 from .contenders import REQUEST, Contender, ours_by_client
 from .engine import Engine, engine
 from .features import ADA, REVIEWERS, TOLD, Keys, mail_sink
-from .measuring import about, percentile, size, table
-from .resumed import in_turns
+from .measuring import Size, about, percentile, size, table
+from .resumed import Took, in_turns
 
 ROUNDS = 100
 
@@ -71,7 +72,7 @@ def variants(folder: Path, keys: Keys, smtp: str, collector: str) -> list[Varian
     return [
         Variant(OFF),
         Variant("without the ledger", arguments=("--no-ledger",)),
-        Variant("metrics", {"CLEARANCE_METRICS": "127.0.0.1:0"}),
+        Variant("metrics", {"CLEARANCE_METRICS": f"127.0.0.1:{free_port(0)}"}),
         Variant("traces", {"OTEL_EXPORTER_OTLP_ENDPOINT": collector}),
         Variant("encryption", {"CLEARANCE_ENCRYPTION_KEYS": str(keys.encryption)}),
         Variant("signed decisions", terms={"decision_keys": keys.pinned}),
@@ -84,7 +85,8 @@ async def contender(server: Engine, keys: Keys, variant: Variant, number: int) -
     """Whom such a worker serves, from when it does."""
     queue = f"cost-{number}"
     environment = {
-        **{"CLEARANCE_APPROVALS_QUEUE": queue, "CLEARANCE_STATE": str(server.folder / queue)},
+        "CLEARANCE_APPROVALS_QUEUE": queue,
+        "CLEARANCE_STATE": str(server.folder / queue),
         **variant.environment,
     }
     await server.serve("benchmarks.ours", *variant.arguments, environment=environment)
@@ -100,7 +102,7 @@ async def contender(server: Engine, keys: Keys, variant: Variant, number: int) -
     )
 
 
-def report(took: dict[str, list[float]]) -> None:
+def report(took: Took) -> None:
     """Print the table; a ratio is to the first row's median."""
     base = percentile(took[OFF], 50)
     rows = [
@@ -111,18 +113,21 @@ def report(took: dict[str, list[float]]) -> None:
     table(("decision to resumed", "p50 ms", "p99 ms", "ratio"), rows)
 
 
-async def main() -> None:
-    """Measure and print."""
-    wanted = size()
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(engine())
-        smtp = await stack.enter_async_context(mail_sink())
-        collector = await stack.enter_async_context(trace_sink())
+async def measured(server: Engine, wanted: Size) -> Took:
+    """Of everything; of a quick run, of the first two."""
+    async with mail_sink() as smtp, trace_sink() as collector:
         keys = Keys(server.folder)
         rows = variants(server.folder, keys, smtp, collector)
         rows = rows[: wanted.of(len(rows), 2)]
         contenders = [await contender(server, keys, row, n) for n, row in enumerate(rows)]
-        took = await in_turns(contenders, wanted.of(ROUNDS, 2))
+        return await in_turns(contenders, wanted.of(ROUNDS, 2), prefix="cost")
+
+
+async def main() -> None:
+    """Measure and print."""
+    wanted = size()
+    async with engine() as server:
+        took = await measured(server, wanted)
     report(took)
     about()
 

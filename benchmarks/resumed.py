@@ -23,8 +23,8 @@ from .contenders import (
     ours_by_client,
     ours_by_signal,
 )
-from .engine import engine
-from .measuring import about, moment, percentile, size, table
+from .engine import Engine, engine
+from .measuring import Size, about, moment, percentile, size, table
 from .others import others, polling
 
 ROUNDS = 120
@@ -43,12 +43,14 @@ async def once(contender: Contender, id: str) -> float:
     return (await contender.resumed(id) - start) / 1e6
 
 
-async def in_turns(contenders: Sequence[Contender], rounds: int) -> Took:
-    """Milliseconds of each, one after the other, round by round; the first rounds warm up."""
+async def in_turns(
+    contenders: Sequence[Contender], rounds: int, *, prefix: str = "resumed"
+) -> Took:
+    """Milliseconds of each, one after the other, round by round; a round before the first warms up."""
     took: Took = {one.name: [] for one in contenders}
     for first in range(0, rounds + 1, TOGETHER):
         names = [f"{number}" for number in range(first, min(first + TOGETHER, rounds + 1))]
-        asked = [(one, f"resumed-{k}-{n}") for n in names for k, one in enumerate(contenders)]
+        asked = [(one, f"{prefix}-{k}-{n}") for n in names for k, one in enumerate(contenders)]
         for start in range(0, len(asked), TOGETHER):
             await asyncio.gather(*(one.ask(id) for one, id in asked[start : start + TOGETHER]))
         for one, id in asked:
@@ -82,29 +84,35 @@ def report(took: Took) -> None:
     table(("decision to resumed", "p50 ms", "p99 ms", "ratio", "aim"), rows)
 
 
+async def measured(server: Engine, beside: Sequence[Contender], wanted: Size) -> Took:
+    """Of everybody; of those beside us, the last one polls."""
+    client, queue = server.client, contract.APPROVALS_QUEUE
+    rounds = wanted.of(ROUNDS, 2)
+    *instant, polled = beside
+    took = await in_turns(
+        (
+            bare_by_signal(client),
+            bare_by_update(client),
+            ours_by_signal(client, queue),
+            ours_by_client(ApprovalClient(client), queue),
+            bare_by_signal(client, acts=True),
+            agent_by_signal(client, queue, contract.AGENTS_QUEUE),
+            *instant,
+        ),
+        rounds,
+    )
+    if not wanted.quick:  # it takes its time whatever the machine
+        took |= await at_random(polled, rounds, polling.EVERY)
+    return took
+
+
 async def main() -> None:
     """Measure and print."""
     wanted = size()
-    rounds = wanted.of(ROUNDS, 2)
-    async with engine() as server, others(server.folder) as (*instant, polled):
+    async with engine() as server, others(server.folder) as beside:
         await server.serve("benchmarks.bare")
         await server.serve("benchmarks.ours", "--agents")
-        client, queue = server.client, contract.APPROVALS_QUEUE
-        approvals = ApprovalClient(client)
-        took = await in_turns(
-            (
-                bare_by_signal(client),
-                bare_by_update(client),
-                ours_by_signal(client, queue),
-                ours_by_client(approvals, queue),
-                bare_by_signal(client, acts=True),
-                agent_by_signal(client, queue, contract.AGENTS_QUEUE),
-                *instant,
-            ),
-            rounds,
-        )
-        if not wanted.quick:  # it takes its time whatever the machine
-            took |= await at_random(polled, rounds, polling.EVERY)
+        took = await measured(server, beside, wanted)
     report(took)
     about()
 

@@ -19,8 +19,8 @@ from .contenders import (
     ours_by_client,
     ours_by_signal,
 )
-from .engine import engine
-from .measuring import about, moment, percentile, size, table
+from .engine import Engine, engine
+from .measuring import Size, about, moment, percentile, size, table
 from .others import others
 
 AT_ONCE = 32
@@ -70,23 +70,30 @@ def report(rates: dict[str, float]) -> None:
     table((f"request to finished, {AT_ONCE} at a time", "a second", "ratio", "aim"), rows)
 
 
+async def measured(server: Engine, beside: Sequence[Contender], wanted: Size) -> dict[str, float]:
+    """Of everybody; of those beside us, the last one polls."""
+    client, queue = server.client, contract.APPROVALS_QUEUE
+    *instant, polled = beside
+    contenders = (
+        bare_by_signal(client),
+        bare_by_update(client),
+        ours_by_signal(client, queue),
+        ours_by_client(ApprovalClient(client, whole_ids=True), queue),
+        *instant,
+    )
+    rates = await in_turns(contenders, wanted.of(ROUNDS, 1), wanted.of(EACH, 4))
+    if not wanted.quick:  # it takes its time whatever the machine
+        rates |= {polled.name: await rate(polled, 2 * AT_ONCE, count(1_000_000))}
+    return rates
+
+
 async def main() -> None:
     """Measure and print."""
     wanted = size()
-    async with engine() as server, others(server.folder) as (*instant, polled):
+    async with engine() as server, others(server.folder) as beside:
         await server.serve("benchmarks.bare")
         await server.serve("benchmarks.ours")
-        client, queue = server.client, contract.APPROVALS_QUEUE
-        contenders = (
-            bare_by_signal(client),
-            bare_by_update(client),
-            ours_by_signal(client, queue),
-            ours_by_client(ApprovalClient(client, whole_ids=True), queue),
-            *instant,
-        )
-        rates = await in_turns(contenders, wanted.of(ROUNDS, 1), wanted.of(EACH, 4))
-        if not wanted.quick:  # it takes its time whatever the machine
-            rates |= {polled.name: await rate(polled, 2 * AT_ONCE, count(1_000_000))}
+        rates = await measured(server, beside, wanted)
     report(rates)
     about()
 

@@ -49,7 +49,8 @@ class OnDBOS:
 
         while True:
             try:
-                return await self.client.send_async(id, True, _TOPIC)
+                await self.client.send_async(id, True, _TOPIC)
+                return
             except error.DBOSNonExistentWorkflowError:
                 await asyncio.sleep(AGAIN)
 
