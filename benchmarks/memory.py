@@ -8,7 +8,7 @@ stay below 512 MB, is what the kernel says (VmHWM).
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -93,6 +93,18 @@ async def many(
         return peak(process), len(decided)
 
 
+def show(measured: Mapping[str, tuple[float, float]], waiting: int) -> None:
+    """Print what each took."""
+    base = measured["bare"][1]
+    table(
+        (f"{waiting:,} waiting", "worker MB", "KB each", "ratio", "aim KB"),
+        (
+            (name, f"{mb:.0f}", f"{kb:.0f}", f"{kb / base:.2f}", f"{AIM_EACH}" * (name != "bare"))
+            for name, (mb, kb) in measured.items()
+        ),
+    )
+
+
 async def main(much: Size) -> None:
     """Measure and print."""
     waiting, most = much.of(1_000, 60), much.of(10_000, 200)
@@ -109,15 +121,8 @@ async def main(much: Size) -> None:
                 "ours": await of_ours(client, environment, waiting, cache=2 * waiting),
                 "ours, cache 50": await of_ours(client, environment, waiting, cache=50),
             }
+            show(measured, waiting)
             top, decided = await many(client, environment, most, cache=most // 10)
-    base = measured["bare"][1]
-    table(
-        (f"{waiting:,} waiting", "worker MB", "KB each", "ratio", "aim KB"),
-        (
-            (name, f"{mb:.0f}", f"{kb:.0f}", f"{kb / base:.2f}", f"{AIM_EACH}" * (name != "bare"))
-            for name, (mb, kb) in measured.items()
-        ),
-    )
     print(
         f"\n{most:,} waiting, {most // 10:,} held in memory: at most {top / MEGABYTE:.0f} MB "
         f"(aim {AIM_PEAK}); {decided:,} of them decided, each took effect at once"
