@@ -89,8 +89,8 @@ CHANGES = {
     ),
     "tells the lists no end": (
         workflows.approval,
-        "        self._listing.end()\n",
-        "        pass\n",
+        "        shown = self._listing.end()\n",
+        "        shown = self._record.view()\n",
         {"approval-rejected-by-stored-signal", "approval-withdrawn-by-cancel"},
     ),
     "introduces nobody": (

@@ -121,9 +121,9 @@ class ApprovalWorkflow:
 
     async def _end(self) -> None:
         """Show how it ended; return when everybody who waits for that is told."""
-        self._listing.end()
+        shown = self._listing.end()
         self._measuring.ended()
-        await self._keeping.keep()
+        await self._keeping.keep(shown)
         await self._teller.end()  # which ran beside it
         await _handlers_finished()
         self._keeping.hand_over()

@@ -31,12 +31,12 @@ class Keeping:
         """Whether it comes to the ledger at all by itself, and tells its audience."""
         self._ended: tuple[datetime, ApprovalView] | None = None
 
-    async def keep(self) -> None:
-        """It has ended. Before version 3: write all of it, by a local activity, one event more."""
+    async def keep(self, view: ApprovalView) -> None:
+        """It has ended so. Before version 3: write all of it, by a local activity, one event more."""
         if self.hands:
-            self._ended = workflow.now(), self._record.view()
+            self._ended = workflow.now(), view
         elif self.keeps:
-            await self._write()
+            await self._write(view)
 
     def hand_over(self) -> None:
         """Give the record to the worker, which writes it once the server has taken this task.
@@ -48,16 +48,18 @@ class Keeping:
         if self._ended is None or taker is None or workflow.unsafe.is_replaying():
             return
         at, view = self._ended
-        taker(self._kept(self._record.view() if workflow.now() == at else view), at)
+        if workflow.now() == at and len(self._record.log.events) > len(view.events):
+            view = self._record.view()
+        taker(self._kept(view), at)
 
     def _kept(self, view: ApprovalView) -> Kept:
         info = workflow.info()
         return Kept(execution=info.run_id, queue=info.task_queue, view=view)
 
-    async def _write(self) -> None:
+    async def _write(self, view: ApprovalView) -> None:
         writing = workflow.start_local_activity(
             contract.ACTIVITY_KEEP,
-            self._kept(self._record.view()),
+            self._kept(view),
             start_to_close_timeout=timedelta(seconds=10),  # it takes a second or two at the most
             retry_policy=RetryPolicy(maximum_attempts=1),
         )

@@ -5,6 +5,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from clearance import attributes, contract, render
     from clearance.record import Record
+    from clearance.views import ApprovalView
     from workflows.audience import Audience
 
 _DETAILS_CHARS = 20_000
@@ -56,8 +57,8 @@ class Listing:
             ]
         )
 
-    def end(self) -> None:
-        """Show how it ended, and who decided it."""
+    def end(self) -> ApprovalView:
+        """Show how it ended, and who decided it. Returns the record as it is shown."""
         decided = self._record.decided
         workflow.upsert_search_attributes(
             attributes.closing(
@@ -66,9 +67,10 @@ class Listing:
                 workflow.now() if self._marks_end else None,
             )
         )
-        self._describe()
+        return self._describe()
 
-    def _describe(self) -> None:
+    def _describe(self) -> ApprovalView:
         view = self._record.view()
         details = render.markdown(view, workflow.now(), limit=_DETAILS_CHARS)
         workflow.set_current_details(details)
+        return view
