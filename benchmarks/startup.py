@@ -18,9 +18,8 @@ from typing import Final, NamedTuple
 from clearance import ApprovalClient, connect
 from cli import embedded
 
+from .measuring import about, size, table
 from .running import COMMAND
-
-ROUNDS: Final = 15
 
 AIMS: Final = {"clearance --help": 150, "clearance pending": 400}
 """Milliseconds of our own."""
@@ -83,13 +82,15 @@ async def measure(rounds: int) -> tuple[dict[str, list[Took]], list[float]]:
 def show(took: Mapping[str, list[Took]], answers: list[float]) -> None:
     """Print the table: medians."""
     rpc = statistics.median(answers)
-    print(f"{'ms, median':28}{'wall':>7}{'cpu':>7}{'own':>7}{'aim':>7}")
+    rows = []
     for name, times in took.items():
         wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
         own = wall - (rpc if name == "clearance pending" else 0)
-        print(f"{name:28}{wall:>7.0f}{cpu:>7.0f}{own:>7.0f}{AIMS.get(name, ''):>7}")
+        rows.append((name, *(f"{one:.0f}" for one in (wall, cpu, own)), str(AIMS.get(name, ""))))
+    table(("ms, median", "wall", "cpu", "own", "aim"), rows)
     print(f"\nTemporal's answers to clearance pending: {rpc:.0f} ms")
+    about()
 
 
 if __name__ == "__main__":
-    show(*asyncio.run(measure(3 if "--quick" in sys.argv else ROUNDS)))
+    show(*asyncio.run(measure(size().of(15, 3))))
