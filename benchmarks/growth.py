@@ -32,7 +32,7 @@ WHO: Final = "ada@example.com"
 
 CHART: Final = Path(__file__).parents[1] / "docs" / "growth.svg"
 
-ALL_AGAIN: Final = "killed to all answering, s"
+ALL_AGAIN: Final = "killed to all answering, s (aim 30)"
 
 Timed = Callable[[], Awaitable[object]]
 
