@@ -55,6 +55,10 @@ record-history:
 release-histories VERSION:
     uv run python -m tests.record_histories --release {{VERSION}}
 
+# Record what the models on the wire take, after a field was added.
+record-wire:
+    uv run python -m tests.wire
+
 # Draw docs/demo.svg anew from the real program.
 picture:
     uv run python docs/record_demo.py

@@ -57,7 +57,7 @@ def commands(history: dict[str, Any]) -> list[str]:
 def _command(event: dict[str, Any]) -> str:
     kind = event["eventType"].removeprefix("EVENT_TYPE_")
     [of] = (value for key, value in event.items() if key.endswith("EventAttributes"))
-    names = {
+    names: dict[str, Callable[[], str]] = {
         "ACTIVITY_TASK_SCHEDULED": lambda: of["activityType"]["name"],
         "START_CHILD_WORKFLOW_EXECUTION_INITIATED": lambda: of["workflowType"]["name"],
         "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED": lambda: of["signalName"],

@@ -2,6 +2,11 @@
 
 Nothing here does anything. A service in another language needs this page and no other:
 start or signal a workflow of type ``ApprovalWorkflow`` on the queue ``clearance-approvals``.
+
+Names and models here change by one rule: what was ever written is understood for ever. A field is only
+added, with a default that means what its absence meant; none is removed, renamed or narrowed. What is
+asked (a request, a decision, an act, a run) is refused with a field that the reader doesn't know, for it
+might be a condition; what is told (an outcome, a receipt, a view) is read without it.
 """
 
 from datetime import timedelta
