@@ -31,10 +31,12 @@ READY = ROOT / "deploy" / "ready.py"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
-async def health(server: str, settings: Settings, **environment: str) -> tuple[int | None, str]:
+async def health(
+    server: str, settings: Settings, *only: str, **environment: str
+) -> tuple[int | None, str]:
     """Exit code and words of the health check in a process of its own."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(HEALTHY)),
+        *(sys.executable, str(HEALTHY), *only),
         env={
             "PATH": os.environ["PATH"],
             "TEMPORAL_ADDRESS": server,
@@ -110,6 +112,15 @@ async def test_a_worker_that_lacks_a_queue_it_should_serve_is_not_healthy(
             1,
             f"this worker does not poll {settings.agents_queue}",
         )
+
+
+async def test_a_worker_of_one_queue_is_asked_for_that_alone(
+    server: EmbeddedServer, settings: Settings, serve: Serve
+) -> None:
+    async with serve():
+        assert await health(server.address, settings, "approvals", OPENAI_API_KEY="set") == (0, "")
+        code, said = await health(server.address, settings, "agents")
+    assert (code, said) == (1, f"this worker does not poll {settings.agents_queue}")
 
 
 async def test_another_hosts_worker_does_not_make_this_one_healthy(

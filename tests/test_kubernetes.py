@@ -1,5 +1,6 @@
 """deploy/kubernetes, by Kubernetes' own schemas and by what our image and settings are."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 import worker
+from clearance import attributes
 from cli.settings import Settings
 from policy import reviewers, source
 
@@ -178,6 +180,26 @@ def test_the_service_and_the_network_lead_to_the_port_of_the_inbox() -> None:
     assert admitted["ingress"][0]["ports"][0]["port"] == port["name"]
     for selector in (service["selector"], admitted["podSelector"]["matchLabels"]):
         assert selector.items() <= inbox["metadata"]["labels"].items()
+
+
+def test_the_docs_add_every_search_attribute_to_the_cloud() -> None:
+    told = (ROOT / "docs" / "scaling.md").read_text()
+
+    assert set(re.findall(r"Approval\w+=\w+", told)) == set(attributes.cli_types())
+
+
+def test_the_steps_of_a_new_build_make_manifests_of_that_build() -> None:
+    for kind in ("approvals", "agents"):
+        text = (FOLDER / f"{kind}.yaml").read_text().replace("0.1.0", "0.2.0")
+        deployment = next(yaml.safe_load_all(text.replace("0-1-0", "0-2-0")))
+        kubernetes_validate.validate(deployment, KUBERNETES, strict=True)
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        assert deployment["metadata"]["name"] == f"{kind}-0-2-0"
+        assert labels["app.kubernetes.io/version"] == "0.2.0"
+        (box,) = deployment["spec"]["template"]["spec"]["containers"]
+        path = "metadata.labels['app.kubernetes.io/version']"
+        build = {"name": "CLEARANCE_BUILD_ID", "valueFrom": {"fieldRef": {"fieldPath": path}}}
+        assert build in box["env"]
 
 
 def test_each_disruption_budget_is_of_pods_that_there_are() -> None:
