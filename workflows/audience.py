@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from clearance.fields import canonical_json
     from clearance.record import Record
     from clearance.stages import folded, is_group
-    from workflows.patches import LARGE_REQUESTS_TAKE_TURNS
+    from workflows.patches import LARGE_REQUESTS_TAKE_TURNS, MANY_DECISIONS_TAKE_TURNS
 
 _LOOK_UP: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=10),
@@ -34,6 +34,9 @@ _LOOK_UP: dict[str, Any] = {
 _TASK_BYTES = 256 * 1024
 """Of arguments that decisions were about, in one workflow task."""
 
+_TASK_TURNS = 200
+"""Decisions and acts in one workflow task, however small the request is."""
+
 
 class Audience:
     """The directory as one request needs it. Decisions take turns, in the order of their arrival."""
@@ -47,7 +50,7 @@ class Audience:
         self._asking: asyncio.Task[Any] | None = None
         self.resolves = resolves
         self._weight = len(canonical_json(record.request.arguments))
-        self._task = self._done_bytes = 0
+        self._task = self._done_bytes = self._done = 0
         chain = record.request.chain
         self._names = folded(name for one in chain for name in one.audience + one.escalate_to)
 
@@ -80,11 +83,13 @@ class Audience:
         """
         task = _history_length()
         if task != self._task:
-            self._task, self._done_bytes = task, 0
+            self._task, self._done_bytes, self._done = task, 0, 0
         self._done_bytes += self._weight
-        if self._done_bytes > _TASK_BYTES and workflow.patched(LARGE_REQUESTS_TAKE_TURNS):
+        self._done += 1
+        much = self._done_bytes > _TASK_BYTES and workflow.patched(LARGE_REQUESTS_TAKE_TURNS)
+        if much or (self._done > _TASK_TURNS and workflow.patched(MANY_DECISIONS_TAKE_TURNS)):
             await workflow.sleep(timedelta(milliseconds=1))
-            self._task, self._done_bytes = _history_length(), self._weight
+            self._task, self._done_bytes, self._done = _history_length(), self._weight, 1
 
     async def standing(self, name: str, at: datetime, vouched: tuple[str, ...] = ()) -> Standing:
         """What somebody may do at that moment, by the directory, by the groups that their sign-in

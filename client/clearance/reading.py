@@ -207,6 +207,7 @@ async def stored_view(
         InvalidRequest: what has this id was refused as malformed.
     """
     request = await stored_request(handle)
+    began = (await summary_of(handle._client, description)).requested_at
     outcome = None
     if description.status != WorkflowExecutionStatus.RUNNING:
         outcome = await ended(handle._client, description, request.digest)
@@ -216,8 +217,8 @@ async def stored_view(
         status=outcome.status if outcome else "pending",
         request=request,
         digest=edit.digest if edit else request.digest,
-        requested_at=description.start_time,
-        deadline=request.deadline(description.start_time),
+        requested_at=began,
+        deadline=request.deadline(began),
         decision=outcome and outcome.decision,
         edit=edit,
         explanation=outcome.explanation if outcome else "",
