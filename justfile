@@ -39,6 +39,7 @@ bench:
     uv run --group bench python -m benchmarks.history_events
     uv run --group bench python -m benchmarks.cost
     uv run --group bench python -m benchmarks.tuning
+    uv run --group bench python -m benchmarks.recovery
     uv run --group bench python -m benchmarks.concurrency
     uv run --group bench python -m benchmarks.startup
     uv run --group bench python -m benchmarks.memory
