@@ -18,7 +18,7 @@ from cli.settings import EmbeddedServer
 
 from .contenders import Contender, bare_by_signal
 from .engine import Engine, engine
-from .measuring import about, percentile, size, table
+from .measuring import Size, about, percentile, size, table
 from .resumed import once
 from .throughput import AT_ONCE, rate
 
@@ -56,11 +56,11 @@ class Measured(NamedTuple):
     """Milliseconds of the server's processor time for one approval, of each round."""
 
 
-async def beside(without: Sequence[str], added: Sequence[str]) -> list[Measured]:
+async def beside(without: Sequence[str], added: Sequence[str], wanted: Size) -> list[Measured]:
     """Both servers' figures, without and with what is added, in turns."""
     ids = count()
     both = [Measured([], [], []), Measured([], [], [])]
-    each = size().of(2 * AT_ONCE, 2)
+    each = wanted.of(2 * AT_ONCE, 2)
     async with AsyncExitStack() as stack:
         contenders, servers = [], []
         for tuning in (without, (*without, *added)):
@@ -69,13 +69,13 @@ async def beside(without: Sequence[str], added: Sequence[str]) -> list[Measured]
             contenders.append(bare_by_signal(server.client))
             servers.append(server)
         for contender in contenders:
-            await rate(contender, size().of(AT_ONCE, 2), ids)  # warms up
-        for _ in range(size().of(ROUNDS, 1)):
+            await rate(contender, wanted.of(AT_ONCE, 2), ids)  # warms up
+        for _ in range(wanted.of(ROUNDS, 1)):
             for contender, server, found in zip(contenders, servers, both, strict=True):
                 before = spent(server)
                 found.rates.append(await rate(contender, each, ids))
                 found.cpu.append((spent(server) - before) * 1_000 / each)
-                found.took.extend(await decided(contender, size().of(DECISIONS, 2), ids))
+                found.took.extend(await decided(contender, wanted.of(DECISIONS, 2), ids))
     return both
 
 
@@ -120,18 +120,18 @@ def named(arguments: Sequence[str]) -> str:
 
 async def main() -> None:
     """Measure and print."""
-    rows = []
-    chosen = embedded.TUNING if not size().quick else embedded.TUNING[:1]
+    wanted, rows = size(), []
+    chosen = embedded.TUNING if not wanted.quick else embedded.TUNING[:1]
     for number, setting in enumerate(chosen):
-        without, found = await beside(embedded.TUNING[:number], [setting])
+        without, found = await beside(embedded.TUNING[:number], [setting], wanted)
         if not number:
             rows.append(row("(the development server as it is)", without, without))
         rows.append(row(f"+ {named([setting])}", without, found))
     figures = ("p50 ms", "p99 ms", "a second", "CPU ms", "quicker", "more", "cheaper")
     table(("setting", *figures), rows)
     rows = []
-    for tried in TRIED if not size().quick else TRIED[:0]:
-        without, found = await beside(embedded.TUNING, tried)
+    for tried in TRIED if not wanted.quick else TRIED[:0]:
+        without, found = await beside(embedded.TUNING, tried, wanted)
         rows.append(row(named(tried), without, found))
     print()
     table(("beside all of these", *figures), rows)
