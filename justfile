@@ -48,6 +48,10 @@ bench:
     uv run --group bench python -m benchmarks.policy_explain
     uv run --group bench python -m benchmarks.demo_start
 
+# Break everything around us for some minutes, then see whether all that was promised holds.
+faults *ARGS="--faults-minutes 4 --faults-seed 1 --faults-seed 2":
+    uv run pytest -q -n0 tests/faults/test_faults.py {{ARGS}}
+
 # Record the histories of cases that are new or give other commands; old recordings stay.
 record-history:
     uv run python -m tests.record_histories

@@ -64,10 +64,24 @@ async def play(world: World, faults: list[Fault], seed: int) -> None:
         finally:
             under_way.discard(subject)
 
-    async with asyncio.TaskGroup() as group:
-        for fault in faults:
-            await asyncio.sleep(fault.after)
-            group.create_task(one(fault))
+    supervising = asyncio.ensure_future(_supervise(world))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for fault in faults:
+                await asyncio.sleep(fault.after)
+                group.create_task(one(fault))
+    finally:
+        supervising.cancel()
+        await asyncio.wait({supervising})
+
+
+async def _supervise(world: World) -> None:
+    """Start again what ended by itself, as a service manager does: a worker that can't reach Temporal."""
+    while True:
+        for program in world.programs.values():
+            if not (program.is_running or program.is_held):
+                await program.start()
+        await asyncio.sleep(0.5)
 
 
 @asynccontextmanager

@@ -20,21 +20,24 @@ class PostgreSQL:
     def __init__(self, url: str) -> None:
         """Of one that ``tests.web.databases`` runs, which ends it."""
         self._folder = Path(url.partition("?host=")[2])
-        words = (self._folder / "data" / "postmaster.pid").read_text().splitlines()
+        self._pid = self._folder / "data" / "postmaster.pid"
+        words = self._pid.read_text().splitlines()
         process = Path(f"/proc/{words[0]}")
         self._command = [one for one in (process / "cmdline").read_text().split("\0") if one]
         self._as_root = os.geteuid() == 0
 
     async def kill(self) -> None:
         """``kill -9`` of it and of what serves its connections."""
-        server = psutil.Process(
-            int((self._folder / "data" / "postmaster.pid").read_text().splitlines()[0])
-        )
-        for one in (server, *server.children()):
+        server = self._server()
+        if server is None:
+            return
+        family = (server, *server.children())
+        for one in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
-        while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
+        while any(map(_lives, family)):
             await asyncio.sleep(0.05)
+        self._pid.unlink(missing_ok=True)  # whoever reaps it may take its time
 
     async def start(self) -> None:
         """Start it, unless it runs; return when it takes connections."""
@@ -42,10 +45,7 @@ class PostgreSQL:
         data = str(self._folder / "data")
         before = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
         as_user = before if self._as_root else ()
-        status, _ = await run(
-            *(*as_user, control, "status", "--pgdata", data), cwd=self._folder, environment={}
-        )
-        if status == 0:
+        if self._server() is not None:
             return
         options = f"-c listen_addresses= -c unix_socket_directories={self._folder} -c fsync=off"
         start = (control, "start", "--wait", "--pgdata", data, "--log", f"{data}/../log")
@@ -57,6 +57,20 @@ class PostgreSQL:
                 return
             await asyncio.sleep(0.5)
         raise AssertionError(f"PostgreSQL doesn't start: {said}")
+
+    def _server(self) -> psutil.Process | None:
+        """The one that runs."""
+        try:
+            server = psutil.Process(int(self._pid.read_text().splitlines()[0]))
+        except (OSError, psutil.NoSuchProcess):
+            return None
+        return server if _lives(server) else None
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 @contextmanager

@@ -41,6 +41,8 @@ class Program:
         self._environment, self._ready = dict(environment or {}), ready
         self._process: asyncio.subprocess.Process | None = None
         self._before = 0
+        self.is_held = False
+        """Whether it was killed, and not started since: nobody is to start it but who killed it."""
 
     @property
     def is_running(self) -> bool:
@@ -49,6 +51,7 @@ class Program:
 
     async def start(self) -> None:
         """Start it, unless it runs."""
+        self.is_held = False
         if self.is_running:
             return
         self._before = self.log.stat().st_size if self.log.exists() else 0
@@ -78,6 +81,7 @@ class Program:
 
     async def kill(self) -> None:
         """``kill -9``, it and what it started."""
+        self.is_held = True
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
