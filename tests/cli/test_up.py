@@ -41,7 +41,7 @@ async def _ends(processes: list[psutil.Process]) -> None:
 
 
 async def test_it_says_where_temporal_and_its_ui_are_and_others_here_find_it(alone: Shell) -> None:
-    async with alone.start("up") as up:
+    async with alone.cold().start("up") as up:
         address, ui = await _ready(up)
         async with aiohttp.ClientSession() as http, http.get(ui) as answer:
             assert (answer.status, answer.content_type) == (200, "text/html")

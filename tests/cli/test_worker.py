@@ -65,7 +65,7 @@ def _with_model(shell: Shell, model: ModelServer) -> Shell:
 async def test_its_first_line_says_where_it_is_and_what_it_serves(
     cli: Shell, settings: Settings, start: str
 ) -> None:
-    shell = cli.having(OPENAI_BASE_URL="http://127.0.0.1:1/v1")
+    shell = cli.cold().having(OPENAI_BASE_URL="http://127.0.0.1:1/v1")
     async with _started(shell, start) as worker:
         await worker.says("approvals on")
         worker.signal(signal.SIGTERM)
