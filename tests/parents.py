@@ -51,6 +51,16 @@ class Wires:
 
 
 @workflow.defn
+class AsksWith:
+    """Asks for something with so many bytes of arguments, as a service in another language would."""
+
+    @workflow.run
+    async def run(self, size: int, queue: str) -> Outcome:
+        fields: Any = {"action": "Send it", "tool": "send", "arguments": {"body": "x" * size}}
+        return await request_approval(ApprovalRequest.model_construct(**fields), task_queue=queue)
+
+
+@workflow.defn
 class AsksForEver:
     """Asks for something that never expires."""
 
@@ -92,7 +102,9 @@ class Leaves:
 
 def worker_for(client: Client, task_queue: str) -> Worker:
     """Runs these workflows."""
-    return Worker(client, task_queue=task_queue, workflows=[Asks, AsksForEver, Wires, Leaves])
+    return Worker(
+        client, task_queue=task_queue, workflows=[Asks, AsksForEver, AsksWith, Wires, Leaves]
+    )
 
 
 async def start(client: Client, type: Any, task_queue: str, *args: Any, **options: Any) -> Parent:

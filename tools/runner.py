@@ -17,6 +17,8 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 from temporalio.plugin import SimplePlugin
 
+from activities.sizing import Sizing
+
 from .gate import gated, pinned
 from .hosted import gated_mcp
 from .kinds import refusal, smuggled, unusable
@@ -64,7 +66,8 @@ def installed() -> bool:
 
 
 def plugin() -> SimplePlugin:
-    """The worker's plugin that installs the gate. It comes after the OpenAI plugin in the list."""
+    """The worker's plugin that installs the gate, and bounds what activities answer. It comes after the
+    OpenAI plugin in the list."""
 
     @asynccontextmanager
     async def run_context() -> AsyncIterator[None]:
@@ -75,7 +78,7 @@ def plugin() -> SimplePlugin:
         finally:
             set_default_agent_runner(before)
 
-    return SimplePlugin("clearance.gate", run_context=run_context)
+    return SimplePlugin("clearance.gate", run_context=run_context, interceptors=[Sizing()])
 
 
 def _prepared(agent: Agent[Any], input: Any, kwargs: dict[str, Any]) -> Agent[Any]:
