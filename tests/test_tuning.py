@@ -1,4 +1,4 @@
-"""The benchmarks of settings and of recovery work, each on its smallest run; figures are taken elsewhere."""
+"""The benchmarks of settings and of recovery work, each on its smallest run."""
 
 from benchmarks import recovery, tuning
 from benchmarks.engine import engine
