@@ -81,7 +81,7 @@ async def _examine(settings: Settings) -> list[Check]:
     checks.append(_signing(settings))
     checks.append(await _worker(client, "approvals", settings.approvals_queue))
     checks.append(await _worker(client, "agents", settings.agents_queue))
-    checks.append(await deploy.examined(settings, client))
+    checks += await deploy.examined(settings, client)
     checks.append(await _ledger(settings, client))
     checks.append(await signed_heads(settings))
     return [*checks, *_files(settings)]

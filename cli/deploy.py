@@ -193,18 +193,20 @@ def unrouted(deployment: Deployment) -> str | None:
     return None
 
 
-async def examined(settings: Settings, client: Client) -> Check:
-    """For ``doctor``: which builds there are, and whether what is new is worked on."""
+async def examined(settings: Settings, client: Client) -> list[Check]:
+    """For ``doctor``: which builds there are, and whether what is new is worked on. Nothing where
+    versioning is off."""
     if settings.deployment is None:
-        return ("deployment", True, "off: CLEARANCE_DEPLOYMENT is not set")
+        return []
     try:
         found = await of(settings, client)
     except RPCError as error:
-        return ("deployment", False, f"Temporal doesn't tell of deployments: {error.message}")
+        fault = f"Temporal doesn't tell of deployments: {error.message}"
+        return [("deployment", False, fault)]
     if not found:
-        return ("deployment", False, f"no worker of {settings.deployment} has begun one")
+        return [("deployment", False, f"no worker of {settings.deployment} has begun one")]
     faults = [fault for one in found if (fault := unrouted(one))]
     builds = [
         f"{one.name} {', '.join(f'{v.build} {v.status}' for v in one.versions)}" for one in found
     ]
-    return ("deployment", not faults, "; ".join(faults or builds))
+    return [("deployment", not faults, "; ".join(faults or builds))]
