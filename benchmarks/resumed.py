@@ -27,7 +27,7 @@ from .engine import Engine, engine
 from .measuring import Size, about, moment, percentile, size, table
 from .others import others, polling
 
-ROUNDS = 120
+ROUNDS = 100
 TOGETHER = 20
 """Of each, so many wait before the first is decided."""
 

@@ -3,14 +3,12 @@
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks import cost, history_events, resumed, throughput
-from benchmarks.contenders import Contender
-from benchmarks.engine import Engine, engine
+from benchmarks.engine import engine
 from benchmarks.measuring import Size
 from benchmarks.others import others
 
@@ -20,53 +18,33 @@ QUICK = Size(quick=True)
 
 PERFORMANCE = (ROOT / "docs/performance.md").read_text()
 
-COMMANDS = sorted(
+COMMANDS = {
     path.stem
     for path in (ROOT / "benchmarks").glob("*.py")
     if '__name__ == "__main__"' in path.read_text() and path.stem not in ("bare", "ours")
-)
+}
 """Those that people call, and not those that they run beside themselves."""
 
 
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[Engine]:
-    async with engine() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def beside(server: Engine) -> AsyncIterator[Sequence[Contender]]:
-    async with others(server.folder) as found:
+async def test_everybody_who_waits_goes_on_after_the_decision_and_all_are_finished(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One test: it is one server with all the processes."""
+    async with engine() as server, others(server.folder) as beside:
         await server.serve("benchmarks.bare")
         await server.serve("benchmarks.ours", "--agents")
-        yield found
-
-
-async def test_everybody_who_waits_goes_on_after_the_decision_and_never_before(
-    server: Engine, beside: Sequence[Contender], capsys: pytest.CaptureFixture[str]
-) -> None:
-    took = await resumed.measured(server, beside, QUICK)
-    assert all(milliseconds > 0 for values in took.values() for milliseconds in values)
-    resumed.report(took)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines[1:]] == list(took)
+        took = await resumed.measured(server, beside, QUICK)
+        rates = await throughput.measured(server, beside, QUICK)
+        costs = await cost.measured(server, QUICK)
+    assert all(one > 0 for found in (took, costs) for values in found.values() for one in values)
+    assert all(found > 0 for found, _ in rates.values())
     assert set(resumed.AIMS) < set(took)
 
-
-async def test_approvals_that_are_under_way_together_are_all_finished(
-    server: Engine, beside: Sequence[Contender], capsys: pytest.CaptureFixture[str]
-) -> None:
-    rates = await throughput.measured(server, beside, QUICK)
-    throughput.report(rates)
-    assert all(found > 0 for found in rates.values())
-    assert "Clearance, signal" in capsys.readouterr().out
-
-
-async def test_the_price_of_a_feature_in_time_is_measured_on_a_worker_that_has_it(
-    server: Engine, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cost.report(await cost.measured(server, QUICK))
-    assert "without the ledger" in capsys.readouterr().out
+    capsys.readouterr()  # what is said of those that aren't installed
+    for module, found in ((resumed, took), (throughput, rates), (cost, costs)):
+        module.report(found)
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split("  ")[0].rstrip() for line in lines[1:]] == list(found)
 
 
 async def test_a_plain_approval_has_at_most_three_events_more_than_the_bare_pattern(
@@ -108,6 +86,12 @@ async def test_a_process_in_which_others_wait_ends_with_its_benchmark() -> None:
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_benchmark_s_command_is_named_beside_its_figures(name: str) -> None:
-    assert re.search(rf"uv run( --group bench)? python -m benchmarks\.{name}\b", PERFORMANCE)
+def test_every_benchmark_s_command_is_named_beside_its_figures() -> None:
+    named = set(re.findall(r"`uv run python -m benchmarks\.(\w+)`", PERFORMANCE))
+    assert named == COMMANDS
+
+
+def test_just_bench_runs_every_benchmark() -> None:
+    just = (ROOT / "justfile").read_text()
+    run = re.findall(r"uv run --group bench python -m benchmarks\.(\w+)$", just, re.MULTILINE)
+    assert sorted(run) == sorted(COMMANDS)
