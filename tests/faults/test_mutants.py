@@ -30,10 +30,13 @@ async def approved(world: World, client: ApprovalClient) -> None:
 
 
 async def recorded(world: World, client: ApprovalClient) -> None:
-    """Somebody decides while no worker is there."""
-    worker = world.programs["worker-1"]
+    """Somebody decides while no worker is there; the server keeps what was stored, and no update."""
+    worker, server = world.programs["worker-1"], world.programs["server"]
     await worker.kill()
     await Traffic(world, client, 1).delegated("recorded")
+    await server.kill()
+    await server.start()
+    await server.is_ready()
     await worker.start()
     await worker.is_ready()
 
