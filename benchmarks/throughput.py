@@ -96,7 +96,7 @@ def report(rates: Rates) -> None:
     table((f"request to finished, {AT_ONCE} at a time", *titles), rows)
 
 
-async def measured(server: Engine, beside: Sequence[Contender], wanted: Size) -> dict[str, float]:
+async def measured(server: Engine, beside: Sequence[Contender], wanted: Size) -> Rates:
     """Of everybody; of those beside us, the last one polls."""
     client, queue = server.client, contract.APPROVALS_QUEUE
     *instant, polled = beside
