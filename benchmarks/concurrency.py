@@ -100,7 +100,7 @@ async def serve(options: list[str]) -> None:
     how: dict[str, Any] = {}
     for name, value in (one.split("=") for one in options):
         how[name] = PollerBehaviorAutoscaling() if value == "autoscaling" else int(value)
-    worker.Worker = partial(Worker, **how)  # type: ignore[misc, assignment]
+    vars(worker)["Worker"] = partial(Worker, **how)  # so that the process is else what it always is
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     address = os.environ["TEMPORAL_ADDRESS"]

@@ -205,7 +205,7 @@ async def examined(settings: Settings, client: Client) -> list[Check]:
         return [("deployment", False, fault)]
     if not found:
         return [("deployment", False, f"no worker of {settings.deployment} has begun one")]
-    faults = [fault for one in found if (fault := unrouted(one))]
+    faults = [said for one in found if (said := unrouted(one))]
     builds = [
         f"{one.name} {', '.join(f'{v.build} {v.status}' for v in one.versions)}" for one in found
     ]
