@@ -33,6 +33,9 @@ TOGETHER = 20
 
 AIMS = {"Clearance, signal": 1.3, "Clearance, ApprovalClient.approve": 2.0}
 
+_ACTS = ", to its next activity"
+_TO_AN_ACTIVITY = (f"bare, signal{_ACTS}", "Clearance, signal, to an agent's next turn")
+
 Took = dict[str, list[float]]
 
 
@@ -74,10 +77,10 @@ async def at_random(contender: Contender, rounds: int, within: float) -> Took:
 
 
 def report(took: Took) -> None:
-    """Print the table; a ratio is to the first row's median."""
-    base = percentile(next(iter(took.values())), 50)
+    """Print the table; a ratio is to the median of the bare pattern by signal, doing the same."""
     rows = []
     for name, values in took.items():
+        base = percentile(took["bare, signal" + (_ACTS if name in _TO_AN_ACTIVITY else "")], 50)
         p50, p99 = percentile(values, 50), percentile(values, 99)
         aim = f"{AIMS[name]:.1f}" if name in AIMS else ""
         rows.append((name, f"{p50:.1f}", f"{p99:.1f}", f"{p50 / base:.2f}", aim))

@@ -19,6 +19,7 @@ EVERY = 5.0
 """Seconds between two looks."""
 
 _TABLE = "CREATE TABLE requests (id TEXT PRIMARY KEY, approved INTEGER)"
+_ASKED = "SELECT approved FROM requests WHERE id = ?"
 
 
 class Polling:
@@ -71,12 +72,11 @@ async def main(path: str) -> None:
     database = _opened(path)
 
     async def wait(id: str) -> None:
-        while True:
-            found = database.execute("SELECT approved FROM requests WHERE id = ?", (id,)).fetchone()
-            if found and found[0]:
-                print(id, moment(), flush=True)
-                return
+        approved = None
+        while not approved:
             await asyncio.sleep(EVERY)
+            (approved,) = database.execute(_ASKED, (id,)).fetchone()
+        print(id, moment(), flush=True)
 
     waiting = set()
     print("ready", flush=True)
