@@ -19,8 +19,10 @@ from . import bare, ours
 from .bare import BareParent
 from .ours import Parent
 
-AGAIN = 0.02
-"""Seconds until somebody looks again for what isn't there yet: the same for all."""
+SOON, LATER = 0.02, 0.2
+"""Seconds until somebody looks again for what isn't there yet, twice as long each time: the same for all.
+Who looks at short intervals all the time takes what the others need."""
+
 
 REQUEST = ApprovalRequest(action=ours.ACTION)
 
@@ -68,14 +70,14 @@ class OnTemporal:
     async def waits(self, id: str) -> None:
         """As ``Contender``."""
         child = self._client.get_workflow_handle(contract.child_id(id, 1))
-        await _there(lambda: child.query(self._query))
+        await there(lambda: child.query(self._query))
         parent = self._started[id]
         while (await parent.describe()).raw_description.HasField("pending_workflow_task"):
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(SOON)
 
     async def decide(self, id: str) -> None:
         """As ``Contender``."""
-        await _there(lambda: self._decide(contract.child_id(id, 1)))
+        await there(lambda: self._decide(contract.child_id(id, 1)))
 
     async def resumed(self, id: str) -> int:
         """As ``Contender``."""
@@ -83,18 +85,19 @@ class OnTemporal:
         return int(result["output"] if isinstance(result, dict) else result)
 
 
-async def _there(call: Callable[[], Awaitable[Any]]) -> None:
-    """Call it until what it is about is there."""
+async def there(call: Callable[[], Awaitable[Any]], *missing: type[Exception]) -> None:
+    """Call it until what it is about is there, which it says by one of these errors or Temporal's."""
+    pause = SOON
     while True:
         try:
             await call()
             return
-        except NotFound:
-            pass
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
+        except Exception as error:
+            named = isinstance(error, (NotFound, *missing))
+            if not named and getattr(error, "status", None) is not RPCStatusCode.NOT_FOUND:
                 raise
-        await asyncio.sleep(AGAIN)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LATER)
 
 
 def _signal(client: Client) -> Decide:

@@ -1,9 +1,9 @@
 """Approvals a second, beside the bare pattern and others: ``python -m benchmarks.throughput``.
 
-At any time 32 are under way. Each is asked for, decided as soon as it is there (who decides looks each
-20 ms, and knows its id), and has gone on and ended before the next one takes its place. On one embedded
-server on a file, workers in processes of their own; in turns, some rounds of each, of which the median
-counts.
+At any time 32 are under way. Each is asked for, decided as soon as it is there (who decides knows its id,
+and looks after 20 ms, 40, 80, ... 200), and has gone on and ended before the next one takes its place. On
+one embedded server on a file, workers in processes of their own; in turns, some rounds of each, of which
+the median counts.
 """
 
 import asyncio

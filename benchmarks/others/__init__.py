@@ -12,9 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from benchmarks.contenders import AGAIN, Contender
-
-__all__ = ["AGAIN", "Apart", "apart", "lines", "others"]
+from benchmarks.contenders import Contender
 
 
 class Apart:

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import SOON, Contender, there
 from benchmarks.measuring import moment
 
-from . import AGAIN, Apart, apart, lines
+from . import Apart, apart, lines
 
 _TOPIC = "decision"
 _BINARIES = Path("/usr/lib/postgresql")
@@ -40,19 +40,16 @@ class OnDBOS:
     async def waits(self, id: str) -> None:
         """As ``Contender``. Nothing tells that a workflow has come to wait; the time it takes does."""
         while await self.client.list_workflows_async(workflow_ids=[id]) == []:
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(SOON)
         await asyncio.sleep(0.1)
 
     async def decide(self, id: str) -> None:
         """As ``Contender``."""
         from dbos import error
 
-        while True:
-            try:
-                await self.client.send_async(id, True, _TOPIC)
-                return
-            except error.DBOSNonExistentWorkflowError:
-                await asyncio.sleep(AGAIN)
+        await there(
+            lambda: self.client.send_async(id, True, _TOPIC), error.DBOSNonExistentWorkflowError
+        )
 
     async def resumed(self, id: str) -> int:
         """As ``Contender``."""
