@@ -57,7 +57,8 @@ async def test_what_waits_is_listed_newest_first_with_what_one_needs_to_choose(
     cli: Shell, three: dict[str, str]
 ) -> None:
     shown = await cli("pending")
-    assert (shown.code, shown.err) == (0, "")
+    assert shown.code == 0
+    assert shown.err.startswith("No worker serves ")  # which keeps nobody from reading
     header, *lines = shown.out.splitlines()
     assert header.split() == ["ID", "ACTION", "RISK", "TOOL", "ASKED", "BY", "AGE", "LEFT"]
     assert [line.split()[0] for line in lines] == [three["drop"], three["mail"], three["refund"]]
@@ -69,7 +70,7 @@ async def test_what_waits_is_listed_newest_first_with_what_one_needs_to_choose(
 
 async def test_json_carries_the_whole_summary(cli: Shell, three: dict[str, str]) -> None:
     shown = await cli("pending", "--json")
-    assert (shown.code, shown.err) == (0, "")
+    assert shown.code == 0
     newest = shown.json[0]
     assert set(newest) == SUMMARY
     assert (newest["id"], newest["status"]) == (three["drop"], "pending")
