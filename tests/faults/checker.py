@@ -18,6 +18,11 @@ made them may not approve them."""
 _EXCUSE = 20.0
 """Seconds before a webhook's first answer in which a fault may have kept its sender from hearing it."""
 
+_KNOWN = (
+    "UpdateMachine in state CompletedCommandCreated says the transition is invalid during event"
+)
+"""What the SDK's core says of a history that it has written itself, and can't replay: docs/faults.md."""
+
 _EVENT = re.compile(r"^(?:- )?(\S[^:?(]*[?:]) Pay (\S+)", re.MULTILINE)
 """A line of a mail: what is told, of which request."""
 
@@ -50,6 +55,8 @@ class Seen:
     decided_by: str | None = None
     """The id of the decision that closed it."""
     events: tuple[Said, ...] = ()
+    unreadable: str = ""
+    """Why no worker can tell the record: then only what the server itself shows is above."""
 
 
 @dataclass
@@ -72,6 +79,7 @@ class Shown:
 def check(journal: Sequence[Entry], shown: Shown) -> list[Violation]:
     """Every violation there is, none where all was kept that was promised."""
     return [
+        *_unreadable(shown),
         *_decisions(journal, shown),
         *_actions(journal, shown),
         *_permits(journal),
@@ -92,7 +100,19 @@ def counts(journal: Sequence[Entry], shown: Shown) -> str:
     return (
         f"faults {faults.total()} ({kinds}), requests {len(shown.requests)}, decisions "
         f"{answers.total()} ({said}), actions {len(shown.payments)}, told {told}"
+        f"{_known(shown)}"
     )
+
+
+def _known(shown: Shown) -> str:
+    known = [one.id for one in shown.requests.values() if _KNOWN in one.unreadable]
+    return f", not replayable by a fault of the SDK: {', '.join(known)}" if known else ""
+
+
+def _unreadable(shown: Shown) -> Iterator[Violation]:
+    for seen in shown.requests.values():
+        if seen.unreadable and _KNOWN not in seen.unreadable:
+            yield Violation("unreadable", f"the record of {seen.id}: {seen.unreadable}")
 
 
 def _decisions(journal: Sequence[Entry], shown: Shown) -> Iterator[Violation]:
@@ -102,6 +122,8 @@ def _decisions(journal: Sequence[Entry], shown: Shown) -> Iterator[Violation]:
         seen = shown.requests.get(one["id"])
         if seen is None:
             yield Violation("lost decision", f"{_told(one)}; that request is nowhere")
+            continue
+        if seen.unreadable:
             continue
         events = Counter(event.kind for event in seen.events if event.key == one["key"])
         if max((events[kind] for kind in COUNTED), default=0) > 1:
@@ -137,7 +159,9 @@ def _actions(journal: Sequence[Entry], shown: Shown) -> Iterator[Violation]:
         if seen is None or seen.status != "approved":
             is_now = seen.status if seen else "unknown"
             yield Violation("ran without approval", f"{arguments}: {key} is {is_now}")
-        elif seen.digest != digest_of({"tool": seen.tool, "arguments": arguments}):
+        elif not seen.unreadable and seen.digest != digest_of(
+            {"tool": seen.tool, "arguments": arguments}
+        ):
             yield Violation("ran something else", f"{arguments}: not what {key} allows")
     effects = Counter(arguments["ref"] for _, arguments in shown.payments)
     for ref, number in effects.items():
@@ -206,6 +230,8 @@ def _ledger(shown: Shown) -> Iterator[Violation]:
     for fault in shown.ledger_faults:
         yield Violation("ledger fault", fault)
     for id, seen in shown.requests.items():
+        if seen.unreadable:
+            continue
         kept = shown.ledger.get(id)
         if kept is None:
             if seen.status != "pending":

@@ -1,13 +1,19 @@
 """A small disk of its own that can be filled, and a clock that can be put wrong."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 """Of the Debian package ``libfaketime``."""
+
+_NAME = "clearance-faults-"
+"""What is mounted is called so, and by the id of who mounted it."""
 
 
 class Disk:
@@ -36,7 +42,9 @@ class Disk:
 def disk(folder: Path, megabytes: int) -> Iterator[Disk]:
     """One of that size; a plain folder, which nobody fills, where mounting isn't permitted."""
     folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(folder))
+    _unmount_leftovers()
+    name, size = f"{_NAME}{os.getpid()}", f"size={megabytes}m,mode=755"
+    mount = ("mount", "-t", "tmpfs", "-o", size, name, str(folder))
     permitted = shutil.which("mount") is not None
     permitted = (
         permitted and subprocess.run(mount, capture_output=True, check=False).returncode == 0
@@ -46,6 +54,15 @@ def disk(folder: Path, megabytes: int) -> Iterator[Disk]:
     finally:
         if permitted:
             subprocess.run(("umount", "--lazy", str(folder)), check=True)
+
+
+def _unmount_leftovers() -> None:
+    """Those of runs that were killed."""
+    mounts = Path("/proc/self/mounts")
+    for line in mounts.read_text().splitlines() if mounts.exists() else ():
+        name, folder = line.split()[:2]
+        if name.startswith(_NAME) and not psutil.pid_exists(int(name.removeprefix(_NAME))):
+            subprocess.run(("umount", "--lazy", folder), capture_output=True, check=False)
 
 
 class Clock:

@@ -4,7 +4,10 @@ import asyncio
 import json
 import time
 
-from clearance import ApprovalView, contract
+from temporalio.client import WorkflowQueryFailedError
+from temporalio.service import RPCError
+
+from clearance import ApprovalClient, ApprovalView, contract
 from clearance.ended import Ended
 from store.ledger import Ledger
 from store.ledger.reconciling import reconcile
@@ -13,9 +16,14 @@ from .checker import Said, Seen, Shown
 from .journal import lines
 from .world import World
 
-_REST = 150.0
+_REST = 75.0
 """Seconds in which everything has to come to rest: a model call whose worker was killed is given up
-after 30."""
+after 30, a message after 60."""
+
+_TOLD = 40.0
+"""Seconds in which workers have to tell all records; and again, in which the ledger has to have them."""
+
+_PAUSE = 0.3
 
 
 async def at_rest(world: World, *, told: bool = True) -> None:
@@ -46,9 +54,10 @@ async def at_rest(world: World, *, told: bool = True) -> None:
         await asyncio.sleep(0.5)
 
 
-async def gathered(world: World, *, ledger: bool = True) -> Shown:
-    """Everything; with ``ledger``, that as well, after a last reconciliation."""
-    client = await world.client()
+async def gathered(world: World, *, of: str = "", ledger: bool = True) -> Shown:
+    """Everything; with ``of`` only what has ids that begin so; with ``ledger``, that as well, after a
+    last reconciliation."""
+    client, end = await world.client(), time.monotonic() + _TOLD
     shown = Shown(
         payments=world.bank.payments(),
         arrivals=world.bank.arrivals(),
@@ -58,25 +67,41 @@ async def gathered(world: World, *, ledger: bool = True) -> Shown:
     at_once = asyncio.Semaphore(8)
 
     async def read(id: str) -> Seen:
-        end = time.monotonic() + _REST
         async with at_once:
-            while not (view := await client.get(id)).complete and time.monotonic() < end:
-                pass  # a worker reads a whole history for it, and there are many
+            while not (view := await client.get(id)).complete:
+                # A worker reads a whole history for it, and there are many.
+                if (why := await _unreadable(client, id)) or time.monotonic() > end:
+                    return seen(view, why or "no worker told it in time")
+                await asyncio.sleep(_PAUSE)
         return seen(view)
 
     listed = client.temporal.list_workflows(f"WorkflowType = '{contract.APPROVAL_WORKFLOW}'")
-    ids = {one.id async for one in listed}
+    ids = {one.id async for one in listed if one.id.startswith(of)}
     shown.requests = {one.id: one for one in await asyncio.gather(*map(read, ids))}
     runs = client.temporal.list_workflows(f"WorkflowType = '{contract.AGENT_WORKFLOW}'")
-    shown.runs = {one.id: one.status.name.lower() async for one in runs if one.status}
+    shown.runs = {
+        one.id: one.status.name.lower()
+        async for one in runs
+        if one.status and one.id.startswith(of)
+    }
     if ledger:
         await _read_ledger(world, shown)
     return shown
 
 
-def seen(view: ApprovalView) -> Seen:
-    """What matters of a request's record."""
-    assert view.complete, f"no worker tells the record of {view.id}"
+async def _unreadable(client: ApprovalClient, id: str) -> str:
+    """Why a worker can't tell the record, now or ever; empty where it may later."""
+    try:
+        await client.temporal.get_workflow_handle(id).query(contract.QUERY_VIEW)
+    except WorkflowQueryFailedError as error:
+        return str(error)
+    except RPCError:
+        pass
+    return ""
+
+
+def seen(view: ApprovalView, unreadable: str = "") -> Seen:
+    """What matters of a request's record; where it is unreadable, of what the server itself shows."""
     return Seen(
         id=view.id,
         status=view.status,
@@ -85,6 +110,7 @@ def seen(view: ApprovalView) -> Seen:
         run_id=view.request.run_id,
         decided_by=view.decision.decision_id if view.decision else None,
         events=tuple(Said(one.kind, one.who, one.key) for one in view.events),
+        unreadable=unreadable,
     )
 
 
@@ -92,17 +118,19 @@ async def _read_ledger(world: World, shown: Shown) -> None:
     """Reconciled as often as it takes: what came of an approval is told by its run, if a worker has the
     time for it, and else the next time."""
     temporal = (await world.client()).temporal
-    source, end = Ended(temporal, contract.APPROVALS_QUEUE), time.monotonic() + _REST
+    source, end = Ended(temporal, contract.APPROVALS_QUEUE), time.monotonic() + _TOLD
     async with Ledger.open(world.ledger) as ledger:
         while True:
             done = await reconcile(ledger, source, everything=True)
             for id in shown.requests:
                 if (view := await ledger.view(id)) is not None:
                     shown.ledger[id] = seen(view)
-            lacking = done.left or not done.served or any(map(_is_brief, _pairs(shown)))
+            left = done.left > sum(bool(one.unreadable) for one in shown.requests.values())
+            lacking = left or not done.served or any(map(_is_brief, _pairs(shown)))
             if not lacking or time.monotonic() > end:
                 break
-    if done.left or not done.served:
+            await asyncio.sleep(_PAUSE)
+    if left or not done.served:
         shown.ledger_faults.append(f"it can't be reconciled: {done.reasons}")
     code, said = await world.command("audit", "verify", "--json")
     if code:

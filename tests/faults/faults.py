@@ -19,6 +19,12 @@ class Fault(NamedTuple):
     """Seconds until it is mended."""
 
 
+ESSENTIAL = {
+    *("kill a worker", "kill all workers", "kill the server", "kill the inbox"),
+    *("kill mail", "kill webhook", "cut the connection"),
+}
+
+
 def schedule(seed: int, kinds: list[str], seconds: float) -> list[Fault]:
     """The same for the same seed: every kind before any comes again, until so many seconds are over.
 
@@ -34,6 +40,17 @@ def schedule(seed: int, kinds: list[str], seconds: float) -> list[Fault]:
                 break
             found.append(one)
     return found
+
+
+def once(seed: int, kinds: list[str]) -> list[Fault]:
+    """The essential kinds in an order that the seed tells, and one of the others in turn; quickly."""
+    chance = random.Random(seed)  # noqa: S311
+    others = [one for one in kinds if one not in ESSENTIAL]
+    found = [one for one in kinds if one in ESSENTIAL] + others[seed % max(len(others), 1) :][:1]
+    return [
+        Fault(kind, chance.uniform(0.4, 2.0), chance.uniform(0.3, 1.5))
+        for kind in chance.sample(found, len(found))
+    ]
 
 
 def possible(world: World) -> list[str]:

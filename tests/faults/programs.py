@@ -3,13 +3,17 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-READY = 90.0
+READY = 60.0
 """Seconds that a process may take to be ready, on a busy machine."""
+
+_TIED = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+"""What runs so is killed by the kernel when this process ends, however it does; only on Linux."""
 
 
 class Program:
@@ -57,6 +61,7 @@ class Program:
         self._before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
+                *_TIED,
                 *self._command,
                 cwd=self._cwd,
                 env={**os.environ, **self._environment},
@@ -92,6 +97,7 @@ class Program:
 async def run(*command: str, cwd: Path, environment: Mapping[str, str]) -> tuple[int, str]:
     """Run a command to its end: its exit code, and what it printed, its errors after that."""
     process = await asyncio.create_subprocess_exec(
+        *_TIED,
         *command,
         cwd=cwd,
         env={**os.environ, **environment},

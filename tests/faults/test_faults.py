@@ -1,14 +1,12 @@
 """Whatever breaks, nothing that was acknowledged is lost, and nothing is done that wasn't allowed."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from .disk import FAKETIME
 from .suite import suffered
-
-SHORT = 20.0
-"""Seconds of faults where no option says how many minutes."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -25,16 +23,17 @@ async def test_what_was_promised_holds_through_every_fault(
     kept: str | None = request.config.getoption("--faults-keep", default=None)
     folder = Path(kept) / f"seed-{seed}" if kept else tmp_path / "world"
     folder.mkdir(parents=True)
-    seconds = SHORT if minutes is None else minutes * 60
+    seconds = None if minutes is None else minutes * 60
 
-    long = minutes is not None
-    violations, line = await suffered(
-        folder, seed, seconds, told=long, with_postgresql=long and seed % 2 == 0
-    )
+    async with asyncio.timeout(200 + (seconds or 0)):
+        violations, line = await suffered(
+            folder, seed, seconds, with_postgresql=minutes is not None and seed % 2 == 0
+        )
 
     with capsys.disabled():
         print(f"\nseed {seed}: {line}")  # noqa: T201
         if not FAKETIME.exists():
             print("no clock was stepped: apt-get install libfaketime")  # noqa: T201
-    again = f"again: just faults --faults-minutes {seconds / 60:.2f} --faults-seed {seed}"
+    options = f"--faults-seed {seed}" + (f" --faults-minutes {minutes}" if minutes else "")
+    again = f"again: just faults {options}"
     assert not violations, "\n".join([again, *(f"{one.kind}: {one.text}" for one in violations)])

@@ -38,6 +38,8 @@ class Traffic:
         self._open: dict[str, list[str]] = defaultdict(list)
         """Requests of each scenario."""
         self._stopped = asyncio.Event()
+        self.under_way = set[str]()
+        """What has begun, and isn't over."""
         outside = [self.outside, self.outside] if world.tokens else []
         self._kinds: list[Kind] = [
             *(self.plain, self.rejected, self.quorum, self.staged, self.edited, self.expiring),
@@ -62,9 +64,11 @@ class Traffic:
             self._number += 1
             number = self._number
             kind = self._kinds[number % len(self._kinds)]
-            await kind(ref := f"{kind.__name__}-{self._seed}-{number}")
+            self.under_way.add(ref := f"{kind.__name__}-{self._seed}-{number}")
+            await kind(ref)
             for id in self._open.pop(ref, []):
                 await self._end(id)
+            self.under_way.discard(ref)
             await asyncio.sleep(self._chance.uniform(0, 0.3))
 
     async def plain(self, ref: str) -> None:
