@@ -1,12 +1,14 @@
 """``ApprovalWorkflow``: one request, waiting for its decisions, for as long as it takes."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -128,36 +130,32 @@ class ApprovalWorkflow:
         await _handlers_finished()
         self._keeping.hand_over()
 
-    @workflow.signal(name=contract.SIGNAL_APPROVE)
-    async def approve(self, approved: Any = None, *extra: Any) -> None:
-        """The bare ``approve(bool)``. Counts only where anyone may decide; else kept as refused.
+    @workflow.signal(dynamic=True)
+    async def stored(self, name: str, said: Sequence[RawValue]) -> None:
+        """``approve``, ``record_decision`` and ``record_act``; what has another name changes nothing.
 
-        Untyped on purpose: a converter asked for a bool makes one out of ``1`` and ``"true"``.
-        Open to any number of arguments, because one too many would fail the workflow task, and so
-        hold the gate shut for every decision after it.
+        Raw on purpose, and of any number of arguments: what a converter refused would be lost, and one
+        that is asked for a bool makes one out of ``1`` and ``"true"``. It is read in its turn: the server
+        may have stored ten thousand.
         """
-        async with self._turn():
-            if self._invalid is None:
-                self._record.signal([approved, *extra] if extra else approved, workflow.now())
+        if name in contract.SIGNALS:
+            await self._audience.turns.take(said, partial(self._take, name, workflow.now()))
 
-    @workflow.signal(name=contract.SIGNAL_DECIDE)
-    async def record_decision(self, decision: Any = None, *extra: Any) -> None:
-        """A whole ``Decision`` that the server stored while no worker was there."""
-        arrived = workflow.now()
-        async with self._turn():
-            parsed = self._record.read([decision, *extra] if extra else decision, arrived)
-            if isinstance(parsed, Decision):
-                # By the sender's clock, which may be wrong: not before there was the request.
-                made_at = min(max(parsed.decided_at, self._record.requested_at), arrived)
-                await self._decide(parsed, made_at=made_at)
-
-    @workflow.signal(name=contract.SIGNAL_ACT)
-    async def record_act(self, act: Any = None, *extra: Any) -> None:
-        """A whole ``Act`` that the server stored while no worker was there."""
-        async with self._turn():
-            parsed = self._record.read_act([act, *extra] if extra else act, workflow.now())
-            if isinstance(parsed, Act):
-                await self._act(parsed)
+    async def _take(self, name: str, arrived: datetime, said: Any) -> None:
+        with self._shown():
+            if (
+                name == contract.SIGNAL_APPROVE
+            ):  # counts only where anyone may decide; else it is kept
+                if self._invalid is None:
+                    self._record.signal(said, workflow.now())
+            elif name == contract.SIGNAL_DECIDE:
+                decision = self._record.read(said, arrived)
+                if isinstance(decision, Decision):
+                    # By the sender's clock, which may be wrong: not before there was the request.
+                    made_at = min(max(decision.decided_at, self._record.requested_at), arrived)
+                    await self._decide(decision, made_at=made_at)
+            elif isinstance(act := self._record.read_act(said, workflow.now()), Act):
+                await self._act(act)
 
     @workflow.update(name=contract.UPDATE_DECIDE)
     async def decide(self, decision: Any = None, *extra: Any) -> Receipt:
@@ -219,13 +217,19 @@ class ApprovalWorkflow:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """One after the other; what they changed is shown when they are done."""
-        async with self._audience.turn():
-            try:
+        """One after the other."""
+        async with self._audience.turns.turn():
+            with self._shown():
                 yield
-            finally:
-                self._changed = True
-                self._measuring.turned()
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """What they changed is shown when they are done."""
+        try:
+            yield
+        finally:
+            self._changed = True
+            self._measuring.turned()
 
     async def _decide(self, decision: Decision, *, made_at: datetime) -> str | None:
         if reason := self._forged(decision):

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from clearance.fields import canonical_json
     from clearance.record import Record
     from clearance.stages import folded, is_group
-    from workflows.patches import LARGE_REQUESTS_TAKE_TURNS, MANY_DECISIONS_TAKE_TURNS
+    from workflows.patches import LARGE_REQUESTS_TAKE_TURNS
+    from workflows.turns import Turns
 
 _LOOK_UP: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=10),
@@ -34,23 +33,20 @@ _LOOK_UP: dict[str, Any] = {
 _TASK_BYTES = 256 * 1024
 """Of arguments that decisions were about, in one workflow task."""
 
-_TASK_TURNS = 200
-"""Decisions and acts in one workflow task, however small the request is."""
-
 
 class Audience:
-    """The directory as one request needs it. Decisions take turns, in the order of their arrival."""
+    """The directory as one request needs it. Decisions take turns."""
 
     def __init__(self, record: Record, *, resolves: bool, is_known: bool = False) -> None:
         """For the people of ``record``; nobody is looked up where it doesn't resolve. ``is_known``: the
         record says already whom it means."""
         self._record = record
-        self._turn = asyncio.Lock()
+        self.turns = Turns(self._begin)
         self._ready = not resolves or is_known
         self._asking: asyncio.Task[Any] | None = None
         self.resolves = resolves
         self._weight = len(canonical_json(record.request.arguments))
-        self._task = self._done_bytes = self._done = 0
+        self._task = self._done_bytes = 0
         chain = record.request.chain
         self._names = folded(name for one in chain for name in one.audience + one.escalate_to)
 
@@ -65,31 +61,23 @@ class Audience:
         self._ready = True
         return rules.refuse_request(request, members)
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """One at a time: what arrives while somebody is looked up waits for its turn."""
-        async with self._turn:
-            # Inside: whoever waits for the first answer is before a deadline that passed meanwhile.
-            if not self._ready:
-                await workflow.wait_condition(lambda: self._ready)
-            await self._pause()
-            yield
-
-    async def _pause(self) -> None:
-        """Go on in another workflow task where this one has done its share.
+    async def _begin(self) -> None:
+        """Before each turn: wait until the directory has said whom the request means; and go on in
+        another workflow task where this one has done its share.
 
         It has two seconds, or is done again, for ever; the server may have stored many decisions on
         a large request, and hands them over at once.
         """
+        # In a turn: whoever waits for the first answer is before a deadline that passed meanwhile.
+        if not self._ready:
+            await workflow.wait_condition(lambda: self._ready)
         task = _history_length()
         if task != self._task:
-            self._task, self._done_bytes, self._done = task, 0, 0
+            self._task, self._done_bytes = task, 0
         self._done_bytes += self._weight
-        self._done += 1
-        much = self._done_bytes > _TASK_BYTES and workflow.patched(LARGE_REQUESTS_TAKE_TURNS)
-        if much or (self._done > _TASK_TURNS and workflow.patched(MANY_DECISIONS_TAKE_TURNS)):
+        if self._done_bytes > _TASK_BYTES and workflow.patched(LARGE_REQUESTS_TAKE_TURNS):
             await workflow.sleep(timedelta(milliseconds=1))
-            self._task, self._done_bytes, self._done = _history_length(), self._weight, 1
+            self._task, self._done_bytes = _history_length(), self._weight
 
     async def standing(self, name: str, at: datetime, vouched: tuple[str, ...] = ()) -> Standing:
         """What somebody may do at that moment, by the directory, by the groups that their sign-in

@@ -1,13 +1,14 @@
 """``NotifierWorkflow``: what one channel of one person or group is told, each event once."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -27,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         still_news,
     )
     from workflows.sending import Sending
+    from workflows.turns import Turns
 
 _KNOWN = 5_000
 _KNOWN_FOR = timedelta(days=30)
@@ -59,6 +61,7 @@ class NotifierWorkflow:
     def __init__(self, begun: Any = None, *extra: Any) -> None:
         """Read what it is started with before any signal; untyped, as for an approval."""
         self._invalid = ""
+        self._turns = Turns()
         self._waiting: list[Waiting] = []
         self._under_way: dict[asyncio.Task[None], Waiting] = {}
         try:
@@ -99,22 +102,26 @@ class NotifierWorkflow:
             )
         while await self._something():
             if self._is_long:
+                await workflow.wait_condition(lambda: self._turns.is_free)
                 self._go_on_anew()
             if self._was.to.digest:
                 await self._tell_people()
             else:
                 self._tell_machine()
 
-    @workflow.signal(name=contract.SIGNAL_TELL)
-    def tell(self, telling: Any = None, *extra: Any) -> None:
+    @workflow.signal(dynamic=True)
+    async def stored(self, name: str, said: Sequence[RawValue]) -> None:
+        """``tell``; what has another name changes nothing. Raw: it is read in its turn."""
+        if name == contract.SIGNAL_TELL and not self._invalid:
+            await self._turns.take(said, self._tell)
+
+    async def _tell(self, telling: Any) -> None:
         """Take a ``Telling``: what is new in it. What is malformed changes nothing."""
-        if self._invalid:
-            return
         if self._is_full and self._sending.is_busy:  # a flood: reading it would take too long
             workflow.logger.warning("too many notices: a signal is not read")
             return
         try:
-            told = Telling.model_validate([telling, *extra] if extra else telling)
+            told = Telling.model_validate(telling)
         except pydantic.ValidationError as error:
             workflow.logger.warning("a malformed signal changes nothing: %s", explain(error))
             return

@@ -52,9 +52,9 @@ LARGE_REQUESTS_TAKE_TURNS = "large-requests-take-turns"
 """Decisions on large arguments that were stored together are taken in several workflow tasks. Requests
 from before take them in one. May go when no request made before 2026-11-22 is open any more."""
 
-MANY_DECISIONS_TAKE_TURNS = "many-decisions-take-turns"
-"""So are hundreds on a small request. Requests from before take them in one task. May go when no request
-made before 2026-11-23 is open any more."""
+MANY_SIGNALS_TAKE_TURNS = "many-signals-take-turns"
+"""So are signals, where thousands were stored, or many MB: those to a notifier, too. Workflows from
+before take them in one task. May go when no request made before 2026-11-23 is open any more."""
 
 REQUESTS_ARE_KEPT = "requests-are-kept"
 """A request is written to the ledger at its end, and its audience is told. Requests that say

@@ -37,6 +37,9 @@ UPDATE_DECIDE: Final = "decide"
 SIGNAL_ACT: Final = "record_act"
 """A whole ``Act``, stored by the server while no worker answers the update."""
 
+SIGNALS: Final = (SIGNAL_APPROVE, SIGNAL_DECIDE, SIGNAL_ACT)
+"""What an approval takes while no worker is there."""
+
 UPDATE_ACT: Final = "act"
 """A whole ``Act``: a comment, a delegation, a withdrawal; answers at once whether it was taken."""
 

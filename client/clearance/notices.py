@@ -11,6 +11,7 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
+    FailFast,
     Field,
     StringConstraints,
 )
@@ -95,10 +96,10 @@ class Notice(BaseModel):
     reason: Annotated[str, StringConstraints(max_length=MAX_REASON_CHARS)] = ""
     """Why, on one line."""
 
-    audience: Annotated[tuple[Line, ...], Field(max_length=_MAX_NAMES)] = ()
+    audience: Annotated[tuple[Line, ...], Field(max_length=_MAX_NAMES), FailFast()] = ()
     """Names of people and groups that are to be told. Left out of what is sent to them."""
 
-    without: Annotated[frozenset[Line], Field(max_length=_MAX_NAMES)] = frozenset()
+    without: Annotated[frozenset[Line], Field(max_length=_MAX_NAMES), FailFast()] = frozenset()
     """People among them who needn't be, by the directory's name for them: they have decided."""
 
     @property
@@ -162,7 +163,9 @@ class Telling(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    notices: Annotated[tuple[Notice, ...], Field(max_length=MAX_NOTICES)]
+    notices: Annotated[tuple[Notice, ...], Field(max_length=MAX_NOTICES), FailFast()]
+    """Malformed, it ends at the first that is: anybody may send half a million."""
+
     window: Window = timedelta(seconds=60)
 
 

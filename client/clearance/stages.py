@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, model_validator
 
 from . import contract
 from .fields import Condition, Name
@@ -32,7 +32,10 @@ def _groups(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Vouched = Annotated[
-    tuple[Name, ...], Field(max_length=contract.MAX_VOUCHED), AfterValidator(_groups)
+    tuple[Name, ...],
+    Field(max_length=contract.MAX_VOUCHED),
+    FailFast(),  # anybody may send half a million, and explaining each would take seconds
+    AfterValidator(_groups),
 ]
 """Groups that somebody's sign-in vouches for, at most 200: each as ``group:finance``."""
 

@@ -1,0 +1,115 @@
+"""What the server stores while no worker is there: thousands of signals, or many MB, wedge nothing."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from clearance import ApprovalClient, ApprovalRequest, contract
+from cli.settings import Settings
+from workflows import turns
+from workflows.approval import ApprovalWorkflow
+from workflows.sandbox import OURS
+
+from .conftest import Serve
+from .office import ADA
+from .raw import decision
+from .support import eventually
+from .test_notifying import Notifier
+from .told import notice
+
+WIRE = ApprovalRequest(action="Wire 42.00 to ACME", audience=(ADA, "grace@example.com"))
+MUCH = 1_400_000
+"""Bytes of one signal; Temporal takes 2 MB."""
+
+
+@pytest.mark.parametrize("dismissed", [True, False], ids=["rejected before", "approved in the end"])
+async def test_stored_signals_are_taken_in_shares_in_their_order_and_before_what_comes_later(
+    approvals: ApprovalClient,
+    temporal: Client,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    dismissed: bool,
+) -> None:
+    monkeypatch.setattr(turns, "_SIGNALS", 20)
+    asked = await approvals.request(WIRE)
+    handle = temporal.get_workflow_handle(asked.id)
+    for number in range(50):
+        if dismissed and number == 45:
+            no = decision(WIRE, reviewer=ADA, approved=False, reason="No")
+            await handle.signal(contract.SIGNAL_DECIDE, no)
+        said = decision(WIRE, reviewer=f"mallory-{number}")
+        await handle.signal(contract.SIGNAL_DECIDE, said)
+    await handle.signal("no signal of ours", "x")
+
+    async with serve():
+        late = asyncio.ensure_future(approvals.approve(asked.id, reviewer="grace@example.com"))
+        outcome = await approvals.wait(asked.id)
+        await asyncio.gather(late, return_exceptions=True)
+        view = await approvals.get(asked.id)
+
+    assert outcome.approved is not dismissed
+    refused = [one.who for one in view.events if one.kind == "refused"]
+    expected = [f"mallory-{number}" for number in range(45 if dismissed else 50)]
+    assert refused[: len(expected)] == expected
+
+
+async def test_no_task_fails_for_all_the_signals_that_the_server_stores(
+    approvals: ApprovalClient, temporal: Client
+) -> None:
+    """Ten thousand, as the history of one is: sending them all would take half a minute."""
+    asked = await approvals.request(WIRE)
+    handle = temporal.get_workflow_handle(asked.id)
+    await handle.signal(contract.SIGNAL_DECIDE, decision(WIRE, reviewer="mallory"))
+    history = await handle.fetch_history()
+    *begin, signal = history.events
+    events = [*begin, *(type(signal).FromString(signal.SerializeToString()) for _ in range(10_000))]
+    task = type(signal)()
+    task.event_type = 6  # type: ignore[assignment]
+    task.workflow_task_started_event_attributes.scheduled_event_id = begin[-1].event_id
+    task.event_time.CopyFrom(signal.event_time)
+    events.append(task)
+    for number, event in enumerate(events, 1):
+        event.event_id = number
+    replayer = Replayer(
+        workflows=[ApprovalWorkflow],
+        workflow_runner=OURS,
+        data_converter=pydantic_data_converter,
+    )
+    await replayer.replay_workflow(WorkflowHistory(asked.id, events))
+
+
+HOSTILE: dict[str, Any] = {
+    "notices": {"notices": [{}] * (MUCH // 4)},
+    "names": {"notices": [{"audience": [1] * (MUCH // 3)}]},
+    "lists": [[]] * (MUCH // 4),
+}
+
+
+async def test_a_notifier_reads_a_burst_of_the_largest_signals_and_tells_what_comes_after(
+    temporal: Client, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = Notifier(temporal, settings.approvals_queue)
+    for number in range(25):
+        await people.tell(signal=list(HOSTILE.values())[number % len(HOSTILE)])
+    await people.tell(notice("a"))
+    async with people.served():
+        await eventually(people.recorder.has_told, within=60)
+
+    assert people.recorder.told() == [["created a"]]
+    assert "deadlock" not in caplog.text.lower()
+
+
+async def test_groups_without_end_keep_nobody_from_deciding(
+    approvals: ApprovalClient, temporal: Client, serve: Serve
+) -> None:
+    asked = await approvals.request(WIRE)
+    handle = temporal.get_workflow_handle(asked.id)
+    for _ in range(3):
+        await handle.signal(contract.SIGNAL_DECIDE, {"groups": [1] * (MUCH // 3)})
+    async with serve():
+        await approvals.approve(asked.id, reviewer=ADA)
+        assert (await approvals.wait(asked.id)).approved
