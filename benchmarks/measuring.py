@@ -54,7 +54,12 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     for name, *figures in lines:
         cells = [f"{cell:>{width}}" for cell, width in zip(figures, widths[1:], strict=True)]
-        print("  ".join([f"{name:{widths[0]}}", *cells]).rstrip())
+        print("  ".join([f"{name:{widths[0]}}", *cells]).rstrip(), flush=True)
+
+
+def progress(said: str) -> None:
+    """Say on standard error, with the time of day, what a long benchmark does now."""
+    print(f"{time.strftime('%H:%M:%S')} {said}", file=sys.stderr, flush=True)
 
 
 def about(*packages: str) -> None:

@@ -16,7 +16,7 @@ from clearance import ApprovalClient, contract
 
 from .contenders import REQUEST
 from .engine import Engine, engine
-from .measuring import Size, about, moment, percentile, size, table
+from .measuring import Size, about, moment, percentile, progress, size, table
 from .running import started
 
 WAITING = 200
@@ -71,10 +71,10 @@ async def main() -> None:
             ("it is started anew, from the kill", False, 0.5),
             ("another is there, decided at the kill", True, 0.0),
         ):
-            rounds = range(wanted.of(ROUNDS, 1))
-            took = [
-                await killed(server, another=another, after=after, wanted=wanted) for _ in rounds
-            ]
+            took = []
+            for number in range(wanted.of(ROUNDS, 1)):
+                took.append(await killed(server, another=another, after=after, wanted=wanted))
+                progress(f"{name}, round {number + 1}: {took[-1]:.2f} s")
             rows.append((name, f"{percentile(took, 50):.2f}", f"{max(took):.2f}", f"{AIM:.0f}"))
     table((f"killed with {wanted.of(WAITING, 3)} waiting", "median s", "worst s", "aim"), rows)
     about()
