@@ -59,8 +59,8 @@ async def gathered(world: World, *, of: str = "", ledger: bool = True) -> Shown:
     last reconciliation."""
     client, end = await world.client(), time.monotonic() + _TOLD
     shown = Shown(
-        payments=world.bank.payments(),
-        arrivals=world.bank.arrivals(),
+        payments=[one for one in world.bank.payments() if one.arguments["ref"].startswith(of)],
+        arrivals=[one for one in world.bank.arrivals() if one.arguments["ref"].startswith(of)],
         mails=lines(world.folder / "mails"),
         webhooks=lines(world.folder / "webhooks"),
     )

@@ -1,51 +1,31 @@
 """Builds that are broken on purpose, run for real: the checker has to catch each."""
 
 import asyncio
+import re
 import shutil
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
-
-import pytest
+from typing import Literal, NamedTuple, get_args
 
 from clearance import ApprovalClient, connect
 
 from .checker import check
 from .evidence import at_rest, gathered
+from .programs import Program
 from .traffic import Traffic
 from .world import ROOT, World, world
 
-Scene = Callable[[World, ApprovalClient], Awaitable[None]]
-
-
-async def rejected(world: World, client: ApprovalClient) -> None:
-    """A run asks, and may not."""
-    await Traffic(world, client, 1).rejected("rejected")
-
-
-async def approved(world: World, client: ApprovalClient) -> None:
-    """A run asks, and may."""
-    await Traffic(world, client, 1).plain("approved")
-
-
-async def recorded(world: World, client: ApprovalClient) -> None:
-    """Somebody decides while no worker is there; the server keeps what was stored, and no update."""
-    worker, server = world.programs["worker-1"], world.programs["server"]
-    await worker.kill()
-    await Traffic(world, client, 1).delegated("recorded")
-    await server.kill()
-    await server.start()
-    await server.is_ready()
-    await worker.start()
-    await worker.is_ready()
+Scene = Literal["plain", "rejected", "asked", "delegated"]
+"""Of ``Traffic``. The last is decided while no worker is there, and the server restarted then, which
+keeps what was stored, and no update."""
 
 
 class Mutant(NamedTuple):
-    """One line of one module, changed."""
+    """One place of one module, changed."""
 
     module: str
     old: str
+    """A pattern, found once."""
     new: str
     scene: Scene
     caught: str
@@ -57,67 +37,84 @@ _RUNS = "    with _call(outcome.approval_id, outcome.response):\n"
 MUTANTS = {
     "fails open": Mutant(
         "tools/gate.py",
-        "    if outcome.approved is not True:\n"
-        "        return answer(outcome, name)\n"
-        "    approved = to_run(asked, outcome, run)\n",  # which would refuse as well
+        r"    if outcome\.approved is not True:\n"
+        r"        return answer\(outcome, name\)\n"
+        r"    approved = to_run\(asked, outcome, run\)\n",  # which would refuse as well
         "    approved = arguments\n",
-        rejected,
+        "rejected",
         "ran without approval",
     ),
     "runs twice": Mutant(
         "tools/gate.py",
-        _RUNS,
+        re.escape(_RUNS),
         f"    with _call(str(workflow.uuid4())):\n        await invoke(ctx, approved)\n{_RUNS}",
-        approved,
+        "plain",
         "done twice",
     ),
     "forgets what was stored": Mutant(
         "workflows/approval.py",
-        "                await self._decide(parsed, made_at=made_at)\n",
-        "                pass\n",
-        recorded,
+        r"await self\._decide\(\w+, made_at=made_at\)",
+        "pass",
+        "delegated",
         "forgotten",
     ),
     "forgets what it answered": Mutant(
         "workflows/approval.py",
-        "            return self._record.receipt(parsed)\n",
-        "            told = self._record.receipt(parsed)\n"
-        "            self._record.log.events.clear()\n"
-        "            return told\n",
-        approved,
+        r"            if reason := await self\._decide\(parsed, made_at=arrived\):\n",
+        '            kept, self._record = self._record, __import__("copy").deepcopy(self._record)\n'
+        "            reason = await self._decide(parsed, made_at=arrived)\n"
+        "            told = None if reason else self._record.receipt(parsed)\n"
+        "            self._record = kept\n"
+        "            if told is not None:\n                return told\n            if reason:\n",
+        "asked",
         "lost decision",
     ),
 }
 
 
-async def kinds(folder: Path, changed: Path | None, *scenes: Scene) -> set[str]:
-    """Of the violations that the checker finds after these scenes."""
-    async with world(folder, changed=changed, workers=1, with_inbox=False) as all_of_it:
-        temporal = await connect({"target_host": all_of_it.address})
-        soon = timedelta(seconds=1)
-        client = ApprovalClient(temporal, whole_ids=True, answer_timeout=soon)
+def changed(folder: Path, mutant: Mutant) -> Path:
+    """A copy of the module's room, with the change, in a new folder."""
+    room = mutant.module.partition("/")[0]
+    shutil.copytree(ROOT / room, folder / room)
+    module = folder / mutant.module
+    source, found = re.subn(mutant.old, lambda _: mutant.new, module.read_text())
+    assert found == 1, mutant.old
+    module.write_text(source)
+    return folder
+
+
+async def kinds(world: World, worker: Program, name: str, *scenes: Scene) -> set[str]:
+    """Of the violations that the checker finds after these scenes, whose ids begin with ``name``."""
+    temporal = await connect({"target_host": world.address})
+    soon = timedelta(seconds=1)
+    traffic = Traffic(world, ApprovalClient(temporal, whole_ids=True, answer_timeout=soon), 1)
+    if "delegated" in scenes:
+        await traffic.delegated(f"{name}-delegated")
+        server = world.programs["server"]
+        await server.kill()
+        await server.start()
+        await server.is_ready()
+    await worker.start()
+    await worker.is_ready()
+    try:
         for scene in scenes:
-            await scene(all_of_it, client)
-        await at_rest(all_of_it, told=False)
-        shown = await gathered(all_of_it, ledger=changed is None)
-        return {one.kind for one in check(all_of_it.journal.entries(), shown)}
+            if scene != "delegated":
+                await getattr(traffic, scene)(f"{name}-{scene}")
+        await at_rest(world, told=False)
+        shown = await gathered(world, of=name, ledger=not name.startswith("mutant"))
+    finally:
+        await worker.kill()
+    journal = world.journal.entries()
+    own = [one for one in journal if one.get("id", one.get("ref", "")).startswith(name)]
+    return {one.kind for one in check(own, shown)}
 
 
-@pytest.mark.parametrize("name", MUTANTS)
-async def test_a_build_that_is_broken_is_caught(name: str, tmp_path: Path) -> None:
-    mutant = MUTANTS[name]
-    room, folder = mutant.module.partition("/")[0], tmp_path / "world"
-    shutil.copytree(ROOT / room, tmp_path / "changed" / room)
-    module = tmp_path / "changed" / mutant.module
-    source = module.read_text()
-    assert source.count(mutant.old) == 1
-    module.write_text(source.replace(mutant.old, mutant.new))
+async def test_each_broken_build_is_caught_and_the_build_as_it_is_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "world"
     folder.mkdir()
-
-    async with asyncio.timeout(150):
-        assert mutant.caught in await kinds(folder, tmp_path / "changed", mutant.scene)
-
-
-async def test_nothing_is_found_in_the_build_as_it_is(tmp_path: Path) -> None:
-    async with asyncio.timeout(150):
-        assert await kinds(tmp_path, None, rejected, approved, recorded) == set()
+    async with asyncio.timeout(200), world(folder, workers=0, with_inbox=False) as one:
+        assert await kinds(one, one.worker("right"), "right", *get_args(Scene)) == set()
+        for number, (name, mutant) in enumerate(MUTANTS.items()):
+            worker = one.worker(f"mutant-{number}", changed(tmp_path / str(number), mutant))
+            found = await kinds(one, worker, f"mutant-{number}", mutant.scene)
+            assert mutant.caught in found, name

@@ -77,6 +77,20 @@ class World:
             environment=self.environment,
         )
 
+    def worker(self, name: str, changed: Path | None = None) -> Program:
+        """One more, not started; it finds rooms of ours in ``changed`` before those of the tree."""
+        environment = {**self.environment, **self.clock.environment}
+        if changed is not None:
+            environment["PYTHONPATH"] = f"{changed}:{environment['PYTHONPATH']}"
+        return Program(
+            name,
+            (sys.executable, "-P", str(ROOT / "worker.py")),
+            log=self.folder / f"{name}.log",
+            cwd=self.folder,
+            environment=environment,
+            ready=_serves,
+        )
+
     async def heal(self) -> None:
         """Undo every fault, and have everything run and ready."""
         self.proxy.heal()
@@ -94,8 +108,6 @@ class World:
 async def world(
     folder: Path,
     *,
-    root: Path = ROOT,
-    changed: Path | None = None,
     workers: int = 2,
     with_inbox: bool = True,
     with_postgresql: bool = False,
@@ -104,8 +116,6 @@ async def world(
 
     Args:
         folder: for all that is kept; has to be there, and empty.
-        root: the source tree that is run.
-        changed: a folder with rooms of ours that workers find instead of those of ``root``.
         workers: how many there are.
         with_inbox: whether there is one, and tokens of ``clearance web``'s API.
         with_postgresql: whether the ledger is there, instead of in a SQLite file.
@@ -123,7 +133,7 @@ async def world(
         web, mail, hook = (embedded.free_port(0) for _ in range(3))
         (folder / "reviewers.toml").write_text(REVIEWERS.format(port=hook))
         environment = {
-            **_environment(folder, kept, model, root),
+            **_environment(folder, kept, model),
             "TEMPORAL_ADDRESS": f"127.0.0.1:{between.port}",
             "CLEARANCE_LEDGER_URL": ledger,
             "CLEARANCE_SMTP_URL": f"smtp://127.0.0.1:{mail}",
@@ -146,7 +156,7 @@ async def world(
             tokens={},
         )
         stack.push_async_callback(_end, made)
-        made.programs |= _programs(made, port, (mail, hook), workers, changed, with_inbox)
+        made.programs |= _programs(made, port, (mail, hook), workers, with_inbox)
         server = made.programs["server"]
         await server.start()
         await server.is_ready()
@@ -156,9 +166,9 @@ async def world(
         yield made
 
 
-def _environment(folder: Path, kept: Disk, model: ModelServer, root: Path) -> dict[str, str]:
+def _environment(folder: Path, kept: Disk, model: ModelServer) -> dict[str, str]:
     return {
-        "PYTHONPATH": f"{root}:{root / 'client'}",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'client'}",
         "CLEARANCE_STATE": str(kept.folder),
         "CLEARANCE_POLICY": str(HERE / "checkpoints.toml"),
         "CLEARANCE_REVIEWERS": str(folder / "reviewers.toml"),
@@ -178,10 +188,9 @@ def _programs(
     port: int,
     told: tuple[int, int],
     workers: int,
-    changed: Path | None,
     with_inbox: bool,
 ) -> dict[str, Program]:
-    root, folder = Path(made.environment["PYTHONPATH"].partition(":")[0]), made.folder
+    folder = made.folder
 
     def program(name: str, *command: str, **how: Any) -> Program:
         return Program(name, command, log=folder / f"{name}.log", cwd=folder, **how)
@@ -198,17 +207,10 @@ def _programs(
         found[kind] = program(
             kind, *receive, str(folder / f"{kind}s"), environment=environment, ready=_listens(at)
         )
-    by_clock = {**made.environment, **made.clock.environment}
-    path = f"{changed}:{by_clock['PYTHONPATH']}" if changed else by_clock["PYTHONPATH"]
     for number in range(1, workers + 1):
-        name = f"worker-{number}"
-        found[name] = program(
-            name,
-            *(sys.executable, "-P", str(root / "worker.py")),
-            environment={**by_clock, "PYTHONPATH": path},
-            ready=_serves,
-        )
+        found[f"worker-{number}"] = made.worker(f"worker-{number}")
     if with_inbox:
+        by_clock = {**made.environment, **made.clock.environment}
         call = "from cli.app import main; main(['web'])"
         listens = _listens(int(made.environment["CLEARANCE_WEB_PORT"]))
         found["inbox"] = program(
