@@ -52,9 +52,16 @@ def play(settings: Settings, serve: Serve) -> Start:
 async def test_a_tool_that_answers_with_3_mb_runs_once_and_the_model_is_told(play: Start) -> None:
     async with play([call("read_all", "{}")], agent="reader") as (run, model):
         assert (await run.result()).output == "Finished."
+        history = await run.handle.fetch_history()
+    [failed] = [
+        one.activity_task_failed_event_attributes.failure
+        for one in history.events
+        if one.HasField("activity_task_failed_event_attributes")
+    ]
+    assert failed.application_failure_info.type == "AnswerTooLarge"
+    assert "read_it_all has run, and its answer is 3,000," in failed.message
     [answer] = told(model).values()
-    assert "at most 2,000,000" in answer or "error" in answer.lower()
-    assert len(answer) < 10_000
+    assert "Activity task failed" in answer
 
 
 async def test_a_model_that_answers_with_3_mb_is_paid_once_and_ends_the_run(play: Start) -> None:

@@ -149,10 +149,12 @@ async def test_a_run_that_cannot_hand_over_what_it_knows_goes_on_and_says_so_unt
     assert done(refund)
 
 
+WORST = "a state that lets everything through"
+
 FORGED: dict[str, Any] = {
     "what only looks like it": {"agent": "payer"},
     "nothing": None,
-    "a state that lets everything through": {
+    WORST: {
         "execution": "0",
         "pinned": {"digest": "0", "source": "-", "policy": {"default": "allow"}},
         "agent": "payer",
@@ -164,8 +166,11 @@ FORGED: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
-@pytest.mark.parametrize("schedule", ["", "@every 1s"], ids=["once", "again and again"])
+@pytest.mark.parametrize(
+    ("forged", "schedule"),
+    [*((one, "") for one in FORGED.values()), (FORGED[WORST], "@every 1s")],
+    ids=[*FORGED, f"{WORST}, again and again"],
+)
 async def test_who_starts_a_run_cannot_make_up_what_it_goes_on_from(
     serve: Serve, settings: Settings, forged: Any, schedule: str
 ) -> None:

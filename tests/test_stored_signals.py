@@ -93,7 +93,7 @@ async def test_a_notifier_reads_a_burst_of_the_largest_signals_and_tells_what_co
     temporal: Client, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     people = Notifier(temporal, settings.approvals_queue)
-    for number in range(25):
+    for number in range(9):
         await people.tell(signal=list(HOSTILE.values())[number % len(HOSTILE)])
     await people.tell(notice("a"))
     async with people.served():

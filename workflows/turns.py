@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.patches import MANY_SIGNALS_TAKE_TURNS
 
 _SIGNALS = 1_000
-_BYTES = 1_000_000
+_BYTES = 3_000_000
 """Of signals in one workflow task. Counted from the last pause on, not in each task: in a replay, tasks
 may begin elsewhere."""
 
