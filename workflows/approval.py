@@ -143,10 +143,8 @@ class ApprovalWorkflow:
 
     async def _take(self, name: str, arrived: datetime, said: Any) -> None:
         with self._shown():
-            if (
-                name == contract.SIGNAL_APPROVE
-            ):  # counts only where anyone may decide; else it is kept
-                if self._invalid is None:
+            if name == contract.SIGNAL_APPROVE:
+                if self._invalid is None:  # counts only where anyone may decide; else it is kept
                     self._record.signal(said, workflow.now())
             elif name == contract.SIGNAL_DECIDE:
                 decision = self._record.read(said, arrived)
