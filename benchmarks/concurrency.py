@@ -22,7 +22,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from clearance import ApprovalClient
 
 from .engine import Engine, engine
-from .measuring import about, size, table
+from .measuring import about, progress, size, table
 
 _POLLERS = "workflow_task_poller_behavior"
 
@@ -80,6 +80,7 @@ async def main() -> None:
         queues: Iterator[str] = (f"queue-{number}" for number in itertools.count())
         await measure(on, (), next(queues), each)  # the server's first are slower
         for words, changes in CHANGED.items():
+            progress(words)
             found[words] = await measure(on, changes, next(queues), each)
     about()
     usual = found["as it is"][0]

@@ -119,8 +119,9 @@ async def measured(server: Engine, wanted: Size) -> Took:
         keys = Keys(server.folder)
         rows = variants(server.folder, keys, smtp, collector)
         rows = rows[: wanted.of(len(rows), 2)]
-        contenders = [await contender(server, keys, row, n) for n, row in enumerate(rows)]
-        return await in_turns(contenders, wanted.of(ROUNDS, 2), prefix="cost")
+        begun = (contender(server, keys, row, number) for number, row in enumerate(rows))
+        contenders = await asyncio.gather(*begun)
+        return await in_turns(contenders, wanted.of(ROUNDS, 1), prefix="cost")
 
 
 async def main() -> None:

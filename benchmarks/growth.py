@@ -22,7 +22,7 @@ from cli import embedded
 
 from .growth_chart import draw
 from .inbox import a_request
-from .measuring import Size, about, size, table
+from .measuring import Size, about, progress, size, table
 from .running import COMMAND
 from .waiting import MEGABYTE, approvals_worker, each, fill
 
@@ -147,10 +147,13 @@ async def main(much: Size) -> None:
         growth = Growth(approvals, environment, much.of(30, 3))
         process, seen = await stack.enter_async_context(approvals_worker(environment))
         for waiting in sizes:
+            progress(f"{waiting:,} wait soon")
             await growth.grow(waiting)
+            progress(f"{waiting:,} wait: measuring")
             columns[waiting] = await growth.measured(waiting)
             columns[waiting]["worker, MB"] = seen.memory_info().rss / MEGABYTE
             if waiting == killed_at:
+                progress(f"{waiting:,} wait: killed")
                 start = time.perf_counter()
                 process.kill()
                 await process.wait()

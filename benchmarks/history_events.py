@@ -33,7 +33,7 @@ from . import bare, ours
 from .bare import BareApproval, BareParent
 from .contenders import Contender, bare_by_signal, bare_by_update
 from .features import Features, Priced
-from .measuring import about, size, table
+from .measuring import about, progress, size, table
 from .ours import Parent
 
 ROUNDS = 5
@@ -173,6 +173,7 @@ async def measure(rounds: int) -> dict[str, Cost]:
             base = await nobody_asked(clients[False], features.queue)
             asked = [Priced(make(clients[False])) for make in (bare_by_signal, bare_by_update)]
             for number, case in enumerate([*asked, *features.priced(clients)]):
+                progress(case.contender.name)
                 client = clients[case.encrypted]
                 costs = []
                 for turn in range(1 if case.also else rounds):

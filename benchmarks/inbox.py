@@ -34,6 +34,7 @@ from cli import embedded
 
 from . import bare
 from .bare import BareApproval
+from .measuring import progress
 from .running import COMMAND, process, token
 
 WAITING = (1_000, 10_000)
@@ -248,11 +249,13 @@ async def main() -> None:
         )
         there = 0
         for size in sizes:
+            progress(f"{size:,} wait soon")
             await fill(waiting, there, size)
+            progress(f"{size:,} wait: measuring")
             there = size
             await look(temporal, waiting, browser)
             await decide(temporal, served, api, f"of-{size}")
-            print()
+            print(flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from cli import embedded
 
 from . import bare
 from .bare import BareApproval
-from .measuring import Size, about, size, table
+from .measuring import Size, about, progress, size, table
 from .waiting import (
     MEGABYTE,
     approvals_worker,
@@ -116,12 +116,14 @@ async def main(much: Size) -> None:
                 "CLEARANCE_RECONCILE_EVERY": "never",
             }
             client = await connect({"target_host": server.address})
+            progress(f"{waiting:,} of each, three times")
             measured = {
                 "bare": await of_bare(client, environment, waiting),
                 "ours": await of_ours(client, environment, waiting, cache=2 * waiting),
                 "ours, cache 50": await of_ours(client, environment, waiting, cache=50),
             }
             show(measured, waiting)
+            progress(f"{most:,} on one worker")
             top, decided = await many(client, environment, most, cache=most // 10)
     print(
         f"\n{most:,} waiting, {most // 10:,} held in memory: at most {top / MEGABYTE:.0f} MB "

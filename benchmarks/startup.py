@@ -1,7 +1,8 @@
 """How long commands take to start: ``python -m benchmarks.startup [--quick]``.
 
-Each is a process of its own, in turns. ``own`` is its time without what Temporal's answers took: a
-connection and the same list, by a process that has long been running, are subtracted.
+Each is a process of its own, in turns. ``wall`` is from its start to its end, ``cpu`` its processor time.
+``own``, which the aims are for, is ``wall`` without what Temporal's answers took: a connection and the
+same list, by a process that has long been running, are subtracted.
 """
 
 import asyncio
@@ -18,11 +19,11 @@ from typing import Final, NamedTuple
 from clearance import ApprovalClient, connect
 from cli import embedded
 
-from .measuring import about, size, table
+from .measuring import about, progress, size, table
 from .running import COMMAND
 
 AIMS: Final = {"clearance --help": 150, "clearance pending": 400}
-"""Milliseconds of our own."""
+"""Milliseconds of our own, by the clock on the wall of a quiet machine."""
 
 
 class Took(NamedTuple):
@@ -71,6 +72,7 @@ async def measure(rounds: int) -> tuple[dict[str, list[Took]], list[float]]:
     with tempfile.TemporaryDirectory() as folder:
         async with embedded.server(Path(folder), in_memory=True, ports=(0, 0)) as server:
             for number in range(rounds + 1):  # the first fills the caches of files
+                progress(f"round {number} of {rounds}")
                 for name, (command, environment) in commands.items():
                     there = {"TEMPORAL_ADDRESS": server.address, "CLEARANCE_STATE": folder}
                     one = await asyncio.to_thread(once, command, there | environment)
@@ -87,7 +89,7 @@ def show(took: Mapping[str, list[Took]], answers: list[float]) -> None:
         wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
         own = wall - (rpc if name == "clearance pending" else 0)
         rows.append((name, *(f"{one:.0f}" for one in (wall, cpu, own)), str(AIMS.get(name, ""))))
-    table(("ms, median", "wall", "cpu", "own", "aim"), rows)
+    table(("ms, median", "wall", "cpu", "own", "aim for own"), rows)
     print(f"\nTemporal's answers to clearance pending: {rpc:.0f} ms")
     about()
 

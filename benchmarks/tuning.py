@@ -18,7 +18,7 @@ from cli.settings import EmbeddedServer
 
 from .contenders import Contender, bare_by_signal
 from .engine import Engine, engine
-from .measuring import Size, about, percentile, size, table
+from .measuring import Size, about, percentile, progress, size, table
 from .resumed import once
 from .throughput import AT_ONCE, rate
 
@@ -58,6 +58,7 @@ class Measured(NamedTuple):
 
 async def beside(without: Sequence[str], added: Sequence[str], wanted: Size) -> list[Measured]:
     """Both servers' figures, without and with what is added, in turns."""
+    progress(f"with and without {named(added)}")
     ids = count()
     both = [Measured([], [], []), Measured([], [], [])]
     each = wanted.of(2 * AT_ONCE, 2)
@@ -129,11 +130,11 @@ async def main() -> None:
         rows.append(row(f"+ {named([setting])}", without, found))
     figures = ("p50 ms", "p99 ms", "a second", "CPU ms", "quicker", "more", "cheaper")
     table(("setting", *figures), rows)
+    print(flush=True)
     rows = []
     for tried in TRIED if not wanted.quick else TRIED[:0]:
         without, found = await beside(embedded.TUNING, tried, wanted)
         rows.append(row(named(tried), without, found))
-    print()
     table(("beside all of these", *figures), rows)
     about()
 

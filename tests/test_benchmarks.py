@@ -31,8 +31,9 @@ async def test_everybody_who_waits_goes_on_after_the_decision_and_all_are_finish
 ) -> None:
     """One test: it is one server with all the processes."""
     async with engine() as server, others(server.folder) as beside:
-        await server.serve("benchmarks.bare")
-        await server.serve("benchmarks.ours", "--agents")
+        await asyncio.gather(
+            server.serve("benchmarks.bare"), server.serve("benchmarks.ours", "--agents")
+        )
         took = await resumed.measured(server, beside, QUICK)
         rates = await throughput.measured(server, beside, QUICK)
         costs = await cost.measured(server, QUICK)
@@ -40,7 +41,6 @@ async def test_everybody_who_waits_goes_on_after_the_decision_and_all_are_finish
     assert all(a_second > 0 for a_second, _ in rates.values())
     assert set(resumed.AIMS) < set(took)
 
-    capsys.readouterr()  # what is said of those that aren't installed
     resumed.report(took)
     throughput.report(rates)
     cost.report(costs)
@@ -64,10 +64,11 @@ async def test_a_plain_approval_has_at_most_three_events_more_than_the_bare_patt
 async def test_a_poller_that_finds_its_decision_says_when_it_went_on(tmp_path: Path) -> None:
     from benchmarks.others import polling
 
-    async with polling.contender(tmp_path) as polled:
+    every = 0.2
+    async with polling.contender(tmp_path, every) as polled:
         await polled.decide("unknown")  # nobody's, and nobody is disturbed
         took = await resumed.at_random(polled, 1, 0)
-    assert took[polled.name][0] < (polling.EVERY + 5) * 1_000
+    assert took[polled.name][0] < (every + 5) * 1_000
 
 
 async def test_a_process_in_which_others_wait_ends_with_its_benchmark() -> None:

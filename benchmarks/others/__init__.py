@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from benchmarks.contenders import Contender
+from benchmarks.measuring import progress
 
 
 class Apart:
@@ -81,20 +82,22 @@ async def others(folder: Path) -> AsyncIterator[list[Contender]]:
 
     async with AsyncExitStack() as stack:
         found = []
-        for name, there, contender in (
-            ("DBOS", on_dbos.installed() and _has("dbos"), on_dbos.contender),
-            ("LangGraph", _has("langgraph.checkpoint.sqlite"), on_langgraph.contender),
-            ("polling", True, polling.contender),
+        for name, missing, contender in (
+            ("DBOS", _lacks("dbos") + on_dbos.lacks(), on_dbos.contender),
+            ("LangGraph", _lacks("langgraph.checkpoint.sqlite"), on_langgraph.contender),
+            ("polling", [], polling.contender),
         ):
-            if there:
-                found.append(await stack.enter_async_context(contender(folder)))
+            if missing:
+                progress(f"without {name}: {'; '.join(missing)}")
             else:
-                print(f"without {name}: uv sync --group bench; apt-get install postgresql")
+                found.append(await stack.enter_async_context(contender(folder)))
         yield found
 
 
-def _has(package: str) -> bool:
+def _lacks(package: str) -> list[str]:
+    """By which command it is installed, unless it is."""
     try:
-        return importlib.util.find_spec(package) is not None
+        there = importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:
-        return False
+        there = False
+    return [] if there else ["uv sync --group bench"]

@@ -71,9 +71,9 @@ async def contender(folder: Path) -> AsyncIterator[Contender]:
                 dbos.client.destroy()
 
 
-def installed() -> bool:
-    """Whether PostgreSQL is, as Debian installs it."""
-    return any(_BINARIES.glob("*/bin/initdb"))
+def lacks() -> list[str]:
+    """By which command PostgreSQL is installed, unless Debian's is."""
+    return [] if any(_BINARIES.glob("*/bin/initdb")) else ["apt-get install postgresql"]
 
 
 async def main(address: str) -> None:

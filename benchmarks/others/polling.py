@@ -1,6 +1,6 @@
 """A table in SQLite that every waiting agent looks into each five seconds.
 
-As a program, ``python -m benchmarks.others.polling DATABASE`` is the process in which they wait.
+As a program, ``python -m benchmarks.others.polling DATABASE SECONDS`` is the process in which they wait.
 """
 
 import asyncio
@@ -57,24 +57,24 @@ def _opened(path: str) -> sqlite3.Connection:
 
 
 @asynccontextmanager
-async def contender(folder: Path) -> AsyncIterator[Contender]:
-    """With a database in the folder."""
+async def contender(folder: Path, every: float = EVERY) -> AsyncIterator[Contender]:
+    """With a database in the folder; seconds between two looks."""
     path = str(folder / "polled.db")
     database = _opened(path)
     database.execute(_TABLE)
-    async with apart("benchmarks.others.polling", path) as process:
+    async with apart("benchmarks.others.polling", path, f"{every}") as process:
         yield Polling(process, database)
     database.close()
 
 
-async def main(path: str) -> None:
+async def main(path: str, every: float) -> None:
     """Let loops wait as they are asked for."""
     database = _opened(path)
 
     async def wait(id: str) -> None:
         approved = None
         while not approved:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(every)
             (approved,) = database.execute(_ASKED, (id,)).fetchone()
         print(id, moment(), flush=True)
 
@@ -87,4 +87,4 @@ async def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(sys.argv[1], float(sys.argv[2])))
