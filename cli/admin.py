@@ -13,7 +13,7 @@ from clearance.codec import encryption_of
 from clearance.ended import Ended
 from clearance.keys import InvalidKeys
 from clearance.text import span
-from clearance.workers import at_work
+from clearance.workers import at_work, is_alive, silence
 from policy import reviewers
 from policy.source import BrokenPolicy, load
 
@@ -24,10 +24,6 @@ from .settings import EmbeddedServer, Settings, temporal_settings
 
 _RECONCILED_WITHIN = timedelta(minutes=15)
 """The schedule brings what is missing within five minutes."""
-
-
-_POLLED_WITHIN = timedelta(seconds=150)
-"""A poll lasts a minute at most; but the server knows a worker that was killed for five."""
 
 
 def setup() -> None:
@@ -200,10 +196,9 @@ def _first(error: BrokenPolicy) -> str:
 
 async def _worker(client: Client, what: str, queue: str) -> Check:
     if polling := await at_work(client, queue):
-        last = max(one.last_access_time.ToDatetime(UTC) for one in polling)
-        silent = datetime.now(UTC) - last
-        if silent < _POLLED_WITHIN:
+        if any(map(is_alive, polling)):
             return (f"{what} worker", True, f"polls {queue}")
-        found = f"polled {queue} {span(silent)} ago and not since: it may have been killed"
+        silent = span(min(map(silence, polling)))
+        found = f"polled {queue} {silent} ago and not since: it may have been killed"
         return (f"{what} worker", False, f"{found}; run `clearance worker`")
     return (f"{what} worker", False, f"none polls {queue}: run `clearance worker`")

@@ -3,7 +3,14 @@
 import typer
 from temporalio.service import RPCError
 
-from clearance.errors import Ambiguous, CannotConnect, ClearanceError, InvalidRequest, NotFound
+from clearance.errors import (
+    Ambiguous,
+    CannotConnect,
+    ClearanceError,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+)
 from clearance.keys import InvalidKeys
 from clearance.text import one_line
 from policy.reading import BrokenPolicy
@@ -29,6 +36,8 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, typer.TyperException):
         # No text: the command was called bare, and its help has been printed.
         return error.format_message(), session.EXIT_USAGE
+    if isinstance(error, OutcomeUnknown):
+        return f"{error} (a decision with --decision-id {error.key})", _code(error)
     if isinstance(error, ClearanceError):
         return str(error), _code(error)
     if isinstance(error, RPCError):

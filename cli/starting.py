@@ -46,10 +46,15 @@ def versioned(settings: Settings, role: Role) -> dict[str, Any]:
     """What a worker is made with so that it counts as its build; nothing where versioning is off.
 
     Raises:
-        NotPrepared: the deployment is named and the build isn't.
+        NotPrepared: only one of the deployment and the build is named.
     """
-    if settings.deployment is None:
+    if settings.deployment is None and settings.build_id is None:
         return {}
+    if settings.deployment is None:
+        raise NotPrepared(
+            "CLEARANCE_DEPLOYMENT is not set: with CLEARANCE_BUILD_ID a worker belongs to one "
+            "(or unset both)"
+        )
     if settings.build_id is None:
         raise NotPrepared(
             "CLEARANCE_BUILD_ID is not set: a worker of a deployment says which build it is, "

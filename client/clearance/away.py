@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import TypeVar
 
 from temporalio.service import RPCError, RPCStatusCode
@@ -43,6 +44,7 @@ class Sending:
 
 
 _current: ContextVar[Sending | None] = ContextVar("sending", default=None)
+_limit: ContextVar[asyncio.Timeout | None] = ContextVar("limit", default=None)
 
 
 def watched() -> Sending:
@@ -59,7 +61,7 @@ def is_away(error: RPCError) -> bool:
 
 @asynccontextmanager
 async def before_sending() -> AsyncIterator[None]:
-    """What has to be known before something is sent, within ten seconds.
+    """What Temporal has to tell before something is sent, within ten seconds.
 
     Raises:
         NotRecorded: Temporal doesn't answer.
@@ -68,7 +70,11 @@ async def before_sending() -> AsyncIterator[None]:
         sending._prepared = True
     try:
         async with asyncio.timeout(PATIENCE) as limit:
-            yield
+            outer = _limit.set(limit)
+            try:
+                yield
+            finally:
+                _limit.reset(outer)
     except RPCError as error:
         if not is_away(error):
             raise
@@ -77,6 +83,28 @@ async def before_sending() -> AsyncIterator[None]:
         if not limit.expired():
             raise
         raise NotRecorded() from error
+
+
+@asynccontextmanager
+async def by_worker(timeout: timedelta) -> AsyncIterator[None]:
+    """What a worker answers: its silence isn't Temporal's, and takes nothing from the time that
+    ``before_sending`` gives.
+
+    Args:
+        timeout: for all of it. Temporal's client tries a query again after it has had its own.
+
+    Raises:
+        TimeoutError: no worker has answered.
+    """
+    limit = _limit.get()
+    if limit is not None:
+        limit.reschedule(None)
+    try:
+        async with asyncio.timeout(timeout.total_seconds()):
+            yield
+    finally:
+        if limit is not None:
+            limit.reschedule(asyncio.get_running_loop().time() + PATIENCE)
 
 
 @contextmanager

@@ -169,7 +169,7 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
         """Whether a worker serves the queue, so that what is decided takes effect at once.
 
         Without one, decisions are recorded and take effect when one is back. As of five seconds ago
-        at most; a worker that was killed counts for some five minutes more. True where nobody can tell.
+        at most; a worker that was killed counts for 150 seconds more. True where nobody can tell.
         """
         return await self._served.now(self._queue)
 

@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from .errors import ClearanceError, NotFound
 from .filters import quoted
-from .workers import at_work
+from .workers import at_work, is_alive
 
 Role = Literal["approvals", "agents"]
 
@@ -57,7 +57,7 @@ class Version:
     pinned: int
     """Those of them that end under it."""
     workers: int
-    """Processes that poll for it."""
+    """Processes that poll for it, within the last 150 seconds."""
 
     @property
     def is_needed(self) -> bool:
@@ -187,7 +187,7 @@ async def _deployment(client: Client, name: str, queue: str) -> Deployment | Non
     workers = Counter(
         poller.deployment_options.build_id
         for poller in await at_work(client, queue)
-        if poller.deployment_options.deployment_name == name
+        if poller.deployment_options.deployment_name == name and is_alive(poller)
     )
     current = info.routing_config.current_deployment_version.build_id or None
     versions = [

@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 
 from . import attributes, contract
-from .away import persistently
+from .away import by_worker, persistently
 from .consumption import consumption_of
 from .errors import InvalidRequest
 from .models import Outcome, Status
@@ -139,7 +139,8 @@ async def _recorded(
         asked = handle.query(
             contract.QUERY_VIEW, result_type=ApprovalView, rpc_timeout=answer_timeout
         )
-        found: ApprovalView = await answered(handle, asked)
+        async with by_worker(answer_timeout):
+            found: ApprovalView = await answered(handle, asked)
     except (RPCError, TimeoutError, WorkflowQueryFailedError):
         return await stored_view(handle, description)
     # A request that Temporal ended with its parent never learned of it.
@@ -190,7 +191,8 @@ async def _execution(
         asked = parent.query(
             contract.QUERY_EXECUTION, handle.id, result_type=_EXECUTION, rpc_timeout=timeout
         )
-        ran: Execution | None = await answered(parent, asked)
+        async with by_worker(timeout):
+            ran: Execution | None = await answered(parent, asked)
     except (RPCError, TimeoutError, WorkflowQueryFailedError, *_UNREADABLE):
         return None
     return ran

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from temporalio.api.enums.v1 import TaskQueueType, WorkerStatus
@@ -24,6 +24,12 @@ _STUCK = 8
 
 _SOON = 0.3
 """Seconds in which a worker that isn't busy has answered; only then is it asked whether there is one."""
+
+POLLED_WITHIN = timedelta(seconds=150)
+"""A poll lasts a minute at most; but the server knows a worker that was killed for five."""
+
+_PATIENCE = timedelta(seconds=2)
+"""For the server to tell whether there is a worker."""
 
 _STOPPED = (WorkerStatus.WORKER_STATUS_SHUTTING_DOWN, WorkerStatus.WORKER_STATUS_SHUTDOWN)
 
@@ -57,9 +63,19 @@ async def at_work(client: Client, task_queue: str) -> list[PollerInfo]:
     ]
 
 
+def silence(poller: PollerInfo) -> timedelta:
+    """How long ago it polled last, by the clock here."""
+    return datetime.now(UTC) - poller.last_access_time.ToDatetime(UTC)
+
+
+def is_alive(poller: PollerInfo) -> bool:
+    """Whether it polled within 150 seconds: one that hasn't may have been killed."""
+    return silence(poller) < POLLED_WITHIN
+
+
 async def has_worker(client: Client, task_queue: str) -> bool:
-    """Whether a worker is ``at_work`` on this queue's workflow tasks."""
-    return bool(await at_work(client, task_queue))
+    """Whether a worker is ``at_work`` on this queue's workflow tasks, and alive as far as known."""
+    return any(map(is_alive, await at_work(client, task_queue)))
 
 
 class Served:
@@ -67,8 +83,6 @@ class Served:
 
     KEPT_FOR = 5.0
     """Seconds that what was found is believed."""
-
-    _PATIENCE = 2.0
 
     def __init__(self, client: Client) -> None:
         """By this client. Nothing is asked yet."""
@@ -83,7 +97,7 @@ class Served:
         # Who asks meanwhile is told what was known before.
         self._known[task_queue] = time.monotonic() + self.KEPT_FOR, served
         try:
-            async with asyncio.timeout(self._PATIENCE):
+            async with asyncio.timeout(_PATIENCE.total_seconds()):
                 served = await has_worker(self._client, task_queue)
         except (RPCError, TimeoutError):
             served = True
@@ -99,7 +113,7 @@ def unserved(task_queue: str) -> str:
 async def polled(client: Client, task_queues: Sequence[str]) -> None:
     """Return when the server knows of a worker on each: only then is it true that they are served."""
     for queue in task_queues:
-        while not await has_worker(client, queue):
+        while not await at_work(client, queue):  # whatever time it is by the clock here
             await asyncio.sleep(0.02)
 
 
@@ -141,9 +155,10 @@ async def answered(handle: WorkflowHandle[Any, Any], asked: Coroutine[Any, Any, 
 
 async def _is_served(handle: WorkflowHandle[Any, Any]) -> bool:
     try:
-        queue = (await handle.describe()).task_queue
-        return await has_worker(handle._client, queue)
-    except RPCError:
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            queue = (await handle.describe()).task_queue
+            return await has_worker(handle._client, queue)
+    except (RPCError, TimeoutError):
         return True  # nobody can tell: the time that the caller has decides
 
 

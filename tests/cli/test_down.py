@@ -217,8 +217,10 @@ async def test_doctor_doubts_a_worker_that_has_not_polled_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert await approvals.is_served() is True
-    monkeypatch.setattr(admin, "_POLLED_WITHIN", timedelta(0))
+    monkeypatch.setattr("clearance.workers.POLLED_WITHIN", timedelta(0))
 
+    anew = ApprovalClient(approvals.temporal, task_queue=settings.approvals_queue)
+    assert await anew.is_served() is False
     _, well, found = await admin._worker(approvals.temporal, "approvals", settings.approvals_queue)
 
     assert not well

@@ -1,12 +1,16 @@
 """``clearance request``: a gate in any shell script."""
 
 import json
-import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clearance import ApprovalClient, ApprovalSummary, ApprovalView
+from cli import embedded
+from cli.settings import Settings
+from tests.processes import server_process, worker_process
 from tests.support import eventually, unique
 
 from .conftest import NOWHERE, Shell, only_line
@@ -107,19 +111,27 @@ async def test_no_error_opens_the_gate(
     assert (await shell.script(_BRANCHES.format(flags=flags))).out == f"kept back: {code}\n"
 
 
-async def test_a_server_that_goes_away_meanwhile_does_not_open_the_gate(alone: Shell) -> None:
-    async with alone.start("up") as up:
-        await up.says("Ready")
-        script = _BRANCHES.format(flags="--id deploy-1")
-        async with alone.start("-c", script, command="/bin/bash") as gate:
+async def test_a_server_that_goes_away_meanwhile_does_not_open_the_gate(
+    alone: Shell, settings: Settings, tmp_path: Path
+) -> None:
+    port, database = embedded.free_port(0), tmp_path / "temporal.db"
+    address = f"127.0.0.1:{port}"
+    shell = alone.having(
+        TEMPORAL_ADDRESS=address, CLEARANCE_APPROVALS_QUEUE=settings.approvals_queue
+    )
+    script = _BRANCHES.format(flags="--id deploy-1")
+    async with AsyncExitStack() as stack:
+        async with server_process(port, database):
+            assert (await shell("setup")).code == 0
+            gate = await stack.enter_async_context(shell.start("-c", script, command="/bin/bash"))
             await gate.says("Waiting for a person")
-            up.signal(signal.SIGTERM)
-            await up.ends()
+        assert (await shell("approve", "deploy-1")).code == 5
+        assert (gate.process.returncode, gate.out.read_text()) == (None, "")
+
+        async with server_process(port, database), worker_process(settings, address):
+            assert (await shell("approve", "deploy-1")).code == 0
             ended = await gate.ends()
-    assert ended.out == "kept back: 5\n"
-    waiting, failed = ended.err.splitlines()
-    assert waiting == "Waiting for a person: clearance approve deploy-1"
-    assert failed.startswith("clearance: Temporal answered with an error")
+    assert (ended.code, ended.out) == (0, "deploy-1 is approved\ndeployed\n")
 
 
 async def test_ctrl_c_leaves_the_request_waiting_and_exits_130(

@@ -1,9 +1,12 @@
 """What comes of the forms of a request's page, sent as a browser without scripts sends them."""
 
+import asyncio
 from datetime import timedelta
 
 import httpx
 import pytest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 from temporalio.client import Client
 
 from clearance import ApprovalClient, ApprovalRequest, Stage
@@ -357,3 +360,25 @@ async def test_a_form_that_no_page_of_ours_sends_does_nothing(
         answer = await client.post(path(asked.id), data={**fields, **change})
         assert answer.status_code in (403, 409, 422), change
     assert (await approvals.get(asked.id)).status == "pending"
+
+
+async def test_a_worker_that_is_silent_is_not_taken_for_a_temporal_that_is_away(
+    approvals: ApprovalClient,
+    settings: Settings,
+    signed_in: SignedIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("clearance.away.PATIENCE", 0.5)  # less than a worker may take
+    temporal, queue = approvals.temporal, TaskQueue(name=settings.approvals_queue)
+    poll = PollWorkflowTaskQueueRequest(namespace=temporal.namespace, task_queue=queue)
+    dead = asyncio.create_task(temporal.workflow_service.poll_workflow_task_queue(poll))
+    asked = await approvals.request(PAY.model_copy(update={"editable": True}))
+    await dead  # it has taken the task, still counts, and will never answer
+    client = await signed_in(ADA)
+    client.timeout = httpx.Timeout(60)
+
+    pressed = await press(client, await _open(client, asked.id), "approve")
+
+    assert "Your approval is recorded; it takes effect when a worker is back" in words(pressed)
+    receipt = await approvals.approve(asked.id, reviewer=BOB, changes={"cents": 50})
+    assert (receipt.in_effect, receipt.recorded_at) == (False, None)
