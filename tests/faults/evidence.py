@@ -54,6 +54,14 @@ async def at_rest(world: World, *, told: bool = True) -> None:
         await asyncio.sleep(0.5)
 
 
+async def keep_histories(world: World) -> None:
+    """Write those of what still runs to the world's folder, for whoever looks why."""
+    client = (await world.client()).temporal
+    async for one in client.list_workflows("ExecutionStatus = 'Running'"):
+        history = await client.get_workflow_handle(one.id, run_id=one.run_id).fetch_history()
+        (world.folder / f"{one.id}.history.json").write_text(history.to_json())
+
+
 async def gathered(world: World, *, of: str = "", ledger: bool = True) -> Shown:
     """Everything; with ``of`` only what has ids that begin so; with ``ledger``, that as well, after a
     last reconciliation."""

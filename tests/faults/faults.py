@@ -70,7 +70,8 @@ async def play(world: World, faults: list[Fault], seed: int) -> None:
     chance, under_way = random.Random(seed), set[str]()  # noqa: S311
 
     async def one(fault: Fault) -> None:
-        if (subject := fault.kind.split()[-1]) in under_way:
+        words = fault.kind.split()
+        if (subject := words[0] if words[0] == "clock" else words[-1]) in under_way:
             return  # a clock is put wrong once at a time, and a process killed once
         under_way.add(subject)
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .checker import Violation, check, counts
-from .evidence import at_rest, gathered
+from .evidence import at_rest, gathered, keep_histories
 from .faults import Fault, once, play, possible, schedule
 from .traffic import Traffic
 from .world import World, world
@@ -54,6 +54,9 @@ async def _suffer(
         await going_on
         note("stage", name="to rest")
         await at_rest(world, told=told)
+    except BaseException:
+        await keep_histories(world)
+        raise
     finally:
         going_on.cancel()
         await asyncio.wait({going_on})

@@ -111,6 +111,7 @@ VIOLATIONS: dict[str, tuple[str, Callable[[list[Entry], Shown], None]]] = {
         change(events=(Said("created"),)),
     ),
     "a decision didn't last": ("lost decision", said(answer(status="rejected"))),
+    "no worker can tell a record": ("unreadable", change(unreadable="nobody knows")),
     "the request of a decision is gone": ("lost decision", said(answer(id="other"))),
     "a decision counted twice": (
         "decided twice",
