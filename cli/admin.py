@@ -10,6 +10,7 @@ from temporalio.service import RPCError
 
 from clearance import CannotConnect, attributes, connect
 from clearance.codec import encryption_of
+from clearance.deployments import Deployment
 from clearance.ended import Ended
 from clearance.keys import InvalidKeys
 from clearance.text import span
@@ -75,9 +76,13 @@ async def _examine(settings: Settings) -> list[Check]:
     )
     checks.append(unreadable or _encryption(client))
     checks.append(_signing(settings))
-    checks.append(await _worker(client, "approvals", settings.approvals_queue))
-    checks.append(await _worker(client, "agents", settings.agents_queue))
-    checks += await deploy.examined(settings, client)
+    rolled_out, deployment = await deploy.examined(settings, client)
+    for what, queue in (
+        ("approvals", settings.approvals_queue),
+        ("agents", settings.agents_queue),
+    ):
+        checks.append(await _worker(client, what, queue, rolled_out.get(queue)))
+    checks += deployment
     checks.append(await _ledger(settings, client))
     checks.append(await signed_heads(settings))
     return [*checks, *_files(settings)]
@@ -194,8 +199,17 @@ def _first(error: BrokenPolicy) -> str:
     return error.problems[0] + more
 
 
-async def _worker(client: Client, what: str, queue: str) -> Check:
-    if polling := await at_work(client, queue):
+async def _worker(
+    client: Client, what: str, queue: str, deployment: Deployment | None = None
+) -> Check:
+    polling = await at_work(client, queue)
+    if deployment is not None and polling:
+        polling = [one for one in polling if deployment.takes(one)]
+        if not polling:
+            build = f"build {deployment.current}" if deployment.current else "no build"
+            found = f"new work goes to workers of {build}, and none of them polls {queue}"
+            return (f"{what} worker", False, found)
+    if polling:
         if any(map(is_alive, polling)):
             return (f"{what} worker", True, f"polls {queue}")
         silent = span(min(map(silence, polling)))

@@ -1,5 +1,6 @@
 """Rolling out builds of the workers: deploy status, current, ramp, off, drained."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from clearance import NotFound
 from clearance.deployments import (
@@ -57,8 +58,8 @@ def status(as_json: Json = False) -> None:
         table.add_row(output.text(one.deployment), output.text(one.build), one.status, *counts)
     output.console().print(table)
     for deployment in found:
-        if fault := unrouted(deployment):
-            output.say(fault)
+        if said := _switched_off(deployment) or unrouted(deployment):
+            output.say(said)
 
 
 @app.command()
@@ -69,7 +70,9 @@ def current(build: Build, only: Only = None, allow_no_pollers: AllowNoPollers = 
         await set_current(client, one, build)
 
     for one in _each(only, change, build, without_workers=allow_no_pollers):
-        output.out(f"{one.name}: {build} is current (before: {one.current or 'none'}).")
+        before = f"(before: {one.current or 'none'})"
+        how = "already" if one.current == build else before
+        output.out(f"{one.name}: {build} is current {how}.")
 
 
 @app.command("ramp")
@@ -85,9 +88,8 @@ def ramp_(
         await ramp(client, one, build, percent)
 
     for one in _each(only, change, build, without_workers=allow_no_pollers):
-        output.out(
-            f"{one.name}: {percent:g}% goes to {build}, the rest to {one.current or 'none'}."
-        )
+        rest = one.current or "workers without a build"
+        output.out(f"{one.name}: {percent:g}% goes to {build}, the rest to {rest}.")
 
 
 @app.command()
@@ -125,11 +127,10 @@ def _needed(build: str) -> str:
     versions = [one for one in found if one is not None]
     if not versions:
         raise NotFound(f"no deployment has a build {build}: see `clearance deploy status`")
-    return ", ".join(
-        f"{one.deployment} is {one.status}, {one.pinned:,} pinned"
-        for one in versions
-        if one.is_needed
-    )
+    needed = [one for one in versions if one.is_needed]
+    said = ", ".join(f"{one.deployment} is {one.status}, {one.pinned:,} pinned" for one in needed)
+    run = next((one.run for one in needed if one.run), None)
+    return f"{said}; wait for {run}, or let it end" if run else said
 
 
 async def _nothing(client: Client, deployment: Deployment) -> None:
@@ -182,8 +183,18 @@ async def of(settings: Settings, client: Client) -> list[Deployment]:
     return await deployments(client, settings.deployment, queues)
 
 
+def _switched_off(deployment: Deployment) -> str | None:
+    """Where new work goes after ``deploy off``; None where versioning is on, or never was."""
+    if not deployment.is_off:
+        return None
+    return f"{deployment.name}: versioning is off: new work goes to workers without a build"
+
+
 def unrouted(deployment: Deployment) -> str | None:
-    """Why nothing would be worked on in a deployment as it is routed; None where all is well."""
+    """Why nothing would be worked on in a deployment as it is routed; None where all is well, and where
+    versioning is off."""
+    if deployment.is_off:
+        return None
     if deployment.current is None:
         newest = deployment.versions[0].build if deployment.versions else "BUILD"
         return f"{deployment.name}: nothing is routed to any build: `clearance deploy current {newest}`"
@@ -193,20 +204,34 @@ def unrouted(deployment: Deployment) -> str | None:
     return None
 
 
-async def examined(settings: Settings, client: Client) -> list[Check]:
-    """For ``doctor``: which builds there are, and whether what is new is worked on. Nothing where
-    versioning is off."""
+async def examined(settings: Settings, client: Client) -> tuple[dict[str, Deployment], list[Check]]:
+    """For ``doctor``: the deployment of each queue, and whether what is new is worked on. Nothing where
+    the settings name no deployment."""
     if settings.deployment is None:
-        return []
+        return {}, []
     try:
-        found = await of(settings, client)
+        found = await _again_if_busy(settings, client)
     except RPCError as error:
         fault = f"Temporal doesn't tell of deployments: {error.message}"
-        return [("deployment", False, fault)]
+        return {}, [("deployment", False, fault)]
     if not found:
-        return [("deployment", False, f"no worker of {settings.deployment} has begun one")]
+        return {}, [("deployment", False, f"no worker of {settings.deployment} has begun one")]
     faults = [said for one in found if (said := unrouted(one))]
     builds = [
-        f"{one.name} {', '.join(f'{v.build} {v.status}' for v in one.versions)}" for one in found
+        _switched_off(one)
+        or f"{one.name} {', '.join(f'{v.build} {v.status}' for v in one.versions)}"
+        for one in found
     ]
-    return [("deployment", not faults, "; ".join(faults or builds))]
+    check = ("deployment", not faults, "; ".join(faults or builds))
+    return {one.queue: one for one in found}, [check]
+
+
+async def _again_if_busy(settings: Settings, client: Client) -> list[Deployment]:
+    """``of``, asked once more where the server has too much to do."""
+    try:
+        return await of(settings, client)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
+            raise
+    await asyncio.sleep(_AGAIN)
+    return await of(settings, client)

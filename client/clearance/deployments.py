@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 from temporalio.api.deployment.v1 import WorkerDeploymentInfo
 from temporalio.api.enums.v1 import WorkerDeploymentVersionStatus as Status
+from temporalio.api.enums.v1 import WorkerVersioningMode
+from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkerDeploymentRequest,
     SetWorkerDeploymentCurrentVersionRequest,
@@ -56,6 +58,8 @@ class Version:
     """Open workflows whose last task it worked on."""
     pinned: int
     """Those of them that end under it."""
+    run: str | None
+    """One that does; None where none is pinned."""
     workers: int
     """Processes that poll for it, within the last 150 seconds."""
 
@@ -75,10 +79,22 @@ class Deployment:
     """The build that new work goes to; None: to workers without a version."""
     versions: tuple[Version, ...]
     """Newest first."""
+    is_off: bool
+    """Whether new work was sent back to workers without a version."""
 
     def find(self, build: str) -> Version | None:
         """The version with this build."""
         return next((one for one in self.versions if one.build == build), None)
+
+    def takes(self, poller: PollerInfo) -> bool:
+        """Whether new work goes to this worker: it is of the current build, or has none where none is."""
+        which = poller.deployment_options
+        if self.current is None:
+            return (
+                which.worker_versioning_mode
+                != WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+            )
+        return (which.deployment_name, which.build_id) == (self.name, self.current)
 
 
 def deployment_name(name: str, role: Role) -> str:
@@ -189,31 +205,41 @@ async def _deployment(client: Client, name: str, queue: str) -> Deployment | Non
         for poller in await at_work(client, queue)
         if poller.deployment_options.deployment_name == name and is_alive(poller)
     )
-    current = info.routing_config.current_deployment_version.build_id or None
+    routing = info.routing_config
+    current = routing.current_deployment_version.build_id or None
+    newest = sorted(
+        info.version_summaries, key=lambda one: one.create_time.ToNanoseconds(), reverse=True
+    )
     versions = [
-        Version(
-            deployment=name,
-            build=one.deployment_version.build_id,
-            status=_WORDS.get(one.status, "inactive"),
-            percent=_percent(info, one.deployment_version.build_id),
-            open=await _count(client, name, one.deployment_version.build_id),
-            pinned=await _count(client, name, one.deployment_version.build_id, _PINNED),
-            workers=workers[one.deployment_version.build_id],
-        )
-        for one in sorted(
-            info.version_summaries, key=lambda one: one.create_time.ToNanoseconds(), reverse=True
-        )
+        await _version(client, info, one, workers[one.deployment_version.build_id])
+        for one in newest
     ]
-    return Deployment(name, queue, current, tuple(versions))
+    is_off = current is None and routing.HasField("current_version_changed_time")
+    return Deployment(name, queue, current, tuple(versions), is_off)
 
 
-_PINNED: Final = " AND TemporalWorkflowVersioningBehavior = 'Pinned'"
-
-
-async def _count(client: Client, name: str, build: str, more: str = "") -> int:
-    version = quoted(f"{name}:{build}")
-    running = f"TemporalWorkerDeploymentVersion = {version} AND ExecutionStatus = 'Running'"
-    return (await client.count_workflows(running + more)).count
+async def _version(
+    client: Client,
+    info: WorkerDeploymentInfo,
+    found: WorkerDeploymentInfo.WorkerDeploymentVersionSummary,
+    workers: int,
+) -> Version:
+    name, build = info.name, found.deployment_version.build_id
+    running = f"TemporalWorkerDeploymentVersion = {quoted(f'{name}:{build}')}"
+    running += " AND ExecutionStatus = 'Running'"
+    pinned = f"{running} AND TemporalWorkflowVersioningBehavior = 'Pinned'"
+    count = (await client.count_workflows(pinned)).count
+    named = [one.id async for one in client.list_workflows(pinned, limit=1)] if count else []
+    return Version(
+        deployment=name,
+        build=build,
+        status=_WORDS.get(found.status, "inactive"),
+        percent=_percent(info, build),
+        open=(await client.count_workflows(running)).count,
+        pinned=count,
+        run=named[0] if named else None,
+        workers=workers,
+    )
 
 
 def _percent(info: WorkerDeploymentInfo, build: str) -> float:

@@ -79,6 +79,9 @@ async def test_a_build_is_rolled_out_ramped_and_rolled_back(
     ]
     checks = {one["check"]: one for one in (await shell("doctor", "--json")).json}
     assert not checks["deployment"]["ok"]
+    assert "goes to workers of no build" in checks["approvals worker"]["finding"]
+    ramped = await shell("deploy", "ramp", "1", "--percent", "10", "--only", "agents")
+    assert ramped.out == f"{name}-agents: 10% goes to 1, the rest to workers without a build.\n"
     assert "`clearance deploy current 1`" in checks["deployment"]["finding"]
 
     moved = await shell("deploy", "current", "1")
@@ -87,6 +90,8 @@ async def test_a_build_is_rolled_out_ramped_and_rolled_back(
         f"{name}-approvals: 1 is current (before: none).\n"
         f"{name}-agents: 1 is current (before: none).\n",
     )
+    again = await shell("deploy", "current", "1", "--only", "agents")
+    assert again.out == f"{name}-agents: 1 is current already.\n"
     await approvals.request("Deploy?")
 
     async def is_counted() -> bool:
@@ -95,6 +100,7 @@ async def test_a_build_is_rolled_out_ramped_and_rolled_back(
     await eventually(is_counted)
     checks = {one["check"]: one for one in (await shell("doctor", "--json")).json}
     assert checks["deployment"]["ok"]
+    assert checks["approvals worker"]["ok"]
 
     await fleet.start("2")
     ramped = await shell("deploy", "ramp", "2", "--percent", "20", "--only", "agents")
@@ -121,6 +127,14 @@ async def test_a_build_is_rolled_out_ramped_and_rolled_back(
 
     off = await shell("deploy", "off")
     assert off.out.splitlines()[0] == f"{name}-approvals: no build is current (before: 1)."
+    assert (await shell("deploy", "status")).err.splitlines() == [
+        f"{name}-{role}: versioning is off: new work goes to workers without a build"
+        for role in ("approvals", "agents")
+    ]
+    checks = {one["check"]: one for one in (await shell("doctor", "--json")).json}
+    assert checks["deployment"]["ok"]
+    assert "versioning is off" in checks["deployment"]["finding"]
+    assert not checks["approvals worker"]["ok"]  # none of them runs without a build
 
 
 async def test_work_is_not_sent_where_nobody_would_do_it(fleet: Fleet) -> None:
@@ -171,3 +185,8 @@ async def test_what_cannot_be_meant_is_one_line(
 async def test_a_worker_of_a_deployment_has_to_say_which_build_it_is(cli: Shell) -> None:
     said = only_line(await cli.having(CLEARANCE_DEPLOYMENT=unique("fleet"))("worker"), 1)
     assert said.startswith("clearance: CLEARANCE_BUILD_ID is not set: a worker of a deployment")
+
+
+async def test_a_build_without_a_deployment_is_refused(cli: Shell) -> None:
+    said = only_line(await cli.having(CLEARANCE_BUILD_ID="1.4.0")("worker"), 1)
+    assert said.startswith("clearance: CLEARANCE_DEPLOYMENT is not set: with CLEARANCE_BUILD_ID")
