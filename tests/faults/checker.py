@@ -100,13 +100,18 @@ def counts(journal: Sequence[Entry], shown: Shown) -> str:
     return (
         f"faults {faults.total()} ({kinds}), requests {len(shown.requests)}, decisions "
         f"{answers.total()} ({said}), actions {len(shown.payments)}, told {told}"
-        f"{_known(shown)}"
+        f"{_known(journal, shown)}"
     )
 
 
-def _known(shown: Shown) -> str:
-    known = [one.id for one in shown.requests.values() if _KNOWN in one.unreadable]
-    return f", not replayable by a fault of the SDK: {', '.join(known)}" if known else ""
+def _known(journal: Sequence[Entry], shown: Shown) -> str:
+    known = {one.id for one in shown.requests.values() if _KNOWN in one.unreadable}
+    known |= _stuck(journal)
+    return f", broken by the SDK: {', '.join(sorted(known))}" if known else ""
+
+
+def _stuck(journal: Sequence[Entry]) -> set[str]:
+    return {one["id"] for one in journal if one["what"] == "stuck"}
 
 
 def _unreadable(shown: Shown) -> Iterator[Violation]:
@@ -116,6 +121,7 @@ def _unreadable(shown: Shown) -> Iterator[Violation]:
 
 
 def _decisions(journal: Sequence[Entry], shown: Shown) -> Iterator[Violation]:
+    stuck = _stuck(journal)
     for one in journal:
         if one["what"] != "answer":
             continue
@@ -123,7 +129,7 @@ def _decisions(journal: Sequence[Entry], shown: Shown) -> Iterator[Violation]:
         if seen is None:
             yield Violation("lost decision", f"{_told(one)}; that request is nowhere")
             continue
-        if seen.unreadable:
+        if seen.unreadable or one["id"] in stuck:
             continue
         events = Counter(event.kind for event in seen.events if event.key == one["key"])
         if max((events[kind] for kind in COUNTED), default=0) > 1:

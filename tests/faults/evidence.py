@@ -18,7 +18,11 @@ from .world import World
 
 _REST = 75.0
 """Seconds in which everything has to come to rest: a model call whose worker was killed is given up
-after 30, a message after 60."""
+after 30."""
+
+_ALL_TOLD = 180.0
+"""Seconds in which also everybody has to be told: a message whose worker was killed is given up after 60,
+and what waits behind it comes then."""
 
 _TOLD = 40.0
 """Seconds in which workers have to tell all records; and again, in which the ledger has to have them."""
@@ -48,9 +52,9 @@ async def at_rest(world: World, *, told: bool = True) -> None:
                 return f"{one.id} {shown.pending_workflow_task}"
         return ""
 
-    end = time.monotonic() + _REST
+    end = time.monotonic() + (limit := _ALL_TOLD if told else _REST)
     while why := await busy():
-        assert time.monotonic() < end, f"no rest after {_REST} s: {why}"
+        assert time.monotonic() < end, f"no rest after {limit} s: {why}"
         await asyncio.sleep(0.5)
 
 

@@ -105,7 +105,7 @@ async def kinds(world: World, worker: Program, name: str, *scenes: Scene) -> set
     finally:
         await worker.kill()
     journal = world.journal.entries()
-    own = [one for one in journal if one.get("id", one.get("ref", "")).startswith(name)]
+    own = [one for one in journal if str(one.get("id") or one.get("ref")).startswith(name)]
     return {one.kind for one in check(own, shown)}
 
 
