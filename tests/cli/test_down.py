@@ -12,6 +12,7 @@ import pytest
 
 from clearance import ApprovalClient, NotRecorded, OutcomeUnknown, WaitTimeout, connect
 from cli import admin, embedded
+from cli.failures import explain
 from cli.settings import EmbeddedServer, Settings
 from tests.cutting import way_to
 from tests.processes import answers, kill, server_process, worker_process
@@ -159,6 +160,7 @@ async def test_a_decision_whose_answer_was_cut_off_is_called_unknown_and_sent_ag
         way.cut()
         assert (told.value.approval_id, told.value.key) == (asked.id, "d-7")
         assert "Send the same again with the id d-7: it counts once" in str(told.value)
+        assert explain(told.value)[0][0].endswith("(a decision with --decision-id d-7)")
 
         receipt = await approvals.approve(asked.id, reviewer=ADA, decision_id="d-7")
 

@@ -37,8 +37,8 @@ async def _inbox(config: WebConfig, approvals: ApprovalClient) -> AsyncIterator[
         )
         headers = {"Authorization": f"Bearer {token}"}
         async with (
-            httpx.AsyncClient(base_url=context.url) as page,
-            httpx.AsyncClient(base_url=context.url, headers=headers) as api,
+            httpx.AsyncClient(base_url=context.url, timeout=60) as page,
+            httpx.AsyncClient(base_url=context.url, headers=headers, timeout=60) as api,
         ):
             await page.get(f"/sign-in/{await context.store.sessions.invite(ADA)}")
             yield Inbox(page, api)

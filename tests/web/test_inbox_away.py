@@ -14,7 +14,7 @@ from . import axe
 from .asking import ask
 from .engines import Engine
 
-expect.set_options(timeout=20_000)  # a busy machine takes its time
+expect.set_options(timeout=60_000)  # a busy machine takes its time
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ async def test_who_is_signed_out_elsewhere_is_told(inbox: Context, chromium: Bro
     await inbox.store.sessions.end(secret["value"])
     hang_up(inbox)
 
-    await expect(page.locator(".live-out")).to_be_visible(timeout=15_000)
+    await expect(page.locator(".live-out")).to_be_visible(timeout=60_000)
     await window.close()
 
 

@@ -39,7 +39,7 @@ def web_config(web_config: WebConfig, issuer: str) -> WebConfig:
 @pytest.fixture
 async def signed_out(inbox: Context) -> AsyncIterator[httpx.AsyncClient]:
     """Another browser than ``browser``."""
-    async with httpx.AsyncClient(base_url=inbox.url) as client:
+    async with httpx.AsyncClient(base_url=inbox.url, timeout=60) as client:
         yield client
 
 
@@ -123,7 +123,7 @@ async def test_a_provider_that_verifies_nothing_may_be_believed(
     config = inbox.config.model_copy(update={"oidc": believing})
     async with (
         running(config, approvals) as other,
-        httpx.AsyncClient(base_url=other.url) as browser,
+        httpx.AsyncClient(base_url=other.url, timeout=60) as browser,
     ):
         assert (await logs_in(browser, "quiet")).status_code == 303
         assert await session_of(other, browser) == ("quiet@example.com", ())
@@ -149,7 +149,7 @@ async def test_the_name_may_come_from_another_claim(
     )
     async with (
         running(config, approvals) as other,
-        httpx.AsyncClient(base_url=other.url) as browser,
+        httpx.AsyncClient(base_url=other.url, timeout=60) as browser,
     ):
         assert (await logs_in(browser, "grace")).status_code == 303
         assert await session_of(other, browser) == ("grace", ("group:finance",))
@@ -244,7 +244,7 @@ async def test_a_provider_that_is_away_is_told(
     config = web_config.model_copy(update={"oidc": of(nowhere)})
     async with (
         running(config, approvals) as inbox,
-        httpx.AsyncClient(base_url=inbox.url) as browser,
+        httpx.AsyncClient(base_url=inbox.url, timeout=60) as browser,
     ):
         said = await refusal(browser, await browser.get("/sign-in/oidc"), 502)
     assert "can&#39;t be used now" in said
@@ -257,7 +257,7 @@ async def test_a_provider_that_goes_away_in_between_is_told(
         config = web_config.model_copy(update={"oidc": of(issuer)})
         server = running(config, approvals)
         inbox = await server.__aenter__()
-        browser = httpx.AsyncClient(base_url=inbox.url)
+        browser = httpx.AsyncClient(base_url=inbox.url, timeout=60)
         address = await way_back(browser, "ada")
     try:
         said = await refusal(browser, await browser.get(address), 502)
@@ -273,7 +273,7 @@ async def test_a_provider_that_calls_itself_otherwise_is_not_believed(
     config = web_config.model_copy(update={"oidc": of(f"{issuer}/")})
     async with (
         running(config, approvals) as inbox,
-        httpx.AsyncClient(base_url=inbox.url) as browser,
+        httpx.AsyncClient(base_url=inbox.url, timeout=60) as browser,
     ):
         said = await refusal(browser, await browser.get("/sign-in/oidc"), 502)
     assert f"the provider calls itself {issuer}" in said
@@ -285,7 +285,7 @@ async def test_a_wrong_secret_is_refused(
     config = web_config.model_copy(update={"oidc": of(issuer, client_secret="another")})
     async with (
         running(config, approvals) as inbox,
-        httpx.AsyncClient(base_url=inbox.url) as browser,
+        httpx.AsyncClient(base_url=inbox.url, timeout=60) as browser,
     ):
         said = await refusal(browser, await logs_in(browser, "ada"), 403)
     assert "invalid_client" in said
@@ -306,7 +306,7 @@ async def test_without_a_provider_there_is_no_such_way(
     config = web_config.model_copy(update={"oidc": None})
     async with (
         running(config, approvals) as inbox,
-        httpx.AsyncClient(base_url=inbox.url) as browser,
+        httpx.AsyncClient(base_url=inbox.url, timeout=60) as browser,
     ):
         assert (await browser.get("/sign-in/oidc")).status_code == 404
         assert (await browser.get("/sign-in/oidc/callback")).status_code == 404
