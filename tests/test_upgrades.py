@@ -142,6 +142,13 @@ async def test_a_new_build_takes_over_a_hundred_requests_and_runs_end_under_the_
             await here.roll_out(name, "2")
             old.send_signal(signal.SIGTERM)
             assert await old.wait() == 0
+
+            async def names_a_run() -> bool:
+                [_, agents] = await here.deployments(name)
+                version = agents.find("1")
+                return version is not None and version.run in {run.id for run in here.runs}
+
+            await eventually(names_a_run)
             later = await here.run()
             await here.decide()
 
