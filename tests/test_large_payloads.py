@@ -8,10 +8,12 @@ from agents import Agent, function_tool
 from pydantic import ValidationError
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 
-from clearance import ApprovalClient, ApprovalRequest, InvalidRequest
+from clearance import ApprovalClient, ApprovalRequest, InvalidRequest, Outcome, gate
 from clearance.runs import AgentRun
 from cli.settings import Settings
+from workflows import agent
 
 from . import parents
 from .agent_runs import Start, played, told
@@ -68,6 +70,25 @@ async def test_a_model_that_answers_with_3_mb_is_paid_once_and_ends_the_run(play
     async with play([says("x" * HUGE)], agent="reader") as (run, model):
         assert "its answer is 3,000," in await _how_it_ended(run.handle)
     assert len(model.inputs) == 1
+
+
+async def test_an_answer_of_nearly_2_mb_leaves_out_approvals_and_a_larger_one_fails_the_run(
+    play: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = [
+        Outcome(approval_id=f"run.{n}", status="withdrawn", digest="0" * 64, explanation="x" * 100)
+        for n in range(900)
+    ]
+    monkeypatch.setattr(gate, "closed_approvals", lambda: closed)
+    async with play([says("y" * 1_950_000)], agent="reader") as (run, _):
+        result = await run.result()
+    assert len(result.output) == 1_950_000
+    assert 0 < len(result.approvals) < 300
+    assert result.approvals[-1] == closed[-1]
+    async with play([says('"' * 990_000)], agent="reader") as (run, _):
+        assert len((await run.result()).output) == 990_000
+    with pytest.raises(ApplicationError, match="the run has ended, and its answer is 2,000,"):
+        agent._result("y" * 2_000_000)
 
 
 async def _how_it_ended(handle: Any) -> str:

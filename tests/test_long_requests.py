@@ -1,18 +1,23 @@
 """A request about which very much is said goes on in another execution, and stays one request."""
 
 import asyncio
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from clearance import ApprovalClient, ApprovalRequest, Refused, Stage
+from clearance.ended import Ended
 from cli.settings import Settings
-from workflows import resuming
+from workflows import approval, resuming
+from workflows.resuming import handed_over
 
 from . import parents
+from .conftest import Serve
 from .office import ADA, GRACE
 from .raw import decision
 from .support import eventually, unique
@@ -204,3 +209,63 @@ async def test_signals_that_were_stored_while_no_worker_was_there_do_not_keep_a_
 
     assert receipt.status == "approved"
     assert await executions(temporal, asked.id) >= 1
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_what_a_build_cannot_go_on_from_waits_for_one_that_can_and_is_whole_in_the_ledger_too(
+    approvals: ApprovalClient,
+    temporal: Client,
+    settings: Settings,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def of_a_newer_build(extra: Any) -> Any:
+        return handed_over(tuple({**one, "newer": True} for one in extra))
+
+    async def is_stuck(id: str) -> bool:
+        task = (await temporal.get_workflow_handle(id).describe()).raw_description
+        return task.pending_workflow_task.attempt > 1 and await executions(temporal, id) == 1
+
+    monkeypatch.setattr(approval, "handed_over", of_a_newer_build)
+    async with serve():
+        waits, ends = [await approvals.request(WIRE) for _ in range(2)]
+        for one in (waits, ends):
+            await approvals.approve(one.id, reviewer=GRACE, reason="Fine by me")
+            handle = temporal.get_workflow_handle(one.id)
+            for _ in range(15):
+                await handle.signal("approve", "perhaps")
+            await eventually(partial(is_stuck, one.id))
+        await temporal.get_workflow_handle(ends.id).terminate(reason="by hand")
+        description = await temporal.get_workflow_handle(ends.id).describe()
+        reader = Ended(temporal, settings.approvals_queue, timedelta(seconds=1))
+        view = (await reader.read(description)).view
+        assert (view.status, view.complete, view.requested_at) == (
+            *("withdrawn", True),
+            ends.requested_at,
+        )
+        said = [(one.kind, one.reason) for one in view.events]
+        assert ("approved", "Fine by me") in said
+        assert said[-1] == ("withdrawn", "by hand")
+
+        monkeypatch.setattr(approval, "handed_over", handed_over)
+        await approvals.approve(waits.id, reviewer=ADA)
+        assert (await approvals.wait(waits.id)).approved
+
+
+@pytest.mark.usefixtures("_soon", "worker_running")
+async def test_a_request_that_the_server_would_start_again_stays_in_its_execution_and_is_decided(
+    approvals: ApprovalClient, temporal: Client, settings: Settings
+) -> None:
+    asked = await temporal.start_workflow(
+        "ApprovalWorkflow",
+        WIRE.model_dump(mode="json"),
+        id=unique("again"),
+        task_queue=settings.approvals_queue,
+        retry_policy=RetryPolicy(maximum_attempts=3),
+    )
+    await approvals.approve(asked.id, reviewer=GRACE)
+    await flood(approvals, asked.id, 12)
+    await approvals.approve(asked.id, reviewer=ADA)
+
+    assert (await approvals.wait(asked.id)).approved
+    assert await executions(temporal, asked.id) == 0

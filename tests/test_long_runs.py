@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.common import RetryPolicy
 
 from clearance import ApprovalClient, evidence
 from clearance.granting import revoke
@@ -198,3 +199,42 @@ async def test_who_starts_a_run_cannot_make_up_what_it_goes_on_from(
             assert "Input should be" in str(raised.value.__cause__)
     assert model.inputs == []
     assert done(first.id) == []
+
+
+@pytest.mark.usefixtures("_at_once")
+async def test_a_run_that_a_build_cannot_go_on_from_waits_and_one_that_is_started_again_stays(
+    serve: Serve, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_a_newer_build(extra: Any) -> Any:
+        return handed_over(tuple({**one, "newer": True} for one in extra))
+
+    handed_over = continuing.handed_over
+    monkeypatch.setattr(continuing, "handed_over", of_a_newer_build)
+    policed(settings, 'default = "allow"')
+    run = AgentRun(agent="refund", prompt="Pay", approvals_queue=settings.approvals_queue)
+    looks = call("look_up_order", '{"order_id": "1"}', "call_0")
+    model = PlayedModel([looks], [says("Stayed")], [looks])
+    async with serve(model) as serving:
+
+        async def start(retry: RetryPolicy | None) -> Any:
+            handle = await serving.client.start_workflow(
+                "AgentWorkflow",
+                run.model_dump(mode="json"),
+                id=unique("run"),
+                task_queue=settings.agents_queue,
+                retry_policy=retry,
+            )
+            return serving.client.get_workflow_handle(handle.id)
+
+        stayed = await start(RetryPolicy(maximum_attempts=3))
+        assert (await stayed.result())["output"] == "Stayed"
+        assert (await (await stayed.describe()).memo_value("long")).startswith("its history is")
+        waits = await start(None)
+
+        async def is_stuck() -> bool:
+            task = (await waits.describe()).raw_description.pending_workflow_task
+            return task.attempt > 1 and len(model.inputs) == 3
+
+        await eventually(is_stuck)
+        assert (await waits.describe()).status == WorkflowExecutionStatus.RUNNING
+        await waits.terminate()

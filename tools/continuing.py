@@ -10,14 +10,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import pydantic
 from agents import Agent, RunHooks
 from pydantic import BaseModel, ConfigDict, JsonValue
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from clearance import contract, gate
-from clearance.executions import is_continued
+from clearance.executions import CannotGoOn, is_continued, starts_again
 from clearance.grants import Grant
 from clearance.models import Outcome
 from clearance.text import one_line
@@ -48,6 +47,8 @@ _MAX_OUTCOMES_BYTES = 300_000
 
 _MAX_LISTED = 1_000
 """Approvals that a run's result lists, the last ones; each has its own record."""
+
+_UNREADABLE = "this build can't read what the run goes on from; a later one can"
 
 _STAYS = "its history is long, and what it knows can't be handed over to another execution"
 
@@ -80,11 +81,11 @@ class Carried(BaseModel):
         beginning has been done: its input is not judged again, and no first call of a tool forced.
 
         Raises:
-            ApplicationError: type ``InvalidRequest``, the worker has no such agent any more.
+            CannotGoOn: this worker has no such agent.
         """
         found = named(agent, self.agent)
         if found is None:
-            raise _malformed(f"the run's agent {self.agent!r} is gone")
+            raise CannotGoOn(f"this worker has no agent {self.agent!r}, whose turn it is")
         settings = found.model_settings
         if found.reset_tool_choice and any("call_id" in item for item in self.conversation):
             settings = dataclasses.replace(settings, tool_choice=None)
@@ -106,15 +107,16 @@ class Carried(BaseModel):
 
 def handed_over(extra: Sequence[Any]) -> Carried | None:
     """What the execution before has handed over, among a workflow's further arguments; None where there
-    is none, because this is the first. Raises ApplicationError ``InvalidRequest``: it is malformed."""
-    if len(extra) != 1 or not is_continued():
+    is none, because this is the first. Raises CannotGoOn: it is not of this build's shape."""
+    if not is_continued():
         return None
     try:
-        carried = Carried.model_validate(extra[0])
-    except pydantic.ValidationError:
-        carried = None
-    if carried is None or carried.execution != workflow.info().first_execution_run_id:
-        raise _malformed("what the run was to go on from is malformed")
+        (said,) = extra
+        carried = Carried.model_validate(said)
+    except ValueError:  # pydantic's own is one; it repeats what is none of the history's business
+        raise CannotGoOn(_UNREADABLE) from None
+    if carried.execution != workflow.info().first_execution_run_id:
+        raise CannotGoOn(_UNREADABLE)
     return carried
 
 
@@ -124,16 +126,17 @@ def named(agent: Agent[Any], name: str) -> Agent[Any] | None:
     return found[0] if len(found) == 1 else None
 
 
-def brief(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """The last of them, without what their own records have: they travel in a payload of 2 MB."""
+def brief(outcomes: Sequence[Outcome], room: int = _MAX_OUTCOMES_BYTES) -> list[Outcome]:
+    """The last of them, in at most so many bytes, without what their own records have: they travel in a
+    payload of 2 MB."""
     kept: list[Outcome] = []
-    room = _MAX_OUTCOMES_BYTES
+    room = min(room, _MAX_OUTCOMES_BYTES)
     for outcome in reversed(outcomes[-_MAX_LISTED:]):
         if (decision := outcome.decision) is not None:
             decision = decision.model_copy(update={"reason": one_line(decision.reason, 200)})
         one = outcome.model_copy(update={"decision": decision, "edit": None})
         room -= len(one.model_dump_json().encode(errors="replace"))
-        if room < 0 and kept:
+        if room < 0:
             break
         kept.append(one)
     return kept[::-1]
@@ -166,7 +169,7 @@ class Boundaries(RunHooks[Any]):
     def _carry(self, agent: str, conversation: list[Any]) -> Carried | None:
         """What is handed over; None where that can't be, or is too large."""
         run = self._run
-        if named(self._agent, agent) is None:
+        if named(self._agent, agent) is None or starts_again():
             return None
         try:
             carried = Carried(
@@ -211,7 +214,3 @@ def is_long() -> bool:
     return (
         many or info.get_current_history_size() > _MANY_BYTES or info.is_continue_as_new_suggested()
     )
-
-
-def _malformed(reason: str) -> ApplicationError:
-    return ApplicationError(reason, type=contract.ERROR_INVALID_REQUEST, non_retryable=True)

@@ -15,8 +15,10 @@ with workflow.unsafe.imports_passed_through():
     from temporalio.openai_agents import AgentsWorkflowError
 
     from activities.policy import PolicyActivities
+    from activities.sizing import MAX_BYTES
     from clearance import contract, gate
     from clearance.errors import explain
+    from clearance.executions import CannotGoOn
     from clearance.fields import Name
     from clearance.runs import AgentResult, AgentRun
     from clearance.views import PendingApproval
@@ -65,11 +67,18 @@ class AgentWorkflow:
             ApplicationError: type ``InvalidRequest`` (malformed run, unknown agent);
                 ``CollaborationError`` and ``TimeoutError``, a rejection or an expiry that the
                 policy says ends the run; ``Ungatable``, the agent has a tool that nothing could
-                stop; or the name of the Agents SDK's error (``MaxTurnsExceeded`` ...).
+                stop; ``AnswerTooLarge``, its answer is more than 2,000,000 bytes; or the name of the
+                Agents SDK's error (``MaxTurnsExceeded`` ...).
+            CannotGoOn: fails the task only: this worker can't read what the run goes on from.
             AgentsWorkflowError: a tool or the model failed for good; the cause says why.
         """
         carried = continuing.handed_over(extra)
-        parsed, agent = _parse([run, *extra] if extra and carried is None else run)
+        try:
+            parsed, agent = _parse([run, *extra] if extra and carried is None else run)
+        except ApplicationError as error:
+            if carried is None:
+                raise
+            raise CannotGoOn(error.message) from None  # the worker before could
         if not runner.installed():
             # Fails this task, not the run: a worker that has the gate can take it up.
             raise RuntimeError(
@@ -101,7 +110,7 @@ class AgentWorkflow:
             raise stopped
         if hooks.carried is not None:
             _go_on(run, hooks.carried)
-        return AgentResult(output=await work, approvals=continuing.brief(gate.closed_approvals()))
+        return _result(await work)
 
     def _stopped(self) -> ApplicationError | None:
         return self._run.stopped if self._run else None
@@ -150,6 +159,19 @@ class AgentWorkflow:
             self._revoked.append((who, grant_id))
         else:
             self._run.revoke(who, workflow.now(), id=grant_id)
+
+
+def _result(output: str) -> AgentResult:
+    """What the run answers, with as many of its approvals as there is room for beside that."""
+    room = MAX_BYTES - len(AgentResult(output=output).model_dump_json().encode())
+    if room < 0:  # the server would refuse it, and the worker try it again without end
+        raise ApplicationError(
+            f"the run has ended, and its answer is {MAX_BYTES - room:,} bytes, at most {MAX_BYTES:,}: "
+            "let the agent answer more briefly, or with a reference",
+            type="AnswerTooLarge",
+            non_retryable=True,
+        )
+    return AgentResult(output=output, approvals=continuing.brief(gate.closed_approvals(), room))
 
 
 def _go_on(run: Any, carried: Carried) -> NoReturn:

@@ -66,7 +66,7 @@ class ApprovalWorkflow:
         )
         self._attempts = Attempts(self._record)
         if state is not None:
-            self._invalid = self._invalid or state.apply(self._record, self._attempts)
+            state.apply(self._record, self._attempts, self._invalid)
         self._is_new = state is None
         self._leaving = Leaving(self._record, self._attempts, resolves=resolves)
         self._audience = Audience(self._record, resolves=resolves, is_known=not self._is_new)

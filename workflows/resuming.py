@@ -14,7 +14,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from clearance import contract
-    from clearance.executions import is_continued
+    from clearance.executions import CannotGoOn, is_continued, starts_again
     from clearance.record import Record
     from clearance.resuming import Fields, plain, restore, resume, state_of
     from workflows.attempts import Attempts
@@ -36,7 +36,7 @@ _ATTEMPTS: Fields = {
     "_outside": set[str],
 }
 
-MALFORMED = "what the request was to go on from is malformed"
+_UNREADABLE = "this build can't read what the request goes on from; a later one can"
 
 
 class State(pydantic.BaseModel):
@@ -54,28 +54,34 @@ class State(pydantic.BaseModel):
     told: dict[str, str]
     """Everybody who was told of it, by their folded name."""
 
-    def apply(self, record: Record, attempts: Attempts) -> str | None:
-        """Make a new record this one. Returns why it can't be."""
+    def apply(self, record: Record, attempts: Attempts, invalid: str | None) -> None:
+        """Make a new record this one. Raises CannotGoOn: it can't be, or the request, which was read
+        before, is ``invalid`` here."""
+        if invalid is not None:
+            raise CannotGoOn(f"{_UNREADABLE}: {invalid}")
         try:
             resume(record, self.record)
             restore(attempts, _ATTEMPTS, self.attempts)
         except (AttributeError, KeyError, TypeError, ValueError):
-            return MALFORMED
-        return None
+            raise CannotGoOn(_UNREADABLE) from None
 
 
 def handed_over(extra: Sequence[Any]) -> State | None:
     """What the execution before has handed over, among a workflow's further arguments.
 
-    None where there is none: the request begins with this one, and takes no further argument.
+    None where there is none: the request begins with this one, and takes no further argument. Raises
+    CannotGoOn: it is not of this build's shape.
     """
-    if len(extra) != 1 or not is_continued():
+    if not is_continued():
         return None
     try:
-        state = State.model_validate(extra[0])
-    except pydantic.ValidationError:
-        return None
-    return state if state.execution == workflow.info().first_execution_run_id else None
+        (said,) = extra
+        state = State.model_validate(said)
+    except ValueError:  # pydantic's own is one; it repeats what is none of the history's business
+        raise CannotGoOn(_UNREADABLE) from None
+    if state.execution != workflow.info().first_execution_run_id:
+        raise CannotGoOn(_UNREADABLE)
+    return state
 
 
 class Leaving:
@@ -89,9 +95,10 @@ class Leaving:
         self.is_due = False
 
     async def watch(self) -> None:
-        """Return when it is time. Requests from before stay where they are."""
+        """Return when it is time. Requests from before stay where they are, and those that the server
+        would start again from their beginning."""
         await workflow.wait_condition(_is_long)
-        self.is_due = workflow.patched(REQUESTS_GO_ON)
+        self.is_due = workflow.patched(REQUESTS_GO_ON) and not starts_again()
 
     async def until_ended(
         self,

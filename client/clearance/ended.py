@@ -9,10 +9,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from . import attributes, contract, reading
 from .errors import InvalidRequest, NotFound, NoWorker
+from .executions import carried
 from .filters import instant, quoted
 from .kept import Kept
 from .models import Outcome
 from .record import Record
+from .resuming import requested_at, resume
 from .views import ApprovalView
 from .workers import has_worker
 
@@ -69,7 +71,7 @@ class Ended:
         Raises:
             InvalidRequest: it was malformed, and asked nobody.
             InvalidKeys: it is encrypted by a key that is missing here.
-            NoWorker: none has told it.
+            NoWorker: none has told it, or what it was to go on from is of another build's shape.
             NotFound: Temporal has forgotten it meanwhile.
             temporalio.service.RPCError: Temporal fails.
         """
@@ -98,7 +100,7 @@ class Ended:
         return latest.run_id == execution.run_id
 
     async def _was_begun(self, execution: WorkflowExecution) -> bool:
-        """Whether a worker has ever seen it."""
+        """Whether a worker has ever seen this execution."""
         handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
         done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
         async for event in handle.fetch_history_events():
@@ -107,11 +109,19 @@ class Ended:
         return False
 
     async def _never_begun(self, execution: WorkflowExecution) -> ApprovalView:
-        """The record of what was over before any worker saw it: it was asked, and withdrawn."""
+        """The record of what was over before any worker saw it: it was asked, and withdrawn; or went on
+        from an execution before, with all that was said in that."""
         handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
         request = await reading.stored_request(handle)
         plain = request.model_copy(update={"grant": None})  # which would answer it
-        record = Record(plain, approval_id=execution.id, requested_at=execution.start_time)
+        try:
+            state = await carried(self._client, execution.id, execution.run_id)
+            began = execution.start_time if state is None else requested_at(state)
+            record = Record(plain, approval_id=execution.id, requested_at=began)
+            if state is not None:
+                resume(record, state["record"])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise NoWorker(f"what {execution.id} was to go on from can't be read here") from None
         outcome: Outcome = await reading.ended(self._client, execution, request.digest)
         if execution.close_time is None:
             raise InvalidRequest(f"{execution.id} has not ended")

@@ -1,6 +1,7 @@
 """Workflows that go on in another execution, under their own id, because their history became long."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from temporalio import workflow
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType
@@ -12,16 +13,50 @@ _NUMBERS = ("scheduled_event_id", "started_event_id", "initiated_event_id")
 """By which one event names another."""
 
 
+class CannotGoOn(RuntimeError):
+    """What a workflow was to go on from can't be read here. It fails the workflow's *task*, and not the
+    workflow: that waits, shut, until a worker of the build that wrote it, or of a later one, takes it."""
+
+
 def is_continued() -> bool:
     """Whether the workflow that this is called in goes on from an execution before, which has handed
-    over what it knew.
+    over what it knew. The server says so, and not whoever starts a workflow."""
+    return workflow.info().continued_run_id is not None and not starts_again()
 
-    The server says so, and not whoever starts a workflow: what else it runs again, on a schedule or
-    after a failure, has the arguments of its beginning, which anybody may have made up.
-    """
+
+def starts_again() -> bool:
+    """Whether the server runs this workflow again, on a schedule or after a failure, with the arguments
+    of its beginning, which anybody may have made up. What was handed over can't be told from those, so
+    such a workflow stays in its execution, however long that becomes."""
     info = workflow.info()
-    again = info.cron_schedule or info.retry_policy is not None
-    return info.continued_run_id is not None and not again
+    return bool(info.cron_schedule) or info.retry_policy is not None
+
+
+def chain() -> str:
+    """The id of the first of the executions in which this workflow goes on: what is said of one of them
+    is said of all."""
+    info = workflow.info()
+    return info.first_execution_run_id if is_continued() else info.run_id
+
+
+async def carried(client: Client, id: str, run_id: str) -> Mapping[str, Any] | None:
+    """What an execution was handed over by the one before, as its workflow is given it; None where it
+    is the first one. Readable without any worker, and never what somebody has made up.
+
+    Raises:
+        ValueError: it was handed over something else.
+        temporalio.service.RPCError: Temporal fails, or has forgotten this execution.
+    """
+    handle = client.get_workflow_handle(id, run_id=run_id)
+    async for event in handle.fetch_history_events(page_size=1):
+        said = event.workflow_execution_started_event_attributes
+        if said.initiator != ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW:
+            return None
+        _, state = await client.data_converter.decode(said.input.payloads)
+        if not isinstance(state, dict) or state.get("execution") != said.first_execution_run_id:
+            raise ValueError("it was handed over something else")
+        return state
+    raise ValueError("it has no history")
 
 
 async def history(client: Client, id: str, run_id: str) -> AsyncIterator[HistoryEvent]:

@@ -5,12 +5,12 @@ that it knows: it is one record to whoever reads it. Nothing that has ended is h
 goes on is never open already.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import AwareDatetime, JsonValue, TypeAdapter
 
 from .acts import Act
 from .ballot import Ballot, Taken
@@ -18,6 +18,7 @@ from .directory import Members
 from .models import Edit, Recorded
 from .record import Record
 from .rules import Vote
+from .text import some
 from .views import Delegation, Event
 
 Fields = Mapping[str, Any]
@@ -49,6 +50,8 @@ _BALLOT: Fields = {
     "reminders": list[datetime],
 }
 
+_STATE = frozenset({"record", "log", "signatures", "ballots", "taken"})
+
 _TAKEN: Any = list[tuple[Recorded, int, bool]]
 """Decisions: the number of the stage they were taken in, and whether they count."""
 
@@ -77,6 +80,7 @@ def resume(record: Record, state: Mapping[str, Any]) -> None:
     """
     if record.status != "pending":
         raise ValueError("a request that is answered as it is made goes on nowhere")
+    _exactly(_STATE, state)
     restore(record, _RECORD, state["record"])
     restore(record.log, _LOG, state["log"])
     restore(record.signatures, _SIGNATURES, state["signatures"])
@@ -91,7 +95,7 @@ def resume(record: Record, state: Mapping[str, Any]) -> None:
         if not 1 <= number <= len(chain) or number in ballots:
             raise ValueError("there is no such stage")
         ballots[number] = Ballot(number, chain[number - 1], record.requested_at)
-        restore(ballots[number], _BALLOT, one)
+        restore(ballots[number], _BALLOT, {key: one[key] for key in one if key != "number"})
     if any(_is_decided(one) for one in list(ballots.values())[-1:]):
         raise ValueError("the stage that is asked is decided already")
     *done, asked = ballots.values()
@@ -99,6 +103,13 @@ def resume(record: Record, state: Mapping[str, Any]) -> None:
     record._course.ballot = asked
     taken = _adapter(_TAKEN).validate_python(state["taken"])
     record._taken = [Taken(said, ballots[number], counted) for said, number, counted in taken]
+
+
+def requested_at(state: Mapping[str, Any]) -> datetime:
+    """Since when the request waits that goes on from this, as its workflow has handed it over: with
+    the ``record``, which is to be resumed. Raises KeyError and ValueError: it is none."""
+    at: datetime = _adapter(AwareDatetime).validate_python(state["requested_at"])
+    return at
 
 
 def plain(one: object, fields: Fields) -> dict[str, JsonValue]:
@@ -110,9 +121,16 @@ def plain(one: object, fields: Fields) -> dict[str, JsonValue]:
 
 
 def restore(one: object, fields: Fields, values: Mapping[str, Any]) -> None:
-    """Give them back. Raises KeyError, TypeError and ValueError for what they can't be."""
+    """Give them back. Raises TypeError and ValueError for what they can't be, and for any other: what a
+    newer build knows of a request must not be forgotten by an older one."""
+    _exactly(fields, values)
     for name, kind in fields.items():
         setattr(one, name, _adapter(kind).validate_python(values[name]))
+
+
+def _exactly(names: Collection[str], values: Mapping[str, Any]) -> None:
+    if set(values) != set(names):
+        raise ValueError(f"it has other fields: {some(sorted(set(values) ^ set(names)))}")
 
 
 def _is_decided(ballot: Ballot) -> bool:
