@@ -84,7 +84,9 @@ class KeepingActivities:
         )
         try:
             there = await self._ledger.ask(
-                lambda ledger: ledger.add(untold.approval_id, untold.execution, event)
+                lambda ledger: ledger.add(
+                    untold.approval_id, untold.execution, event, untold.requested_at
+                )
             )
         except ClearanceError as error:
             raise _failure(error, is_final=False) from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,21 @@ async def test_a_request_that_waits_has_no_end_to_add_anything_after(tmp_path: P
         await ledger.append([kept(asked())])
         with pytest.raises(ApplicationError, match="does not take it now"):
             await ActivityEnvironment().run(KeepingActivities(breaker).untold, _untold())
+
+
+async def test_who_could_not_be_told_is_in_the_ledger_by_the_last_execution_of_a_request_that_went_on(
+    tmp_path: Path,
+) -> None:
+    async with Breaker(f"sqlite:///{tmp_path}/ledger.db") as breaker:
+        activities, environment = KeepingActivities(breaker), ActivityEnvironment()
+        last = kept_by("ada")
+        await environment.run(activities.keep, last)
+        first = {"approval_id": last.view.id, "execution": "the-first"}
+        another = last.view.requested_at + timedelta(seconds=1)
+        with pytest.raises(ApplicationError, match="not take it now"):
+            await environment.run(activities.untold, _untold(**first, requested_at=another))
+        said = _untold(**first, requested_at=last.view.requested_at)
+        await environment.run(activities.untold, said)
+        found = await (await breaker.opened()).view(last.view.id)
+    assert found is not None
+    assert found.events[-1].reason == said.reason

@@ -12,6 +12,7 @@ import pytest
 from clearance import ApprovalClient, ApprovalRequest, Stage
 from clearance.notices import Delivery
 from cli.settings import Settings
+from workflows import resuming
 
 from .raw import Handle
 from .support import eventually, unique
@@ -307,3 +308,34 @@ async def test_the_same_word_left_twice_tells_nobody_twice_as_recorded(
 
     assert recorder.told(ADA) == [[f"created {name}"], [f"approved {name}"]]
     assert recorder.told(BOB) == [[f"created {name}"]]
+
+
+async def test_what_fails_after_the_request_went_on_is_in_its_record_as_recorded(
+    approvals: ApprovalClient, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resuming, "_MANY_EVENTS", 12)
+    went_on = asyncio.Event()
+
+    async def refuse(delivery: Delivery) -> None:
+        await went_on.wait()
+        await refuses("no such mailbox", final=True)(delivery)
+
+    recorder.faults["mail"].append(refuse)
+    handle = await asked(approvals, WIRE.model_copy(update={"audience": (ADA,)}))
+    first = (await handle.describe()).run_id
+    for _ in range(15):
+        await handle.signal("approve", "perhaps")
+
+    async def goes_on() -> bool:
+        return (await handle.describe()).run_id != first
+
+    async def said() -> list[str]:
+        events = (await approvals.get(handle.id)).events
+        return [one.reason for one in events if one.kind == "notified"]
+
+    await eventually(goes_on)
+    went_on.set()
+    assert await eventually(said) == [f"could not tell {ADA} by mail: no such mailbox"]
+    await approvals.reject(handle.id, reviewer=ADA)
+    await eventually(lambda: recorder.has_told(1))
+    assert {one.execution for one in recorder.sent[0].notices} == {first}

@@ -70,3 +70,7 @@ REQUESTS_ARE_HANDED_OVER = "requests-are-handed-over"
 before it. Requests that say ``version`` 3 or more do so without a patch, those of version 2 never;
 bare ones by this. May go, and with it what version 2 does, when no request made before 2026-11-23 is open
 any more."""
+
+REQUESTS_ARE_FOLLOWED = "requests-are-followed"
+"""A patch of notifiers from before 2026-11-23, which tried to tell a request that someone was not told
+only by its first execution. May go when none of them is open any more."""

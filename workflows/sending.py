@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from clearance.acts import Act
     from clearance.notices import MAX_REASON_CHARS, Delivery, Destination, Notice, Untold, Waiting
     from clearance.text import one_line
+    from workflows.patches import REQUESTS_ARE_FOLLOWED
 
 _ATTEMPT = timedelta(seconds=45)
 """Longer than a channel gets to answer, which is 30 s."""
@@ -148,10 +149,9 @@ class Sending:
     async def _record(self, notice: Notice, said: str, *, is_final: bool) -> None:
         act_id = hashlib.sha256(f"{notice.key}\n{said}".encode()).hexdigest()
         act = Act(kind="notified", who=self._to.who, text=said, act_id=act_id)
-        handle = workflow.get_external_workflow_handle(notice.approval_id, run_id=notice.execution)
         try:
             if not notice.ends:
-                await handle.signal(contract.SIGNAL_ACT, act)
+                await _signal(notice, act)
                 return
         except FailureError:  # it has ended meanwhile
             pass
@@ -162,6 +162,7 @@ class Sending:
         untold = Untold(
             approval_id=notice.approval_id,
             execution=notice.execution,
+            requested_at=notice.requested_at,
             at=workflow.now(),
             to=self._to,
             reason=said,
@@ -175,6 +176,23 @@ class Sending:
             )
         except ActivityError:
             workflow.logger.warning("the ledger has not taken that somebody was not told")
+
+
+async def _signal(notice: Notice, act: Act) -> None:
+    """Raises FailureError: it has ended.
+
+    A request that went on in another execution is found by its id: the server lets no workflow name the
+    first execution of those. Where another has been asked under the id since, that one hears of it.
+    """
+    id, first = notice.approval_id, notice.execution
+    try:
+        await workflow.get_external_workflow_handle(id, run_id=first).signal(
+            contract.SIGNAL_ACT, act
+        )
+    except FailureError:
+        if not workflow.patched(REQUESTS_ARE_FOLLOWED):
+            raise
+        await workflow.get_external_workflow_handle(id).signal(contract.SIGNAL_ACT, act)
 
 
 def _fault(error: ActivityError) -> Fault:

@@ -11,6 +11,7 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from clearance import acts, contract
+    from clearance.executions import chain
     from clearance.notices import MAX_REASON_CHARS, Notice, NoticeKind
     from clearance.record import Record
     from clearance.stages import folded, is_group
@@ -158,7 +159,7 @@ class Teller:
             ballot = record.ballot
             stage = f"{ballot.number} of {len(request.stages)}: {ballot.stage.name}"
         return Notice(
-            key=f"{record.approval_id}/{workflow.info().run_id}/{event.sequence}",
+            key=f"{record.approval_id}/{chain()}/{event.sequence}",
             approval_id=record.approval_id,
             requested_at=record.requested_at,
             kind=kind,

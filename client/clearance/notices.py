@@ -104,7 +104,8 @@ class Notice(BaseModel):
 
     @property
     def execution(self) -> str:
-        """Temporal's own id of the execution that this is of."""
+        """Temporal's own id of the execution that this is of; of a request that goes on in others, the
+        first."""
         return self.key.rsplit("/", 2)[1]
 
     @property
@@ -214,6 +215,9 @@ class Untold(BaseModel):
 
     approval_id: str
     execution: str
+    """As of a notice."""
+    requested_at: AwareDatetime | None = None
+    """Of the request, by which its last execution is known; None from builds before 2026-11-23."""
     at: AwareDatetime
     to: Destination
     reason: str

@@ -1,8 +1,10 @@
 """The ledger, opened: what appends to it. Nothing in it is ever changed."""
 
+import json
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -71,8 +73,13 @@ class Ledger(Finished, Verifying):
                 await _write(connection, fresh)
         return len(fresh)
 
-    async def add(self, request: str, execution: str, event: Event) -> bool:
+    async def add(
+        self, request: str, execution: str, event: Event, requested_at: datetime | None = None
+    ) -> bool:
         """Write what happened after a request's end, under the next number; again, it changes nothing.
+
+        A request that went on in other executions is in the ledger by its last one: where the one that is
+        named isn't, it is the one that was asked at this time.
 
         Returns whether it is there now: not so where the ledger doesn't have the end yet.
 
@@ -84,10 +91,24 @@ class Ledger(Finished, Verifying):
             async with self._engine.connect() as connection:
                 await alone(connection, _LOCK)
                 known = (await _known(connection, [of]))[of]
+                if not known and requested_at is not None:
+                    of = (request, await _asked_at(connection, request, requested_at) or execution)
+                    known = (await _known(connection, [of]))[of]
                 if (row := later_row(known, event)) is None:
                     return False
                 await _write(connection, _unknown([row], known))
         return True
+
+
+async def _asked_at(connection: AsyncConnection, request: str, at: datetime) -> str | None:
+    """The execution of a request that began at this time."""
+    query = select(ledger.c.execution, ledger.c.body)
+    for row in await connection.execute(
+        query.where(ledger.c.request == request, ledger.c.sequence == 1)
+    ):
+        if datetime.fromisoformat(json.loads(row.body)["asked"]["requested_at"]) == at:
+            return str(row.execution)
+    return None
 
 
 async def _known(
