@@ -120,7 +120,8 @@ def imports(source: Path) -> set[str]:
 
 ENGINE = {
     *("__init__", "acting", "attributes", "away", "client", "codec", "connect", "consuming"),
-    *("consumption", "deciding", "delivery", "ended", "events", "evidence", "executions"),
+    *("consumption", "deciding", "delivery", "deployments", "ended", "events", "evidence"),
+    "executions",
     "filters",
     *("gate", "granting", "history", "ids", "legible", "listing"),
     *("proof", "reading", "runs", "timeline", "vouching", "workers"),
