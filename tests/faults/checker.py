@@ -173,9 +173,9 @@ def _actions(journal: Sequence[Entry], shown: Shown) -> Iterator[Violation]:
     for ref, number in effects.items():
         if number > 1:
             yield Violation("done twice", f"{ref} was paid {number} times")
-    paid = {key for key, _ in shown.payments}
+    done = {key for key, _ in shown.payments} | _stuck(journal)
     for seen in shown.requests.values():
-        if seen.status == "approved" and seen.run_id and seen.tool and seen.id not in paid:
+        if seen.status == "approved" and seen.run_id and seen.tool and seen.id not in done:
             yield Violation("approved, not done", f"{seen.id} of the run {seen.run_id}")
 
 

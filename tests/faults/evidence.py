@@ -155,4 +155,4 @@ def _pairs(shown: Shown) -> list[tuple[Seen, Seen]]:
 
 
 def _is_brief(pair: tuple[Seen, Seen]) -> bool:
-    return len(pair[0].events) > len(pair[1].events)
+    return any(one not in pair[1].events for one in pair[0].events)
