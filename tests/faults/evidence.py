@@ -3,8 +3,9 @@
 import asyncio
 import json
 import time
+from typing import Any
 
-from temporalio.client import WorkflowQueryFailedError
+from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from clearance import ApprovalClient, ApprovalView, contract
@@ -62,8 +63,12 @@ async def keep_histories(world: World) -> None:
     """Write those of what still runs to the world's folder, for whoever looks why."""
     client = (await world.client()).temporal
     async for one in client.list_workflows("ExecutionStatus = 'Running'"):
-        history = await client.get_workflow_handle(one.id, run_id=one.run_id).fetch_history()
-        (world.folder / f"{one.id}.history.json").write_text(history.to_json())
+        await _keep_history(world, client.get_workflow_handle(one.id, run_id=one.run_id))
+
+
+async def _keep_history(world: World, handle: WorkflowHandle[Any, Any]) -> None:
+    history = await handle.fetch_history()
+    (world.folder / f"{handle.id}.history.json").write_text(history.to_json())
 
 
 async def gathered(world: World, *, of: str = "", ledger: bool = True) -> Shown:
@@ -83,6 +88,7 @@ async def gathered(world: World, *, of: str = "", ledger: bool = True) -> Shown:
             while not (view := await client.get(id)).complete:
                 # A worker reads a whole history for it, and there are many.
                 if (why := await _unreadable(client, id)) or time.monotonic() > end:
+                    await _keep_history(world, client.temporal.get_workflow_handle(id))
                     return seen(view, why or "no worker told it in time")
                 await asyncio.sleep(_PAUSE)
         return seen(view)
