@@ -99,8 +99,8 @@ async def test_temporals_own_page_lists_what_one_may_send(approvals: ApprovalCli
 
     definition = metadata.definition
     assert definition.type == "ApprovalWorkflow"
-    signals = {one.name for one in definition.signal_definitions}
-    assert signals == {"approve", "record_decision", "record_act"}
+    (signals,) = definition.signal_definitions  # one handler takes them all, raw
+    assert signals.description == "approve(bool), record_decision, record_act"
     assert {one.name for one in definition.update_definitions} == {"decide", "act"}
     assert "view" in {one.name for one in definition.query_definitions}
 

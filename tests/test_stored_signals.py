@@ -4,15 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
+from temporalio.client import Client
 
 from clearance import ApprovalClient, ApprovalRequest, contract
 from cli.settings import Settings
 from workflows import turns
-from workflows.approval import ApprovalWorkflow
-from workflows.sandbox import OURS
 
 from .conftest import Serve
 from .office import ADA
@@ -55,31 +51,6 @@ async def test_stored_signals_are_taken_in_shares_in_their_order_and_before_what
     refused = [one.who for one in view.events if one.kind == "refused"]
     expected = [f"mallory-{number}" for number in range(45 if dismissed else 50)]
     assert refused[: len(expected)] == expected
-
-
-async def test_no_task_fails_for_all_the_signals_that_the_server_stores(
-    approvals: ApprovalClient, temporal: Client
-) -> None:
-    """Ten thousand, as the history of one is: sending them all would take half a minute."""
-    asked = await approvals.request(WIRE)
-    handle = temporal.get_workflow_handle(asked.id)
-    await handle.signal(contract.SIGNAL_DECIDE, decision(WIRE, reviewer="mallory"))
-    history = await handle.fetch_history()
-    *begin, signal = history.events
-    events = [*begin, *(type(signal).FromString(signal.SerializeToString()) for _ in range(10_000))]
-    task = type(signal)()
-    task.event_type = 6  # type: ignore[assignment]
-    task.workflow_task_started_event_attributes.scheduled_event_id = begin[-1].event_id
-    task.event_time.CopyFrom(signal.event_time)
-    events.append(task)
-    for number, event in enumerate(events, 1):
-        event.event_id = number
-    replayer = Replayer(
-        workflows=[ApprovalWorkflow],
-        workflow_runner=OURS,
-        data_converter=pydantic_data_converter,
-    )
-    await replayer.replay_workflow(WorkflowHistory(asked.id, events))
 
 
 HOSTILE: dict[str, Any] = {

@@ -18,6 +18,7 @@ from activities.keeping import KeepingActivities
 from activities.telling import TellingActivities
 from clearance import contract
 from clearance.notices import Delivery, Notice, Untold
+from clearance.workers import patient
 from policy.watched import WatchedDirectory
 from workflows.approval import ApprovalWorkflow
 from workflows.notifying import NotifierWorkflow
@@ -107,7 +108,7 @@ async def telling(
     """
     directory = WatchedDirectory(told_by or reviewers)
     told = TellingActivities(client, directory, queue=queue, window=timedelta(seconds=window))
-    async with Worker(
+    worker = Worker(
         client,
         task_queue=queue,
         workflows=[ApprovalWorkflow, NotifierWorkflow],
@@ -119,5 +120,6 @@ async def telling(
             recorder.keep_untold,
         ],
         **how,
-    ):
+    )
+    async with patient(worker):  # as the worker process has it
         yield

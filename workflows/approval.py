@@ -130,7 +130,7 @@ class ApprovalWorkflow:
         await _handlers_finished()
         self._keeping.hand_over()
 
-    @workflow.signal(dynamic=True)
+    @workflow.signal(dynamic=True, description="approve(bool), record_decision, record_act")
     async def stored(self, name: str, said: Sequence[RawValue]) -> None:
         """``approve``, ``record_decision`` and ``record_act``; what has another name changes nothing.
 
