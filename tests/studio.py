@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
@@ -42,7 +43,11 @@ class Studio:
     def __init__(self, settings: Settings, client: Client, model: PlayedModel) -> None:
         self.settings = settings
         self.client = client
-        self.approvals = ApprovalClient(client, task_queue=settings.approvals_queue)
+        self.approvals = ApprovalClient(
+            client,
+            task_queue=settings.approvals_queue,
+            answer_timeout=timedelta(minutes=1),  # else a busy machine would record something else
+        )
         self._model = model
 
     async def ask(self, request: ApprovalRequest | str, id: str) -> Handle:
