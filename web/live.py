@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from clearance import contract, legible, reading
+from clearance import contract, legible, stored
 from clearance.errors import InvalidRequest
 from clearance.filters import quoted
 from clearance.views import ApprovalSummary
@@ -126,7 +126,7 @@ class Live:
                 except InvalidRequest:
                     continue  # the workflow itself will refuse it
                 waits = request.status == "pending"
-                if reading.waits(execution) or not waits:
+                if stored.waits(execution) or not waits:
                     found.append(Changed(kind="created" if waits else "ended", request=request))
         return found
 

@@ -5,7 +5,7 @@ from typing import Any, TypedDict, Unpack
 
 import pydantic
 
-from . import contract, reading
+from . import contract, stored
 from .acts import UNSIGNED, Act, ActKind, ActReceipt
 from .away import before_sending, on_its_way
 from .deciding import update_id
@@ -100,7 +100,7 @@ class Acting(Vouching):
             description = await self._described(id)
             handle = self.temporal.get_workflow_handle(description.id)
             if kind not in UNSIGNED:
-                listed = await reading.summary_of(self.temporal, description)
+                listed = await stored.summary_of(self.temporal, description)
                 act = self._signed(act, description, listed)
         message = Message(
             key=act.act_id,

@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from . import attributes, contract, granting, reading, rules
+from . import attributes, contract, granting, reading, rules, stored
 from .acting import Acting
 from .away import persistently
 from .codec import listed_requester
@@ -158,12 +158,12 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
         same = description.workflow_type == contract.APPROVAL_WORKFLOW
         # Only one's own id can be that of an older request, which may have other terms.
         if same and id is not None and not new:
-            same = is_same(await reading.stored_request(handle), request, keys)
+            same = is_same(await stored.request_of(handle), request, keys)
         if not same:
             raise InvalidRequest(f"the id {approval_id} is used for something else: choose another")
         if description.status == WorkflowExecutionStatus.FAILED:
-            await reading.ended(self.temporal, description, request.digest)
-        return await reading.summary_of(self.temporal, description)
+            await stored.ended(self.temporal, description, request.digest)
+        return await stored.summary_of(self.temporal, description)
 
     async def is_served(self) -> bool:
         """Whether a worker serves the queue, so that what is decided takes effect at once.
@@ -179,7 +179,7 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
         Raises:
             InvalidRequest: it is malformed.
         """
-        return await reading.summary_of(self.temporal, await self._described(id))
+        return await stored.summary_of(self.temporal, await self._described(id))
 
     async def get(self, id: str) -> ApprovalView:
         """The whole record of a request, pending or ended.
@@ -233,7 +233,7 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
             async with asyncio.timeout(None if timeout is None else timeout.total_seconds()):
                 handle = await persistently(lambda: self._handle(id))
                 whole = handle.id
-                return await reading.outcome_of(handle)
+                return await stored.outcome_of(handle)
         except TimeoutError as error:
             raise WaitTimeout(f"{whole} still waits for a decision") from error
 

@@ -16,7 +16,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from . import consumption, contract, edits, reading, rules
+from . import consumption, contract, edits, rules, stored
 from .deciding import update_id
 from .delivery import is_cut_off, refusal
 from .errors import AlreadyConsumed, InvalidRequest, NotFound, Refused, explain
@@ -138,8 +138,8 @@ class Consuming(Vouching):
             raise Refused(f"{handle.id} is for the run {description.parent_id}: it acts by itself")
         if description.status == WorkflowExecutionStatus.RUNNING:
             raise Refused(f"{handle.id} still waits for a decision")
-        request = await reading.stored_request(handle)
-        outcome = await reading.ended(self.temporal, description, request.digest)
+        request = await stored.request_of(handle)
+        outcome = await stored.ended(self.temporal, description, request.digest)
         return request, outcome, description.task_queue
 
     async def _take(self, taking: Taking, queue: str) -> Consumption:

@@ -9,7 +9,7 @@ from typing import Any
 import pydantic
 from pydantic import BaseModel, JsonValue
 
-from . import contract, reading, rules
+from . import contract, reading, rules, stored
 from .away import before_sending
 from .delivery import Message, already_decided, refused
 from .errors import InvalidRequest, Refused, explain
@@ -96,7 +96,7 @@ class Deciding(Vouching):
         async with before_sending():
             description = await self._described(id)
             handle = self.temporal.get_workflow_handle(description.id)
-            listed = await reading.summary_of(self.temporal, description)
+            listed = await stored.summary_of(self.temporal, description)
             if changes is not None:
                 view = await reading.record(handle, self._answer_timeout)
                 digest, arguments = changed(view, digest, changes)

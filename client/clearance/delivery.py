@@ -20,7 +20,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from . import contract, reading, rules
+from . import contract, reading, rules, stored
 from .away import PATIENCE, on_its_way
 from .errors import AlreadyDecided, OutcomeUnknown, Refused
 from .ids import described, exactly
@@ -187,7 +187,7 @@ class Delivering:
             AlreadyDecided: it had not.
         """
         if is_new:  # a worker would only read the whole history again, to say the same
-            view = await reading.stored_view(handle, await handle.describe())
+            view = await stored.view_of(handle, await handle.describe())
         else:
             view = await self._ended(handle)
         if view.status == "pending":

@@ -7,7 +7,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
-from . import attributes, contract, reading
+from . import attributes, contract, reading, stored
 from .errors import InvalidRequest, NotFound, NoWorker
 from .executions import carried
 from .filters import instant, quoted
@@ -112,7 +112,7 @@ class Ended:
         """The record of what was over before any worker saw it: it was asked, and withdrawn; or went on
         from an execution before, with all that was said in that."""
         handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
-        request = await reading.stored_request(handle)
+        request = await stored.request_of(handle)
         plain = request.model_copy(update={"grant": None})  # which would answer it
         try:
             state = await carried(self._client, execution.id, execution.run_id)
@@ -122,7 +122,7 @@ class Ended:
                 resume(record, state["record"])
         except (AttributeError, KeyError, TypeError, ValueError):
             raise NoWorker(f"what {execution.id} was to go on from can't be read here") from None
-        outcome: Outcome = await reading.ended(self._client, execution, request.digest)
+        outcome: Outcome = await stored.ended(self._client, execution, request.digest)
         if execution.close_time is None:
             raise InvalidRequest(f"{execution.id} has not ended")
         view = record.view().model_copy(update={"request": request})

@@ -5,7 +5,7 @@ from typing import get_args
 
 from temporalio.client import Client, WorkflowExecution
 
-from . import attributes, reading
+from . import attributes, stored
 from .keys import InvalidKeys
 from .models import Outcome
 from .requests import Risk
@@ -19,18 +19,18 @@ _HASHED = re.compile("[0-9a-f]{64}")
 
 
 async def summary_of(client: Client, execution: WorkflowExecution) -> ApprovalSummary:
-    """``reading.summary_of`` for a list, which one request without its key must not keep from being
+    """``stored.summary_of`` for a list, which one request without its key must not keep from being
     read: its line says so instead, with what the index has; its own record tells which key."""
     try:
-        return await reading.summary_of(client, execution)
+        return await stored.summary_of(client, execution)
     except InvalidKeys:
         return _indexed(execution)
 
 
 async def ended(client: Client, execution: WorkflowExecution, line: ApprovalSummary) -> Outcome:
-    """``reading.ended`` for a list, likewise. Raises what that raises, but for a missing key."""
+    """``stored.ended`` for a list, likewise. Raises what that raises, but for a missing key."""
     try:
-        return await reading.ended(client, execution, line.digest)
+        return await stored.ended(client, execution, line.digest)
     except InvalidKeys:
         return Outcome(approval_id=execution.id, status=line.status, digest=line.digest)
 
@@ -41,7 +41,7 @@ def _indexed(execution: WorkflowExecution) -> ApprovalSummary:
     risk, requester = index.get(attributes.RISK), index.get(attributes.REQUESTER)
     return ApprovalSummary(
         id=execution.id,
-        status=reading.status_of(execution),
+        status=stored.status_of(execution),
         action=UNREADABLE,
         tool=index.get(attributes.TOOL),
         run_id=execution.parent_id,

@@ -7,7 +7,7 @@ from typing import TypeVar, Unpack
 from temporalio.client import WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
-from . import filters, history, legible, reading
+from . import filters, history, legible, stored
 from .codec import listed_requester
 from .cursors import FOREIGN, make_cursor, read_cursor
 from .delivery import Delivering
@@ -166,7 +166,7 @@ class Listing(Delivering):
                 summary = await legible.summary_of(self.temporal, execution)
             except InvalidRequest:
                 continue  # the workflow itself will refuse it; there is nothing to decide
-            if reading.waits(execution) and filters.fits(summary, **narrowed):
+            if stored.waits(execution) and filters.fits(summary, **narrowed):
                 found.append(summary)
         return found
 

@@ -15,7 +15,7 @@ from clearance import (
     ClearanceError,
     InvalidRequest,
     NotFound,
-    reading,
+    stored,
 )
 from clearance.contract import AGENT_WORKFLOW, APPROVAL_WORKFLOW
 from clearance.ids import resolve
@@ -323,7 +323,7 @@ async def test_of_many_who_ask_for_a_new_request_at_once_one_does(
 
     [asked] = [one for one in answers if not isinstance(one, BaseException)]
     assert sum(isinstance(one, AlreadyAsked) for one in answers) == 7
-    assert (await reading.stored_request(approvals.temporal.get_workflow_handle(id))).action == (
+    assert (await stored.request_of(approvals.temporal.get_workflow_handle(id))).action == (
         asked.action
     )
 

@@ -10,11 +10,20 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
-    from clearance import ApprovalClient, Event, Execution, contract, request_approval
+    from clearance import (
+        AlreadyDecided,
+        ApprovalClient,
+        ApprovalView,
+        Event,
+        Execution,
+        contract,
+        request_approval,
+    )
     from cli.settings import Settings
     from tests.conftest import Serve
     from tests.parents import Asks
     from tests.parents import start as start_parent
+    from tests.raw import ask
     from tests.support import eventually, unique
 
 ADA = "ada@example.com"
@@ -143,6 +152,33 @@ async def test_what_was_terminated_by_hand_says_why_with_and_without_a_worker(
     assert told(view.events) == [("created", ""), ("withdrawn", reason or "")]
     assert (view.status, view.explanation) == ("withdrawn", reason or "")
     assert (stored.status, stored.explanation) == ("withdrawn", reason or "")
+
+
+async def test_what_temporal_ended_before_the_decision_was_taken_is_withdrawn_for_every_reader(
+    approvals: ApprovalClient, serve: Serve
+) -> None:
+    handle = await ask(approvals, "Deploy?")
+    async with serve():
+        assert (await approvals.get(handle.id)).complete
+    how = {"reviewer": ADA, "decision_id": "d-1"}
+    assert not (await approvals.approve(handle.id, **how)).in_effect
+    await handle.terminate(reason="asked by mistake")
+
+    async with serve():
+        replayed = await handle.query(contract.QUERY_VIEW, result_type=ApprovalView)
+        assert replayed.status == "approved"  # which no task has ever said
+        view = await approvals.get(handle.id)
+        with pytest.raises(AlreadyDecided) as refused:
+            await approvals.approve(handle.id, **how)
+
+    assert (view.status, view.decision, view.explanation) == ("withdrawn", None, "asked by mistake")
+    assert told(view.events)[1:] == [("approved", ""), ("withdrawn", "asked by mistake")]
+    assert [one.status for one in view.stages] == ["ended"]
+    assert refused.value.status == "withdrawn"
+    assert (await approvals.summary(handle.id)).status == "withdrawn"
+    assert (await approvals.wait(handle.id)).status == "withdrawn"
+    assert not (await approvals.get(handle.id)).complete  # and without a worker
+    assert (await approvals.get(handle.id)).status == "withdrawn"
 
 
 def told(events: list[Event]) -> list[tuple[str, str]]:
