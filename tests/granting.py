@@ -31,8 +31,10 @@ POLICY = """
 """
 
 
-def pays(cents: int, call_id: str, *, tool: str = "pay") -> ResponseFunctionToolCall:
-    return call(tool, json.dumps({"to": "Ada", "cents": cents}), call_id)
+def pays(
+    cents: int, call_id: str, *, tool: str = "pay", to: str = "Ada"
+) -> ResponseFunctionToolCall:
+    return call(tool, json.dumps({"to": to, "cents": cents}), call_id)
 
 
 FIRST = pays(100, "call_1")
