@@ -14,8 +14,8 @@ from clearance import ApprovalClient, NotRecorded, OutcomeUnknown, WaitTimeout, 
 from cli import admin, embedded
 from cli.failures import explain
 from cli.settings import EmbeddedServer, Settings
-from tests.cutting import way_to
 from tests.processes import answers, kill, server_process, worker_process
+from tests.proxy import proxy
 from tests.raw import impatient, is_taken
 from tests.support import eventually, unique
 from tests.web.asking import words
@@ -146,7 +146,7 @@ async def test_a_decision_whose_answer_was_cut_off_is_called_unknown_and_sent_ag
 ) -> None:
     monkeypatch.setattr("clearance.delivery.PATIENCE", 1.0)
     asked = await approvals.request("Pay")
-    async with way_to(int(server.address.rpartition(":")[2])) as way:
+    async with proxy(int(server.address.rpartition(":")[2])) as way:
         far = impatient(await connect({"target_host": way.address}), settings)
         deliver = far._deliver
 
@@ -173,7 +173,7 @@ async def test_waiting_has_no_other_end_than_its_own_while_temporal_is_away(
     server: EmbeddedServer, settings: Settings, approvals: ApprovalClient
 ) -> None:
     asked = await approvals.request("Pay")
-    async with way_to(int(server.address.rpartition(":")[2])) as way:
+    async with proxy(int(server.address.rpartition(":")[2])) as way:
         far = impatient(await connect({"target_host": way.address}), settings)
         way.cut()
         with pytest.raises(WaitTimeout, match="still waits"):

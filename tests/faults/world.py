@@ -12,6 +12,7 @@ from typing import Any
 from clearance import ApprovalClient, CannotConnect, connect, contract
 from cli import embedded
 from tests.model_server import MODEL, ModelServer
+from tests.proxy import Proxy, proxy
 
 from .bank import Bank
 from .disk import Clock, Disk, disk
@@ -19,7 +20,6 @@ from .journal import Journal
 from .model import scripted
 from .postgres import PostgreSQL, killable
 from .programs import Program, run
-from .proxy import Proxy, proxy
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""A TCP proxy before Temporal, to cut the connection and to slow it down."""
+"""A TCP proxy before Temporal: the way to it can be cut, slowed down, and made deaf."""
 
 import asyncio
 import contextlib
@@ -20,6 +20,14 @@ class Proxy:
         """Whether connections are refused."""
         self.delay = 0.0
         """Seconds that each piece of data waits, in either direction."""
+        self.answers = asyncio.Event()
+        """Cleared: what is sent arrives, and no answer comes back."""
+        self.answers.set()
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.port}"
 
     def cut(self) -> None:
         """Break every connection, and refuse new ones until it is healed."""
@@ -30,6 +38,7 @@ class Proxy:
     def heal(self) -> None:
         """Pass everything on again, at once."""
         self.is_cut, self.delay = False, 0.0
+        self.answers.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until either side ends it."""
@@ -42,7 +51,7 @@ class Proxy:
             try:
                 ways = {
                     asyncio.ensure_future(self._pass_on(reader, back)),
-                    asyncio.ensure_future(self._pass_on(there, writer)),
+                    asyncio.ensure_future(self._pass_on(there, writer, self.answers)),
                 }
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
                 for way in ways:
@@ -57,11 +66,18 @@ class Proxy:
             self._open.discard(writer)
             writer.transport.abort()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        may: asyncio.Event | None = None,
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                if may is not None:
+                    await may.wait()
                 writer.write(data)
                 await writer.drain()
 
