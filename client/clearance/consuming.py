@@ -18,7 +18,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from . import consumption, contract, edits, rules, stored
 from .deciding import update_id
-from .delivery import is_cut_off, refusal
 from .errors import AlreadyConsumed, InvalidRequest, NotFound, Refused, explain
 from .models import Outcome, Recorded
 from .permits import (
@@ -30,6 +29,7 @@ from .permits import (
     Taking,
     refuse_report,
 )
+from .refusing import is_cut_off, refusal
 from .requests import ApprovalRequest
 from .text import utc
 from .vouching import Vouching

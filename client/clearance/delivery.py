@@ -17,14 +17,13 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract, reading, rules, stored
 from .away import PATIENCE, on_its_way
-from .errors import AlreadyDecided, OutcomeUnknown, Refused
+from .errors import OutcomeUnknown, Refused
 from .ids import described, exactly
-from .models import Recorded
+from .refusing import already_decided, is_cut_off, refusal
 from .views import ApprovalView
 from .workers import Served, answered
 
@@ -42,9 +41,6 @@ _AGAIN = (
 
 _USED_UP = "total number of distinct updates"
 """In the server's words: a workflow takes 2,000 of them, then none any more."""
-
-_COMPLETED_MEANWHILE = "AcceptedUpdateCompletedWorkflow"
-"""``ApplicationError.type`` by which the server answers an update that its workflow's end cut off."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +164,8 @@ class Delivering:
                 while True:
                     async with self._lane(handle.id).slots:
                         view = await _read(handle, self._answer_timeout / 4)
+                    if view is not None and view.status != "pending":  # Temporal may know better
+                        view = await reading.record(handle, self._answer_timeout)
                     if view is not None and (found := message.find(view)):
                         return found
                     await _a_moment()
@@ -248,32 +246,3 @@ async def _read(handle: WorkflowHandle[Any, Any], timeout: timedelta) -> Approva
 async def _a_moment() -> None:
     """So that those who were refused together don't come back together."""
     await asyncio.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - hides nothing
-
-
-def already_decided(view: ApprovalView) -> AlreadyDecided:
-    """The error that says how a request ended."""
-    reason = rules.closed(view.status, view.decision)
-    return AlreadyDecided(f"{view.id} is {reason}", view.status, view.decision)
-
-
-def refused(view: ApprovalView, reason: str) -> Refused:
-    """The error for what the record has as refused."""
-    if view.status != "pending" and reason == rules.closed(view.status, view.decision):
-        return already_decided(view)
-    return Refused(reason)
-
-
-def is_cut_off(error: WorkflowUpdateFailedError) -> bool:
-    """Whether the end of its workflow cut an update off, so that it may have been taken or not."""
-    return isinstance(error.cause, ApplicationError) and error.cause.type == _COMPLETED_MEANWHILE
-
-
-def refusal(error: WorkflowUpdateFailedError) -> Refused:
-    """The error that a worker answered an update with."""
-    cause = error.cause
-    if not isinstance(cause, ApplicationError):
-        return Refused(str(cause))
-    if cause.type == contract.ERROR_ALREADY_DECIDED:
-        status, decision = cause.details
-        return AlreadyDecided(cause.message, status, decision and Recorded.model_validate(decision))
-    return Refused(cause.message)

@@ -2,14 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 from temporalio.api.enums.v1 import TaskQueueType, WorkerStatus
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, ListWorkersRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
 from .filters import quoted
@@ -31,6 +33,10 @@ POLLED_WITHIN = timedelta(seconds=150)
 _PATIENCE = timedelta(seconds=2)
 """For the server to tell whether there is a worker."""
 
+_SILENT_FOR = 60.0
+"""Seconds for which workers that said nothing are taken to be gone, unless one of them polls anew: one
+that lives does so within this time."""
+
 _STOPPED = (WorkerStatus.WORKER_STATUS_SHUTTING_DOWN, WorkerStatus.WORKER_STATUS_SHUTDOWN)
 
 
@@ -50,7 +56,8 @@ async def at_work(client: Client, task_queue: str) -> list[PollerInfo]:
     """Those of the pollers that haven't said that they stop.
 
     A worker that was stopped counts no more at once. One that was killed counts until the server
-    forgets its last poll, some five minutes later: nobody can tell it from one that is thinking.
+    forgets its last poll, some five minutes later: nobody can tell it from one that is thinking. See
+    ``is_alive`` for who can be expected to answer.
     """
     polling = await pollers(client, task_queue)
     stopped = await _stopped(client, task_queue) if polling else {}
@@ -69,13 +76,36 @@ def silence(poller: PollerInfo) -> timedelta:
 
 
 def is_alive(poller: PollerInfo) -> bool:
-    """Whether it polled within 150 seconds: one that hasn't may have been killed."""
+    """Whether it polled within 150 seconds: one that hasn't may have been killed.
+
+    By the clock here, which the server doesn't tell its own to compare with: where it is minutes ahead,
+    living workers count as dead. Then a decision that isn't answered at once is stored instead; it
+    counts none the less.
+    """
     return silence(poller) < POLLED_WITHIN
 
 
 async def has_worker(client: Client, task_queue: str) -> bool:
     """Whether a worker is ``at_work`` on this queue's workflow tasks, and alive as far as known."""
-    return any(map(is_alive, await at_work(client, task_queue)))
+    return await _last_poll(client, task_queue) is not None
+
+
+async def _last_poll(client: Client, task_queue: str) -> datetime | None:
+    """When those who are alive on a queue polled last, by the server's clock; None where nobody is."""
+    alive = filter(is_alive, await at_work(client, task_queue))
+    return max((one.last_access_time.ToDatetime(UTC) for one in alive), default=None)
+
+
+class _Polled(NamedTuple):
+    """Who polled last on a queue."""
+
+    queue: str
+    at: datetime
+
+
+_silent: "WeakKeyDictionary[Client, dict[_Polled, float]]" = WeakKeyDictionary()
+"""Whom each client has asked in vain, and until when it does not wait for them again: a worker that was
+killed counts for minutes, and whoever decides would wait for it at every step."""
 
 
 class Served:
@@ -138,14 +168,18 @@ async def answered(handle: WorkflowHandle[Any, Any], asked: Coroutine[Any, Any, 
         asked: its update or query, on its way.
 
     Raises:
-        TimeoutError: nobody works on its queue, so that there is nothing to wait for.
+        TimeoutError: nobody works on its queue, so that there is nothing to wait for; or only those
+            who have just been asked in vain, and have not polled since.
     """
     answer = asyncio.ensure_future(asked)
     try:
         done, _ = await asyncio.wait({answer}, timeout=_SOON)
-        if not done and not await _is_served(handle):
-            raise TimeoutError(f"nobody works for {handle.id}")
-        return await answer
+        if not done and (polled := await _polled(handle)):
+            with _listening(handle._client, polled):
+                await answer
+        found = await answer
+        _silent.pop(handle._client, None)
+        return found
     finally:
         if not answer.done():
             answer.cancel()
@@ -153,13 +187,37 @@ async def answered(handle: WorkflowHandle[Any, Any], asked: Coroutine[Any, Any, 
             answer.cancelled() or answer.exception()  # seen, and of no interest any more
 
 
-async def _is_served(handle: WorkflowHandle[Any, Any]) -> bool:
+async def _polled(handle: WorkflowHandle[Any, Any]) -> _Polled | None:
+    """Who works for it; None where nobody can tell. Raises TimeoutError where nobody does."""
     try:
         async with asyncio.timeout(_PATIENCE.total_seconds()):
             queue = (await handle.describe()).task_queue
-            return await has_worker(handle._client, queue)
+            at = await _last_poll(handle._client, queue)
     except (RPCError, TimeoutError):
-        return True  # nobody can tell: the time that the caller has decides
+        return None  # the time that the caller has decides
+    if at is None:
+        raise TimeoutError(f"nobody works for {handle.id}")
+    return _Polled(queue, at)
+
+
+@contextmanager
+def _listening(client: Client, polled: _Polled) -> Iterator[None]:
+    """Note whether these workers say anything. Raises TimeoutError where they didn't before."""
+    silent = _silent.setdefault(client, {})
+    begun = time.monotonic()
+    if silent.get(polled, begun) > begun:
+        raise TimeoutError(
+            f"who works on {polled.queue} has said nothing, and has not polled since"
+        )
+    try:
+        yield
+    except (asyncio.CancelledError, RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+        now = time.monotonic()
+        if now > begun + _PATIENCE.total_seconds():  # else it is the caller who has given up
+            for gone in [one for one, until in silent.items() if until < now]:
+                del silent[gone]
+            silent[polled] = now + _SILENT_FOR
+        raise
 
 
 async def _stopped(client: Client, task_queue: str) -> dict[str, datetime]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from clearance import ApprovalClient
 from clearance.workers import answered, patient
-from cli.settings import Settings
-from tests.raw import ask, history, only
-from tests.support import unique
+from cli.settings import EmbeddedServer, Settings
+from tests.conftest import Serve
+from tests.processes import kill, worker_process
+from tests.raw import ask, history, is_taken, only
+from tests.support import eventually, unique
 
 
 @workflow.defn
@@ -54,6 +57,32 @@ async def test_nobody_waits_for_an_answer_where_nobody_works(
 
     assert not receipt.in_effect
     assert not (await client.get(asked.id)).complete
+
+
+async def test_a_killed_worker_is_waited_for_once_and_the_next_one_answers_at_once(
+    temporal: Client, settings: Settings, server: EmbeddedServer, serve: Serve
+) -> None:
+    wait = timedelta(seconds=3)
+    client = ApprovalClient(temporal, task_queue=settings.approvals_queue, answer_timeout=wait)
+    ids = [(await client.request(f"Pay {n}")).id for n in range(2)]
+    async with worker_process(settings, server.address, "approvals") as worker:
+        for id in ids:
+            await eventually(partial(is_taken, temporal.get_workflow_handle(id)))
+        await kill(worker)
+
+    begun = time.monotonic()
+    assert not (await client.get(ids[0])).complete
+    known = time.monotonic()
+    receipts = [await client.approve(id, reviewer="ada") for id in ids]
+    ended = time.monotonic()
+
+    assert await client.is_served()  # as far as anybody knows
+    assert [one.in_effect for one in receipts] == [False, False]
+    assert (known - begun) >= 3 > (ended - known)
+    async with serve():
+        for id in ids:
+            assert (await client.wait(id, timedelta(seconds=30))).approved
+        assert (await client.approve((await client.request("Pay")).id, reviewer="ada")).in_effect
 
 
 async def test_who_stops_waiting_stops_asking(approvals: ApprovalClient) -> None:
