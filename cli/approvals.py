@@ -108,6 +108,8 @@ def show(id: Id, as_json: Json = False) -> None:
             output.console().print(output.request_panel(view, forgotten=found.forgotten))
             if view.status == "pending":
                 await session.tell_unserved(client, settings)
+                for one in await client.untaken(view):
+                    output.say(one.sentence())
                 await _seen(client, settings, view)
 
     session.run(work())

@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from . import attributes, contract, granting, reading, rules, stored
+from . import attributes, contract, granting, reading, rules, stored, untaken
 from .acting import Acting
 from .away import persistently
 from .codec import listed_requester
@@ -26,6 +26,7 @@ from .models import Outcome
 from .requests import ApprovalRequest
 from .signatures import DecisionKey
 from .stages import is_group
+from .untaken import Untaken
 from .views import ApprovalSummary, ApprovalView
 from .vouching import is_same
 
@@ -191,6 +192,15 @@ class ApprovalClient(Listing, Deciding, Acting, Consuming):
             InvalidRequest: what has this id was refused as malformed.
         """
         return await reading.view(await self._handle(id), self._answer_timeout)
+
+    async def untaken(self, view: ApprovalView) -> tuple[Untaken, ...]:
+        """What is recorded for a request and has not taken effect yet; the latest last.
+
+        Nothing where a worker told the record: it takes what comes at once. Raises nothing of ours.
+        """
+        if view.complete or view.status != "pending":
+            return ()
+        return await untaken.untaken(self.temporal, view.request, view.id)
 
     def grants(self, run: str | None = None) -> AsyncIterator[Grant]:
         """The standing approvals of the agent runs under way, or of one: those that ended, too.

@@ -10,7 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clearance import ApprovalClient, NotRecorded, OutcomeUnknown, WaitTimeout, connect
+from clearance import (
+    ApprovalClient,
+    NotRecorded,
+    OutcomeUnknown,
+    WaitTimeout,
+    connect,
+    contract,
+)
 from cli import admin, embedded
 from cli.failures import explain
 from cli.settings import EmbeddedServer, Settings
@@ -208,8 +215,18 @@ async def test_who_looks_at_what_nobody_would_work_on_is_told(
 
     await eventually(listed)
 
-    assert line in (await cli("show", asked.id)).err
+    shown = await cli("show", asked.id)
+    assert line in shown.err
+    assert "is recorded;" not in shown.err
     assert await approvals.is_served() is False
+
+    await approvals.temporal.get_workflow_handle(asked.id).signal(contract.SIGNAL_APPROVE, True)
+    assert "is recorded;" in (await cli("reject", asked.id, "--as", "eve\n", "--reason", "no")).out
+    said = (await cli("show", asked.id)).err.splitlines()
+    assert said[1:] == [
+        f"{what} is recorded; it takes effect when a worker is back."
+        for what in ("An approval without a name", "A rejection by eve")
+    ]
 
 
 async def test_doctor_doubts_a_worker_that_has_not_polled_for_long(

@@ -35,6 +35,9 @@ router = APIRouter(include_in_schema=False)
 _SAID_LASTS = 600
 """Seconds for which the address of a page says what has just been done."""
 
+_UNTAKEN = 5
+"""Lines at most of what has not taken effect yet, the latest."""
+
 Said = Annotated[str, Query(max_length=4_000)]
 
 
@@ -80,6 +83,9 @@ async def shown(
     email, arguments = request_values.read(request)
     fields = editing.fields(view, form)
     over = found.forgotten or await run_over(context.approvals.temporal, view)
+    done = _said(context, who, view, said)
+    waiting = await context.approvals.untaken(view)
+    lines = [one.sentence(who.name) for one in waiting[-_UNTAKEN:]]
     return {
         "who": who,
         "csrf": who.csrf,
@@ -115,7 +121,9 @@ async def shown(
         "error": error,
         "problem": sentence(str(error), who, view) if error else "",
         "problems": getattr(error, "fields", {}),
-        "said": _said(context, who, view, said),
+        "said": done,
+        "untaken": [one for one in lines if done is None or one != done[1]],
+        "has_decided": any(one.decides and one.who == who.name for one in waiting),
         "decision_id": uuid.uuid4().hex,
         "act_id": uuid.uuid4().hex,
         "live": live_path(view, over=over),
