@@ -41,6 +41,9 @@ _IDS: Final = {
 ACCESS: Final = "access"
 """Attribute of a record of the inbox's: what it answered, each part by its name."""
 
+ENGINE: Final = "temporalio.core"
+"""The logger of the engine beneath Temporal's SDK."""
+
 _MESSAGE_CHARS = 500
 
 
@@ -69,7 +72,7 @@ def configure(format: Format, *, engine: bool = False, file: Path | None = None)
 def of_core() -> LoggingConfig:
     """The engine's own log, as records of Python's, without the fields that quote failures."""
     forwarding = LogForwardingConfig(
-        logger=logging.getLogger("temporalio.core"),
+        logger=logging.getLogger(ENGINE),
         append_target_to_name=False,
         prepend_target_on_message=False,
         append_log_fields_to_message=False,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import logs, session, web
+from . import absence, logs, session, web
 from .settings import EmbeddedServer, Settings, temporal_settings
 
 Only = Annotated[
@@ -34,7 +34,8 @@ def worker(only: Only = None) -> None:
         connection = temporal_settings(settings)
         async with process.running(settings, connection, only=only) as serving:  # type: ignore[arg-type]
             say(f"clearance worker: {serving.line}")
-            await stop.wait()
+            async with absence.told(serving.client, settings.approvals_queue):
+                await stop.wait()
             say("clearance worker: stopping, running activities may finish")
         say("clearance worker: stopped")
 
