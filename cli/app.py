@@ -1,29 +1,10 @@
 """The command ``clearance``: runs one command, and says in one line what went wrong."""
 
+import gc
 import os
 import sys
-import traceback
-from typing import Annotated
-
-import typer
-
-from .commands import Commands
 
 EXIT_INTERRUPTED = 130
-
-app = typer.Typer(
-    cls=Commands,
-    help="A durable approval gate between an AI agent and an action that can't be undone.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
-
-@app.callback()
-def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
-) -> None:
-    """A durable approval gate between an AI agent and an action that can't be undone."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -32,6 +13,7 @@ def main(arguments: list[str] | None = None) -> None:
     By ``os._exit``: a process that used Temporal's client can abort while the interpreter shuts
     down (temporalio/sdk-python issue 300), and a shell script would take that for a refusal.
     """
+    gc.disable()  # what modules define stays; looked through until the command is loaded, it takes 30 ms
     arguments = sys.argv[1:] if arguments is None else arguments
     code = _run(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -43,6 +25,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    import typer  # here: after the garbage collector stopped
+
+    from .commands import app
+
     try:
         return app(arguments, prog_name="clearance", standalone_mode=False) or 0
     except SystemExit as end:  # how shell completion leaves
@@ -51,6 +37,8 @@ def _run(arguments: list[str]) -> int:
         return EXIT_INTERRUPTED
     except Exception as error:
         if "--debug" in arguments:
+            import traceback
+
             traceback.print_exc()
         from . import failures, output  # here: they take longer to load than help does
 

@@ -59,33 +59,44 @@ def pending(
 
     async def work() -> None:
         async with session.connected(settings) as client:
-            console = output.console()
-            while watch:
-                from rich.live import Live  # here: few watch
-
-                with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
-                    while True:
-                        live.update(await _screen(client, settings, filters), refresh=True)
-                        await asyncio.sleep(1)
+            if watch:
+                await _watch(client, settings, filters)
             waiting = [one async for one in client.pending(**filters)]
             if waiting:
                 await session.tell_unserved(client, settings)
         if as_json:
             output.print_json(waiting)
         elif waiting:
-            console.print(output.pending_table(waiting))
+            from . import tables  # here: only a table needs it
+
+            tables.console().print(tables.pending_table(waiting))
         else:
             output.say("Nothing waits for a person.")
 
     session.run(work())
 
 
+async def _watch(client: ApprovalClient, settings: Settings, filters: Filters) -> None:
+    """Draw what waits, again and again, until it is interrupted."""
+    from rich.live import Live
+
+    from . import tables
+
+    console = tables.console()
+    with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
+        while True:
+            live.update(await _screen(client, settings, filters), refresh=True)
+            await asyncio.sleep(1)
+
+
 async def _screen(client: ApprovalClient, settings: Settings, filters: Filters) -> Any:
     """What waits, and what keeps a decision from taking effect."""
     from rich.console import Group
 
+    from . import tables
+
     try:
-        table = output.pending_table([one async for one in client.pending(**filters)])
+        table = tables.pending_table([one async for one in client.pending(**filters)])
     except RPCError as error:
         if not is_away(error):
             raise
@@ -105,7 +116,9 @@ def show(id: Id, as_json: Json = False) -> None:
             if as_json:
                 output.print_json(view)
                 return
-            output.console().print(output.request_panel(view, forgotten=found.forgotten))
+            from . import tables  # here: only a panel needs it
+
+            tables.console().print(tables.request_panel(view, forgotten=found.forgotten))
             if view.status == "pending":
                 await session.tell_unserved(client, settings)
                 for one in await client.untaken(view):

@@ -6,7 +6,7 @@ To import them all takes several times as long as most of them work.
 import gc
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Final, NamedTuple, cast
+from typing import Annotated, Any, Final, NamedTuple, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -192,12 +192,11 @@ class Deferred(TyperCommand):
 
     def make_context(self, *args: Any, **kwargs: Any) -> typer.Context:
         """The context of the command itself: for its call, its help or its completion."""
-        gc.disable()  # what modules define stays; to look through it again and again takes 30 ms
         try:
             command = self.load()
             gc.freeze()
         finally:
-            gc.enable()
+            gc.enable()  # which ``app.main`` has disabled
         return command.make_context(*args, **kwargs)  # type: ignore[return-value]
 
 
@@ -207,3 +206,18 @@ class Commands(TyperGroup):
     def __init__(self, *, listed: Sequence[Listed] = COMMANDS, **how: Any) -> None:
         """List them; ``how`` as Typer's own groups."""
         super().__init__(**how | {"commands": [Deferred(one) for one in listed]})
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="A durable approval gate between an AI agent and an action that can't be undone.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """A durable approval gate between an AI agent and an action that can't be undone."""

@@ -22,7 +22,7 @@ from clearance.runs import AgentResult, AgentRun, list_runs, start_run
 from clearance.views import ApprovalView
 from policy.source import SAMPLE
 
-from . import embedded, logs, output, session, web
+from . import embedded, logs, output, session, tables, web
 from .answers import Answers
 from .runs import result_of
 from .settings import EmbeddedServer, Settings
@@ -207,7 +207,7 @@ async def _answer_all(
             continue
         view = await client.get(waiting[-1].id)  # the oldest
         if view.status == "pending":
-            output.console().print(output.request_panel(view))
+            tables.console().print(tables.request_panel(view))
             output.say(f"From another terminal here: clearance approve {view.id}")
             answers.asks.set()
             await _answer_one(client, settings, view, answers)

@@ -24,7 +24,7 @@ from clearance.deployments import (
 )
 from clearance.errors import InvalidRequest
 
-from . import output, session
+from . import output, session, tables
 from .approvals import Json
 from .checks import Check
 from .settings import Settings
@@ -52,11 +52,11 @@ def status(as_json: Json = False) -> None:
     if as_json:
         output.print_json([asdict(one) for one in versions])
         return
-    table = output.table("DEPLOYMENT", "BUILD", "STATUS", "NEW WORK", "OPEN", "PINNED", "WORKERS")
+    table = tables.table("DEPLOYMENT", "BUILD", "STATUS", "NEW WORK", "OPEN", "PINNED", "WORKERS")
     for one in versions:
         counts = [f"{one.percent:g}%", f"{one.open:,}", f"{one.pinned:,}", f"{one.workers:,}"]
-        table.add_row(output.text(one.deployment), output.text(one.build), one.status, *counts)
-    output.console().print(table)
+        table.add_row(tables.text(one.deployment), tables.text(one.build), one.status, *counts)
+    tables.console().print(table)
     for deployment in found:
         if said := _switched_off(deployment) or unrouted(deployment):
             output.say(said)

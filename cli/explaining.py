@@ -15,7 +15,7 @@ from clearance.wording import worded
 from policy.match import Verdict
 from policy.model import Checkpoint
 
-from . import output
+from . import tables
 
 _KEYS = {
     *("risk", "impact", "audience", "quorum", "reject_quorum", "deadline", "remind_after"),
@@ -90,7 +90,7 @@ def facts(found: Asked) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for label, value in rows.items():
         if value:
-            style = output.COLOURS.get(value, "") if label == "Risk" else ""
+            style = tables.COLOURS.get(value, "") if label == "Risk" else ""
             table.add_row(Text(label, style="dim"), Text(visible(value), style, overflow="fold"))
     return table
 

@@ -7,7 +7,7 @@ import typer
 from clearance import Grant, NoWorker, Revocation
 from clearance.text import moment
 
-from . import output, session
+from . import output, session, tables
 from .approvals import As, Json
 
 
@@ -30,7 +30,7 @@ def grants(
         if as_json:
             output.print_json(found)
         elif found:
-            output.console().print(output.grants_table(found))
+            tables.console().print(tables.grants_table(found))
         elif not silent:
             output.say("Nothing is approved in advance.")
         if silent:

@@ -7,7 +7,7 @@ import typer
 
 from clearance.views import FinishedApproval
 
-from . import output, past, session
+from . import output, past, session, tables
 from .approvals import Json, check_risk
 
 _STATUSES = ("approved", "rejected", "expired", "withdrawn")
@@ -54,7 +54,7 @@ def history(
     if as_json:
         output.print_json(ended)
     elif ended:
-        output.console().print(output.history_table(ended))
+        tables.console().print(tables.history_table(ended))
     else:
         narrowed = any((*filters.values(), since, until))
         output.say("Nothing that has ended fits." if narrowed else "Nothing has ended yet.")

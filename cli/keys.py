@@ -8,7 +8,7 @@ import typer
 from clearance import keyfile, keys
 from clearance.text import moment
 
-from . import output
+from . import output, tables
 from .approvals import Json
 
 app = typer.Typer(help="Key files: what encrypts, what signs.", no_args_is_help=True)
@@ -57,10 +57,10 @@ def list_(file: File, as_json: Json = False) -> None:
             ]
         )
         return
-    table = output.table("ID", "CREATED", "USE")
+    table = tables.table("ID", "CREATED", "USE")
     for one in ring.keys.values():
-        table.add_row(output.text(one.id), moment(one.created), _use(ring, one.id))
-    output.console().print(table)
+        table.add_row(tables.text(one.id), moment(one.created), _use(ring, one.id))
+    tables.console().print(table)
 
 
 def _use(ring: keys.KeyRing, id: str) -> str:

@@ -16,7 +16,7 @@ from policy.model import Policy
 from policy.source import BrokenPolicy, load
 from policy.together import mismatches
 
-from . import output, session
+from . import output, session, tables
 from .approvals import Json
 from .explaining import asked_of, facts
 from .settings import Settings
@@ -48,11 +48,11 @@ def check(file: File = None, as_json: Json = False) -> None:
         output.out(f"{path or 'No policy file'}: {_summary(policy)}")
         if people:
             output.out(people)
-        table = output.table("AGENT", "TOOL", "COVERED BY")
+        table = tables.table("AGENT", "TOOL", "COVERED BY")
         for one in seen:
             covered = "a person, always" if one.asks else _covered(rules, one.tool)
-            table.add_row(*map(output.text, (one.agent, one.tool, covered)))
-        output.console().print(table)
+            table.add_row(*map(tables.text, (one.agent, one.tool, covered)))
+        tables.console().print(table)
         if uncovered:
             output.out(f"Warning: nobody is asked about {', '.join(uncovered)}.")
     problems = list(dict.fromkeys(one.problem for one in seen if one.problem))
@@ -97,7 +97,7 @@ def explain(
     output.out(f"{one_line(tool)} {'waits for a person' if verdict.gated else 'goes through'}.")
     output.out(f"Why: {one_line(why)}")
     if asked:
-        output.console().print(facts(asked))
+        tables.console().print(facts(asked))
 
 
 def _open(file: Path | None) -> tuple[Settings, Path | None, Policy]:

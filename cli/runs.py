@@ -17,7 +17,7 @@ from clearance.runs import AgentResult, AgentRun, list_runs, start_run
 from clearance.text import one_line as shown
 from clearance.text import span
 
-from . import output, session
+from . import output, session, tables
 from .approvals import Json
 
 
@@ -161,16 +161,16 @@ def runs(
             output.say("No agent has run yet.")
             return
         now = datetime.now(UTC)
-        table = output.table("ID", "AGENT", "STATUS", "AGE", "WAITS FOR", "PROMPT")
+        table = tables.table("ID", "AGENT", "STATUS", "AGE", "WAITS FOR", "PROMPT")
         for r in found:
             table.add_row(
-                output.text(r.id),
-                output.text(r.agent),
+                tables.text(r.id),
+                tables.text(r.agent),
                 r.status,
                 span(now - r.started_at),
-                output.text(", ".join(waiting.get(r.id, []))),
-                output.text(r.prompt),
+                tables.text(", ".join(waiting.get(r.id, []))),
+                tables.text(r.prompt),
             )
-        output.console().print(table)
+        tables.console().print(table)
 
     session.run(work())

@@ -8,7 +8,7 @@ import typer
 from clearance import InvalidRequest
 from clearance.text import moment
 
-from . import output, session
+from . import output, session, tables
 from .approvals import Json
 from .settings import Settings
 from .web import config_of, person
@@ -76,18 +76,18 @@ def list_(as_json: Json = False) -> None:
     if not found:
         output.say("There are no tokens.")
         return
-    table = output.table("NAME", "ID", "SCOPES", "DECIDES AS", "MADE", "EXPIRES", "STATUS")
+    table = tables.table("NAME", "ID", "SCOPES", "DECIDES AS", "MADE", "EXPIRES", "STATUS")
     for one in found:
         table.add_row(
-            output.text(one.name),
+            tables.text(one.name),
             one.id,
             ", ".join(one.scopes),
-            output.text(one.decides_as),
+            tables.text(one.decides_as),
             moment(one.created_at),
             moment(one.expires_at) if one.expires_at else "never",
-            output.coloured(_status(one)),
+            tables.coloured(_status(one)),
         )
-    output.console().print(table)
+    tables.console().print(table)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from clearance.text import one_line
 from policy.channels import SECRET
 from policy.watched import WatchedDirectory
 
-from . import output, session
+from . import output, session, tables
 from .approvals import Json
 from .settings import Settings
 
@@ -54,11 +54,11 @@ def try_people(
     if as_json:
         output.print_json(tried)
     else:
-        table = output.table("WHO", "CHANNEL", "RESULT")
+        table = tables.table("WHO", "CHANNEL", "RESULT")
         for one in tried:
             said = "sent" if one["sent"] else f"not sent: {one['reason']}"
-            table.add_row(output.text(one["who"]), output.text(one["channel"]), output.text(said))
-        output.console().print(table)
+            table.add_row(tables.text(one["who"]), tables.text(one["channel"]), tables.text(said))
+        tables.console().print(table)
     if not all(one["sent"] for one in tried):
         raise typer.Exit(session.EXIT_FAILED)
 

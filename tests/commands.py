@@ -5,8 +5,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from cli.app import app
-from cli.commands import Deferred
+from cli.commands import Deferred, app
 
 APP: Any = get_command(app)
 
