@@ -13,8 +13,7 @@ from temporalio.exceptions import ApplicationError
 from clearance import ApprovalClient, ApprovalRequest, Refused, Stage
 from clearance.ended import Ended
 from cli.settings import Settings
-from workflows import approval, resuming
-from workflows.resuming import handed_over
+from workflows import resuming
 
 from . import parents
 from .conftest import Serve
@@ -220,13 +219,14 @@ async def test_what_a_build_cannot_go_on_from_waits_for_one_that_can_and_is_whol
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def of_a_newer_build(extra: Any) -> Any:
-        return handed_over(tuple({**one, "newer": True} for one in extra))
+        return received(tuple({**one, "newer": True} for one in extra))
 
     async def is_stuck(id: str) -> bool:
         task = (await temporal.get_workflow_handle(id).describe()).raw_description
         return task.pending_workflow_task.attempt > 1 and await executions(temporal, id) == 1
 
-    monkeypatch.setattr(approval, "handed_over", of_a_newer_build)
+    received = resuming.State.received
+    monkeypatch.setattr(resuming.State, "received", of_a_newer_build)
     async with serve():
         waits, ends = [await approvals.request(WIRE) for _ in range(2)]
         for one in (waits, ends):
@@ -247,7 +247,7 @@ async def test_what_a_build_cannot_go_on_from_waits_for_one_that_can_and_is_whol
         assert ("approved", "Fine by me") in said
         assert said[-1] == ("withdrawn", "by hand")
 
-        monkeypatch.setattr(approval, "handed_over", handed_over)
+        monkeypatch.setattr(resuming.State, "received", received)
         await approvals.approve(waits.id, reviewer=ADA)
         assert (await approvals.wait(waits.id)).approved
 

@@ -206,10 +206,10 @@ async def test_a_run_that_a_build_cannot_go_on_from_waits_and_one_that_is_starte
     serve: Serve, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def of_a_newer_build(extra: Any) -> Any:
-        return handed_over(tuple({**one, "newer": True} for one in extra))
+        return received(tuple({**one, "newer": True} for one in extra))
 
-    handed_over = continuing.handed_over
-    monkeypatch.setattr(continuing, "handed_over", of_a_newer_build)
+    received = continuing.Carried.received
+    monkeypatch.setattr(continuing.Carried, "received", of_a_newer_build)
     policed(settings, 'default = "allow"')
     run = AgentRun(agent="refund", prompt="Pay", approvals_queue=settings.approvals_queue)
     looks = call("look_up_order", '{"order_id": "1"}', "call_0")

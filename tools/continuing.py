@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents import Agent, RunHooks
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from clearance import contract, gate
-from clearance.executions import CannotGoOn, is_continued, starts_again
+from clearance.executions import CannotGoOn, HandedOver, starts_again
 from clearance.grants import Grant
 from clearance.models import Outcome
 from clearance.text import one_line
@@ -48,18 +48,12 @@ _MAX_OUTCOMES_BYTES = 300_000
 _MAX_LISTED = 1_000
 """Approvals that a run's result lists, the last ones; each has its own record."""
 
-_UNREADABLE = "this build can't read what the run goes on from; a later one can"
-
 _STAYS = "its history is long, and what it knows can't be handed over to another execution"
 
 
-class Carried(BaseModel):
+class Carried(HandedOver):
     """What a run hands over to the execution that goes on."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    execution: str
-    """The id of the run's first execution: what it says is for no other run."""
     pinned: Pinned
     agent: str
     """Whose turn it is."""
@@ -103,21 +97,6 @@ class Carried(BaseModel):
             _attempts=dict(self.attempts),
             _last=dict(self.last),
         )
-
-
-def handed_over(extra: Sequence[Any]) -> Carried | None:
-    """What the execution before has handed over, among a workflow's further arguments; None where there
-    is none, because this is the first. Raises CannotGoOn: it is not of this build's shape."""
-    if not is_continued():
-        return None
-    try:
-        (said,) = extra
-        carried = Carried.model_validate(said)
-    except ValueError:  # pydantic's own is one; it repeats what is none of the history's business
-        raise CannotGoOn(_UNREADABLE) from None
-    if carried.execution != workflow.info().first_execution_run_id:
-        raise CannotGoOn(_UNREADABLE)
-    return carried
 
 
 def named(agent: Agent[Any], name: str) -> Agent[Any] | None:

@@ -72,7 +72,7 @@ class AgentWorkflow:
             CannotGoOn: fails the task only: this worker can't read what the run goes on from.
             AgentsWorkflowError: a tool or the model failed for good; the cause says why.
         """
-        carried = continuing.handed_over(extra)
+        carried = continuing.Carried.received(extra)
         try:
             parsed, agent = _parse([run, *extra] if extra and carried is None else run)
         except ApplicationError as error:

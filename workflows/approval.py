@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.listing import Listing
     from workflows.measuring import Measuring
     from workflows.patches import AUDIENCES_ARE_RESOLVED
-    from workflows.resuming import Leaving, handed_over
+    from workflows.resuming import Leaving, State
     from workflows.telling import Teller
 
 
@@ -46,7 +46,7 @@ class ApprovalWorkflow:
         without anybody seeing why.
         """
         self._changed = False
-        state = handed_over(extra)
+        state = State.received(extra)
         parsed, self._invalid = read([request, *extra] if extra and state is None else request)
         if state is not None:
             resolves = state.resolves

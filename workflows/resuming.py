@@ -5,7 +5,7 @@ Temporal takes 2,000 updates and 10,000 signals for each execution, and ends one
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -14,7 +14,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from clearance import contract
-    from clearance.executions import CannotGoOn, is_continued, starts_again
+    from clearance.executions import UNREADABLE, CannotGoOn, HandedOver, starts_again
     from clearance.record import Record
     from clearance.resuming import Fields, plain, restore, resume, state_of
     from workflows.attempts import Attempts
@@ -36,16 +36,10 @@ _ATTEMPTS: Fields = {
     "_outside": set[str],
 }
 
-_UNREADABLE = "this build can't read what the request goes on from; a later one can"
 
+class State(HandedOver):
+    """What one execution of a request hands over to the next."""
 
-class State(pydantic.BaseModel):
-    """What one execution hands over to the next."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-    execution: str
-    """The id of the request's first execution: what it says is for no other request."""
     requested_at: pydantic.AwareDatetime
     resolves: bool
     """Whether its audience is asked of the directory."""
@@ -58,30 +52,12 @@ class State(pydantic.BaseModel):
         """Make a new record this one. Raises CannotGoOn: it can't be, or the request, which was read
         before, is ``invalid`` here."""
         if invalid is not None:
-            raise CannotGoOn(f"{_UNREADABLE}: {invalid}")
+            raise CannotGoOn(f"{UNREADABLE}: {invalid}")
         try:
             resume(record, self.record)
             restore(attempts, _ATTEMPTS, self.attempts)
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise CannotGoOn(_UNREADABLE) from None
-
-
-def handed_over(extra: Sequence[Any]) -> State | None:
-    """What the execution before has handed over, among a workflow's further arguments.
-
-    None where there is none: the request begins with this one, and takes no further argument. Raises
-    CannotGoOn: it is not of this build's shape.
-    """
-    if not is_continued():
-        return None
-    try:
-        (said,) = extra
-        state = State.model_validate(said)
-    except ValueError:  # pydantic's own is one; it repeats what is none of the history's business
-        raise CannotGoOn(_UNREADABLE) from None
-    if state.execution != workflow.info().first_execution_run_id:
-        raise CannotGoOn(_UNREADABLE)
-    return state
+            raise CannotGoOn(UNREADABLE) from None
 
 
 class Leaving:

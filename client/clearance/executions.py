@@ -1,8 +1,9 @@
 """Workflows that go on in another execution, under their own id, because their history became long."""
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Self
 
+import pydantic
 from temporalio import workflow
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -11,6 +12,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 _NUMBERS = ("scheduled_event_id", "started_event_id", "initiated_event_id")
 """By which one event names another."""
+
+
+UNREADABLE = "this build can't read what it goes on from; a later one can"
 
 
 class CannotGoOn(RuntimeError):
@@ -37,6 +41,35 @@ def chain() -> str:
     is said of all."""
     info = workflow.info()
     return info.first_execution_run_id if is_continued() else info.run_id
+
+
+class HandedOver(pydantic.BaseModel):
+    """What one execution hands over to the next."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    execution: str
+    """The id of the workflow's first execution: what it says is for no other workflow."""
+
+    @classmethod
+    def received(cls, extra: Sequence[Any]) -> Self | None:
+        """What the execution before has handed over, among a workflow's further arguments.
+
+        None where there is none: it begins with this one, and takes no further argument. Raises
+        CannotGoOn: it is not of this build's shape.
+        """
+        if not is_continued():
+            return None
+        try:
+            (said,) = extra
+            state = cls.model_validate(said)
+        except (
+            ValueError
+        ):  # pydantic's own is one; it repeats what is none of the history's business
+            raise CannotGoOn(UNREADABLE) from None
+        if state.execution != workflow.info().first_execution_run_id:
+            raise CannotGoOn(UNREADABLE)
+        return state
 
 
 async def carried(client: Client, id: str, run_id: str) -> Mapping[str, Any] | None:
