@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -74,15 +75,22 @@ async def test_a_request_is_decided_after_more_updates_than_one_execution_takes(
     )
     await approvals.approve(asked.id, reviewer=ADA)
 
+    hasty = ApprovalClient(
+        temporal, task_queue=settings.approvals_queue, answer_timeout=timedelta(seconds=5)
+    )
+
     async def again(number: int) -> None:
-        with pytest.raises(Refused, match="already"):
-            await approvals.approve(asked.id, reviewer=ADA, decision_id=f"again-{number}")
+        with suppress(Refused):
+            receipt = await hasty.approve(asked.id, reviewer=ADA, decision_id=f"again-{number}")
+            # Stored instead; of refusals beyond 1,000 the record does not tell.
+            assert not receipt.in_effect
 
-    await all_of(range(UPDATES + 100), again)
+    await all_of(range(UPDATES + 20), again)
     assert (await executions(temporal, asked.id) > 0) is goes_on
-    receipt = await approvals.approve(asked.id, reviewer=GRACE)
+    await approvals.approve(asked.id, reviewer=GRACE)
 
-    assert receipt.status == "approved"
+    # A worker that has to read all that again takes seconds for it: it may be stored till then.
+    assert (await approvals.wait(asked.id, timedelta(minutes=3))).approved
     view = await approvals.get(asked.id)
     assert [one.who for one in view.events if one.kind == "approved"] == [ADA, GRACE]
     assert sum(one.kind == "refused" for one in view.events) <= contract.MAX_RECORDED_REFUSALS
