@@ -27,7 +27,7 @@ _log = logging.getLogger("clearance")
 class Unreached(logging.Filter):
     """Keeps back the engine's lines of calls that reached nobody; all others pass."""
 
-    def __init__(self, notice: Callable[[], None]) -> None:
+    def __init__(self, notice: Callable[[], object]) -> None:
         """Call ``notice`` for each, in whatever thread the engine logs."""
         super().__init__()
         self._notice = notice
