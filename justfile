@@ -52,9 +52,14 @@ bench:
 faults *ARGS="--faults-minutes 4 --faults-seed 1 --faults-seed 2":
     uv run pytest -q -n0 tests/faults/test_faults.py {{ARGS}}
 
+# As much of everything as Temporal takes: each limit at its true size. Ten minutes.
+limits *ARGS:
+    uv run pytest -n0 -m true_size tests/limits {{ARGS}}
+
 # Record the histories of cases that are new or give other commands; old recordings stay.
 record-history:
     uv run python -m tests.record_histories
+    uv run python -m tests.stored_history
 
 # Note which recorded histories are those of a release: just release-histories 0.2.0
 release-histories VERSION:

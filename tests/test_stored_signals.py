@@ -1,18 +1,24 @@
 """What the server stores while no worker is there: thousands of signals, or many MB, wedge nothing."""
 
 import asyncio
+import gzip
 from typing import Any
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
 
 from clearance import ApprovalClient, ApprovalRequest, contract
 from cli.settings import Settings
 from workflows import turns
+from workflows.approval import ApprovalWorkflow
+from workflows.patches import MANY_SIGNALS_TAKE_TURNS
 
 from .conftest import Serve
 from .office import ADA
 from .raw import decision
+from .stored_history import FILE, SIGNALS
 from .support import eventually
 from .test_notifying import Notifier
 from .told import notice
@@ -84,3 +90,15 @@ async def test_groups_without_end_keep_nobody_from_deciding(
     async with serve():
         await approvals.approve(asked.id, reviewer=ADA)
         assert (await approvals.wait(asked.id)).approved
+
+
+async def test_a_recorded_request_with_more_signals_than_one_task_takes_replays() -> None:
+    recorded = gzip.decompress(FILE.read_bytes()).decode()
+    history = WorkflowHistory.from_json("approval-many-signals", recorded)
+    details = [one.marker_recorded_event_attributes.details for one in history.events]
+    patches = b"".join(one["patch-data"].payloads[0].data for one in details if "patch-data" in one)
+    assert MANY_SIGNALS_TAKE_TURNS.encode() in patches
+    assert len(history.events) > SIGNALS > turns._SIGNALS
+
+    replayer = Replayer(workflows=[ApprovalWorkflow], data_converter=pydantic_data_converter)
+    assert (await replayer.replay_workflow(history)).replay_failure is None

@@ -216,6 +216,7 @@ async def test_a_request_that_was_changed_as_often_and_as_much_as_may_be_is_deci
         return view if await executions(temporal, asked.id) else None
 
     view = await eventually(has_gone_on)
+    assert view is not None
     assert view.edit is not None
     assert view.edit.arguments["cents"] == 1_049
     assert (await approvals.approve(asked.id, reviewer=GRACE)).status == "approved"
