@@ -1,8 +1,9 @@
-"""Histories of requests that are handed to the ledger after their end: cases to record."""
+"""Histories of requests that are handed to the ledger after their end: cases that no other has.
 
-from datetime import timedelta
+The recordings of further ones, ``approval-handed-...``, are of what ``record_histories`` plays, too.
+"""
 
-from .raw import Handle, decision, is_taken
+from .raw import Handle, is_taken
 from .studio import ADA, WIRE, Record, Studio, into
 from .support import eventually
 from .telling_histories import TOLD
@@ -10,25 +11,6 @@ from .telling_histories import TOLD
 CASES: dict[str, Record] = {}
 
 case = into(CASES)
-
-
-@case
-async def approval_handed_pending(studio: Studio) -> Handle:
-    return await studio.ask(WIRE, "approval-handed-pending")
-
-
-@case
-async def approval_handed_approved(studio: Studio) -> Handle:
-    handle = await studio.ask(WIRE, "approval-handed-approved")
-    await studio.approvals.approve(handle.id, reviewer=ADA, reason="Fine")
-    return handle
-
-
-@case
-async def approval_handed_rejected_by_stored_signal(studio: Studio) -> Handle:
-    handle = await studio.ask(WIRE, "approval-handed-rejected-by-stored-signal")
-    await handle.signal("record_decision", decision(WIRE, approved=False, reason="Not ours"))
-    return handle
 
 
 @case
@@ -54,33 +36,12 @@ async def approval_handed_told_staged_approved(studio: Studio) -> Handle:
 
 
 @case
-async def approval_handed_expired(studio: Studio) -> Handle:
-    soon = WIRE.model_copy(update={"expires_in": timedelta(milliseconds=500)})
-    return await studio.ask(soon, "approval-handed-expired")
-
-
-@case
-async def approval_handed_withdrawn_by_cancel(studio: Studio) -> Handle:
-    handle = await studio.ask(WIRE, "approval-handed-withdrawn-by-cancel")
-    await handle.cancel()
-    return handle
-
-
-async def _bare(studio: Studio, id: str) -> Handle:
+async def approval_handed_bare_pending(studio: Studio) -> Handle:
     handle = await studio.client.start_workflow(
-        "ApprovalWorkflow", "Deploy?", id=id, task_queue=studio.settings.approvals_queue
+        "ApprovalWorkflow",
+        "Deploy?",
+        id="approval-handed-bare-pending",
+        task_queue=studio.settings.approvals_queue,
     )
     await eventually(lambda: is_taken(handle))
-    return handle
-
-
-@case
-async def approval_handed_bare_pending(studio: Studio) -> Handle:
-    return await _bare(studio, "approval-handed-bare-pending")
-
-
-@case
-async def approval_handed_bare_string(studio: Studio) -> Handle:
-    handle = await _bare(studio, "approval-handed-bare-string")
-    await handle.signal("approve", True)
     return handle
