@@ -19,7 +19,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities import registered
-from activities.directory import DirectoryActivities
+from activities.directory import DirectoryActivities, InProcess
 from activities.handover import Handover
 from activities.measuring import counting
 from activities.policy import rules_of
@@ -162,7 +162,7 @@ def _approvals_worker(
             key=settings.ledger_key,
             heads=settings.ledger_heads,
         ),
-        interceptors=[ended],
+        interceptors=[ended, InProcess(directory)],
         workflow_runner=OURS,
         max_cached_workflows=settings.workflow_cache,
         **versioned(settings, "approvals"),

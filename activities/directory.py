@@ -1,7 +1,9 @@
 """Asking the directory who somebody is, at the moment they do something to a request."""
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import Interceptor, WorkflowInterceptorClassInput
 
 from clearance import contract
 from clearance.directory import Members, Standing, StandingQuestion
@@ -78,16 +81,7 @@ class DirectoryActivities:
             # Asked only of requests that began with a directory: a worker that knows none would take
             # one person's names for several people.
             raise _broken("this worker has no reviewers.toml, and the request began with one")
-        directory = await self._current()
-        found = directory.standing(
-            question.person,
-            question.at,
-            question.groups,
-            question.principals,
-            vouched=question.vouched,
-            lent=question.lent,
-        )
-        return _carried(found)
+        return _carried(_standing(await self._current(), question))
 
     async def _current(self) -> Directory:
         """The file as it is now."""
@@ -95,6 +89,52 @@ class DirectoryActivities:
             return await self.file.current()
         except BrokenPolicy as error:
             raise _broken(str(error)) from None
+
+
+class InProcess(Interceptor):
+    """Lets workflows ask the directory without an event in their history: what an update says of its
+    sender is compared before it is accepted, and never in a replay."""
+
+    def __init__(self, directory: DirectoryActivities) -> None:
+        """Answer from the same file."""
+        self._file = directory.file
+        self._reading: asyncio.Task[None] | None = None
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> None:
+        """Let workflows call ``standing``. To be called where an event loop runs."""
+        self._loop = asyncio.get_running_loop()
+        input.unsafe_extern_functions[contract.DIRECTORY] = self.standing
+
+    def standing(self, question: StandingQuestion) -> Standing | None:
+        """As the activity, from a workflow's thread, at once. None: not known just now; where the file
+        has to be read, that begins."""
+        directory = None if self._file.path is None else self._file.at_once()
+        if directory is not None:
+            return _standing(directory, question)
+        with suppress(RuntimeError):  # the loop is closed: the worker has stopped
+            self._loop.call_soon_threadsafe(self._read)
+        return None
+
+    def _read(self) -> None:
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._current())
+
+    async def _current(self) -> None:
+        with suppress(
+            BrokenPolicy
+        ):  # told by the activity, which decisions that are stored wait for
+            await self._file.current()
+
+
+def _standing(directory: Directory, question: StandingQuestion) -> Standing:
+    return directory.standing(
+        question.person,
+        question.at,
+        question.groups,
+        question.principals,
+        vouched=question.vouched,
+        lent=question.lent,
+    )
 
 
 def _some(people: tuple[str, ...], room: int) -> tuple[str, ...]:

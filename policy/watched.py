@@ -20,6 +20,15 @@ class WatchedDirectory:
         self._seen: tuple[int, ...] | None = None
         self._turn = asyncio.Lock()
 
+    def at_once(self) -> Directory | None:
+        """The directory, if its file is as it was read last; None: it has to be read. Never waits."""
+        if self.path is None:
+            return NOBODY
+        try:
+            return self._directory if self._state(self.path) == self._seen else None
+        except (OSError, ValueError):
+            return None
+
     async def current(self) -> Directory:
         """The directory as its file is now.
 
@@ -31,8 +40,7 @@ class WatchedDirectory:
         async with self._turn:
             try:
                 # Before the file is read: what changes in between is seen the next time.
-                file = self.path.stat()
-                seen = (file.st_mtime_ns, file.st_size, file.st_ino)
+                seen = self._state(self.path)
                 if seen != self._seen:
                     # In a thread: 10,000 people take a second, and nobody else waits for it.
                     self._directory = await asyncio.to_thread(load, self.path)
@@ -41,3 +49,8 @@ class WatchedDirectory:
                 said = f"{one_line(str(self.path))}: can't be read: {error}"
                 raise BrokenPolicy([said]) from error
             return self._directory
+
+    @staticmethod
+    def _state(path: Path) -> tuple[int, ...]:
+        file = path.stat()
+        return file.st_mtime_ns, file.st_size, file.st_ino

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, Worker
 
-from activities.directory import DirectoryActivities
+from activities.directory import DirectoryActivities, InProcess
 from activities.keeping import KeepingActivities
 from clearance import ApprovalClient, ApprovalView
 from cli.settings import Settings
@@ -98,11 +98,13 @@ async def replays(handle: Handle) -> None:
 async def forgetful(client: Client, settings: Settings) -> AsyncIterator[None]:
     """An approvals worker that keeps nothing in memory: each task replays the whole request."""
     path: Path | None = settings.reviewers
+    directory = DirectoryActivities(path)
     async with Worker(
         client,
         task_queue=settings.approvals_queue,
         workflows=[ApprovalWorkflow],
-        activities=[*DirectoryActivities(path).activities, *KeepingActivities().activities],
+        activities=[*directory.activities, *KeepingActivities().activities],
+        interceptors=[InProcess(directory)],
         max_cached_workflows=0,
     ):
         yield

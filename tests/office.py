@@ -16,7 +16,7 @@ from clearance.grants import GrantTerms
 from cli.settings import Settings
 from tools.gate import idempotency_key
 
-from .raw import decision
+from .raw import decision, send
 
 ADA = "ada@example.com"
 GRACE = "grace@example.com"
@@ -139,7 +139,7 @@ async def decide(approvals: ApprovalClient, id: str, **said: Any) -> Any:
     """Send a decision on a request as it is now; ``said`` as in ``tests.raw.decision``."""
     view = await approvals.get(id)
     handle = approvals.temporal.get_workflow_handle(id)
-    return await handle.execute_update("decide", decision(view.current, **said))
+    return await send(handle, "decide", decision(view.current, **said))
 
 
 async def grant(approvals: ApprovalClient, id: str, condition: str = "true", **terms: Any) -> Any:

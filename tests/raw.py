@@ -14,10 +14,11 @@ from temporalio.api.workflowservice.v1 import (
     PollWorkflowExecutionUpdateRequest,
     ResetWorkflowExecutionRequest,
 )
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
 from clearance import ApprovalClient, ApprovalRequest
+from clearance.refusing import again
 from cli.settings import Settings
 
 Handle = WorkflowHandle[Any, Any]
@@ -84,6 +85,19 @@ async def refusals(approvals: ApprovalClient, id: str) -> list[str]:
     """Why each refused attempt in the record was refused, in order."""
     view = await approvals.get(id)
     return [event.reason for event in view.events if event.kind == "refused"]
+
+
+async def send(handle: Handle, update: str, said: Any, *, id: str | None = None) -> Any:
+    """Send an update, and again with what the request wants to be told of its sender."""
+    known: list[Any] = []
+    while True:
+        try:
+            return await handle.execute_update(update, args=[said, *known], id=id)
+        except WorkflowUpdateFailedError as error:
+            told = again(error)
+            if told is None:
+                raise
+            known = told
 
 
 async def is_admitted(handle: Handle, update_id: str) -> bool:

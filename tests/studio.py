@@ -11,7 +11,7 @@ from clearance import ApprovalClient, ApprovalRequest, NotFound
 from clearance.runs import AgentRun, start_run
 from cli.settings import Settings
 
-from .raw import Handle, decision, is_taken
+from .raw import Handle, decision, is_taken, send
 from .support import PlayedModel, eventually
 
 ADA = "ada@example.com"
@@ -84,7 +84,7 @@ class Studio:
         await eventually(readable)
         current = (await self.approvals.get(id)).current
         handle = self.client.get_workflow_handle(id)
-        await handle.execute_update("decide", decision(current, **said))
+        await send(handle, "decide", decision(current, **said))
 
 
 async def waits_for(run: Handle, count: int) -> bool:

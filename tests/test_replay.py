@@ -83,7 +83,7 @@ def test_every_case_is_recorded_and_every_history_is_one_event_at_least() -> Non
 CHANGES = {
     "waits for the handlers no longer than a timer": (
         workflows.approval,
-        "        await workflow.wait_condition(workflow.all_handlers_finished)\n",
+        "        await handlers_finished()\n",
         "        await workflow.sleep(1)\n",
         {"approval-approved-by-update", "approval-expired", "approval-bare-string"},
     ),

@@ -24,7 +24,7 @@ from cli.settings import EmbeddedServer, Settings
 from .agent_runs import played
 from .conftest import Serve
 from .office import policed
-from .raw import Handle, decision, history, impatient, refusals, reset
+from .raw import Handle, decision, history, impatient, refusals, reset, send
 from .signed import SigningKeys
 from .support import PlayedModel, call, eventually, run
 
@@ -66,7 +66,7 @@ async def ask(inbox: ApprovalClient, request: ApprovalRequest = PAY) -> Handle:
 async def update(handle: Handle, said: Any, name: str = contract.UPDATE_DECIDE) -> str:
     """Send what the record refuses; return why."""
     with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await handle.execute_update(name, said)
+        await send(handle, name, said)
     return str(refused.value.__cause__)
 
 
@@ -179,7 +179,7 @@ async def test_a_valid_signature_is_good_for_nothing_else(
     good = keys.sign(
         Decision.model_validate(decision(PAY, reviewer=ADA)), handle.id, await first_run(handle)
     )
-    await handle.execute_update(contract.UPDATE_DECIDE, good, id=uuid.uuid4().hex)
+    await send(handle, contract.UPDATE_DECIDE, good, id=uuid.uuid4().hex)
 
     plain = good.model_dump(mode="json")
     for number, changes in enumerate(CHANGES, start=1):
@@ -207,7 +207,7 @@ async def test_an_approval_of_an_earlier_execution_of_the_id_is_not_played_again
         for event in await history(before)
         if event.HasField("workflow_execution_update_accepted_event_attributes")
     ]
-    [said] = await temporal.data_converter.decode(old.payloads)
+    said, *_ = await temporal.data_converter.decode(old.payloads)
     again = await temporal.start_workflow(
         contract.APPROVAL_WORKFLOW,
         two.sent(decision_keys=keys.pinned).model_dump(mode="json"),

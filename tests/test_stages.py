@@ -10,7 +10,7 @@ from cli.settings import Settings
 
 from .conftest import Serve
 from .directory import ADA, BOB, CLEO, GRACE, forgetful, kinds, replays, reviewed, told
-from .raw import ask, decision, impatient, refusals
+from .raw import ask, decision, impatient, refusals, send
 from .support import eventually
 
 LEAD = Stage(name="lead", audience=(ADA,))
@@ -180,13 +180,13 @@ async def test_two_clicks_are_not_two_stages(approvals: ApprovalClient) -> None:
     handle = await ask(approvals, BOTH)
     click = decision(BOTH, reviewer=ADA, stage=1, decision_id="click")
 
-    first = await handle.execute_update("decide", click)
+    first = await send(handle, "decide", click)
     for update_id in ("a", "b"):
-        again = await handle.execute_update("decide", click, id=update_id)
+        again = await send(handle, "decide", click, id=update_id)
         assert again == first
     await handle.signal("record_decision", click)
     with pytest.raises(WorkflowUpdateFailedError) as raised:
-        await handle.execute_update("decide", decision(BOTH, reviewer=ADA, stage=1))
+        await send(handle, "decide", decision(BOTH, reviewer=ADA, stage=1))
     await handle.signal("record_decision", decision(BOTH, reviewer=BOB, stage=1))
 
     assert "stage 1 is not asked: it is stage 2 now, second" in str(raised.value.cause)
@@ -220,7 +220,7 @@ async def test_a_decision_says_which_stage_it_is_about(
     handle = await ask(approvals, BOTH)
 
     with pytest.raises(WorkflowUpdateFailedError) as raised:
-        await handle.execute_update("decide", decision(BOTH, reviewer=ADA, stage=stage))
+        await send(handle, "decide", decision(BOTH, reviewer=ADA, stage=stage))
 
     assert why in str(raised.value.cause)
     assert await refusals(approvals, handle.id) == [why]

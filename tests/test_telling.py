@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clearance import ApprovalClient, ApprovalRequest, Stage
+from clearance import ApprovalClient, ApprovalRequest, Event, Stage
 from clearance.notices import Delivery
 from cli.settings import Settings
 from workflows import resuming
@@ -254,11 +254,15 @@ async def test_who_cannot_be_found_out_is_in_the_record_and_the_gate_goes_on_as_
     queue = settings.approvals_queue
     async with telling(approvals.temporal, queue, recorder, reviewers, told_by=broken):
         handle = await asked(approvals, WIRE)
+
+        async def noted() -> list[Event]:
+            events = (await approvals.get(handle.id)).events
+            return [one for one in events if one.kind == "notified"]
+
+        (untold,) = await eventually(noted)
         await approvals.approve(handle.id, reviewer=ADA)
         assert (await approvals.wait(handle.id)).approved
-        events = (await approvals.get(handle.id)).events
 
-    (untold,) = [one for one in events if one.kind == "notified"]
     assert untold.who == "clearance"
     assert untold.reason.startswith(f"could not tell group:finance: {broken}")
     assert not recorder.tried

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from activities.directory import DirectoryActivities
+from activities.directory import DirectoryActivities, InProcess
 from activities.keeping import KeepingActivities
 from activities.telling import TellingActivities
 from clearance import contract
@@ -106,19 +106,21 @@ async def telling(
 
     ``told_by`` is another file, by which it finds the channels.
     """
-    directory = WatchedDirectory(told_by or reviewers)
-    told = TellingActivities(client, directory, queue=queue, window=timedelta(seconds=window))
+    directory = DirectoryActivities(reviewers)
+    channels = WatchedDirectory(told_by or reviewers)
+    told = TellingActivities(client, channels, queue=queue, window=timedelta(seconds=window))
     worker = Worker(
         client,
         task_queue=queue,
         workflows=[ApprovalWorkflow, NotifierWorkflow],
         activities=[
-            *DirectoryActivities(reviewers).activities,
+            *directory.activities,
             KeepingActivities().keep,
             told.tell,
             recorder.send,
             recorder.keep_untold,
         ],
+        interceptors=[InProcess(directory)],
         **how,
     )
     async with patient(worker):  # as the worker process has it

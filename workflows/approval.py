@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.patches import AUDIENCES_ARE_RESOLVED
     from workflows.resuming import Leaving, State
     from workflows.telling import Teller
+    from workflows.waiting import handlers_finished
 
 
 @workflow.defn(name=contract.APPROVAL_WORKFLOW)
@@ -74,7 +75,8 @@ class ApprovalWorkflow:
         self._keeping = Keeping(parsed, self._record)
         self._listing = Listing(self._record, self._audience, marks_end=self._keeping.hands)
         told = state.told if state else None
-        self._teller = Teller(self._record, tells=self._keeping.keeps, told=told)
+        in_place = not self._audience.is_said
+        self._teller = Teller(self._record, tells=self._keeping.keeps, in_place=in_place, told=told)
 
     @workflow.run
     async def run(self, request: Any = None, *extra: Any) -> Outcome:
@@ -118,7 +120,7 @@ class ApprovalWorkflow:
         if (invalid := self._invalid) is None:
             await self._end()
             return record.outcome()
-        await _handlers_finished()
+        await handlers_finished()
         raise ApplicationError(invalid, type=contract.ERROR_INVALID_REQUEST, non_retryable=True)
 
     async def _end(self) -> None:
@@ -127,7 +129,7 @@ class ApprovalWorkflow:
         self._measuring.ended()
         await self._keeping.keep(shown)
         await self._teller.end()  # which ran beside it
-        await _handlers_finished()
+        await handlers_finished()
         self._keeping.hand_over()
 
     @workflow.signal(dynamic=True, description="approve(bool), record_decision, record_act")
@@ -151,12 +153,12 @@ class ApprovalWorkflow:
                 if isinstance(decision, Decision):
                     # By the sender's clock, which may be wrong: not before there was the request.
                     made_at = min(max(decision.decided_at, self._record.requested_at), arrived)
-                    await self._decide(decision, made_at=made_at)
+                    await self._decide(decision, None, made_at=made_at)
             elif isinstance(act := self._record.read_act(said, workflow.now()), Act):
-                await self._act(act)
+                await self._act(act, None)
 
     @workflow.update(name=contract.UPDATE_DECIDE)
-    async def decide(self, decision: Any = None, *extra: Any) -> Receipt:
+    async def decide(self, decision: Any = None, *known: Any) -> Receipt:
         """Decide with a ``Decision``; the answer says at once whether it counted.
 
         The same decision id again returns the same receipt. Untyped like the signals: where the
@@ -165,21 +167,22 @@ class ApprovalWorkflow:
         Raises:
             ApplicationError: type ``DecisionRefused``, or ``AlreadyDecided`` with the final status
                 and the counted decision as details. The attempt is kept in the record.
+                ``StandingRequired``, with what to send as ``known``, or ``Busy``: send it again.
         """
         arrived = workflow.now()
         parsed = Decision.model_validate(decision)
         async with self._turn():
-            if reason := await self._decide(parsed, made_at=arrived):
+            if reason := await self._decide(parsed, known, made_at=arrived):
                 raise refusal(self._record, reason)
             return self._record.receipt(parsed)
 
     @decide.validator
-    def _validate_decide(self, decision: Any = None, *extra: Any) -> None:
+    def _validate_decide(self, decision: Any = None, *known: Any) -> None:
         """Refuse, without a trace in the history, what is malformed or need not be kept."""
-        self._validate(Decision, decision, *extra)
+        self._validate(Decision, decision, known)
 
     @workflow.update(name=contract.UPDATE_ACT)
-    async def act(self, act: Any = None, *extra: Any) -> ActReceipt:
+    async def act(self, act: Any = None, *known: Any) -> ActReceipt:
         """Comment, ask, answer, hand over or withdraw with an ``Act``.
 
         Raises:
@@ -187,31 +190,34 @@ class ApprovalWorkflow:
         """
         parsed = Act.model_validate(act)
         async with self._turn():
-            if reason := await self._act(parsed):
+            if reason := await self._act(parsed, known):
                 raise refusal(self._record, reason)
             return self._record.act_receipt(parsed)
 
     @act.validator
-    def _validate_act(self, act: Any = None, *extra: Any) -> None:
+    def _validate_act(self, act: Any = None, *known: Any) -> None:
         """As for a decision."""
-        self._validate(Act, act, *extra)
+        self._validate(Act, act, known)
 
     @workflow.query(name=contract.QUERY_VIEW)
     def view(self) -> ApprovalView:
         """The whole record, also after the end while the server keeps the history."""
         return self._record.view()
 
-    def _validate(self, model: type[Decision] | type[Act], value: Any, *extra: Any) -> None:
+    def _validate(
+        self, model: type[Decision] | type[Act], value: Any, known: Sequence[Any]
+    ) -> None:
         if self._invalid is not None:
             raise ApplicationError(self._invalid, type=contract.ERROR_INVALID_REQUEST)
         try:
-            parsed = model.model_validate([value, *extra] if extra else value)
+            parsed = model.model_validate(value)
         except pydantic.ValidationError as error:
             self._measuring.refused("malformed ", "update")
             raise ApplicationError(explain(error), type=contract.ERROR_REFUSED) from error
         if reason := self._attempts.refuse(parsed):
             self._measuring.refused(reason, parsed.channel)
             raise ApplicationError(reason, type=contract.ERROR_REFUSED)
+        self._audience.admit(parsed, known)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -229,27 +235,28 @@ class ApprovalWorkflow:
             self._changed = True
             self._measuring.turned()
 
-    async def _decide(self, decision: Decision, *, made_at: datetime) -> str | None:
+    async def _decide(
+        self, decision: Decision, known: Sequence[Any] | None, *, made_at: datetime
+    ) -> str | None:
         if reason := self._forged(decision):
             return reason
-        who = await self._audience.standing(decision.reviewer, made_at, decision.groups)
+        (who,) = await self._audience.people(decision, made_at, known)
         if self._invalid is not None:
             return self._invalid
         reason = self._record.decide(decision, workflow.now(), who, made_at=made_at)
         self._attempts.note(decision, who, refused=reason is not None)
         return reason
 
-    async def _act(self, act: Act) -> str | None:
+    async def _act(self, act: Act, known: Sequence[Any] | None) -> str | None:
         now = workflow.now()
         if act.kind in UNSIGNED:  # anybody's
             return self._invalid or self._record.act(act, now)
         if reason := self._forged(act):
             return reason
-        who = await self._audience.standing(act.who, now, act.groups)
-        to = await self._audience.standing(act.to, now) if act.to else None
+        who, *to = await self._audience.people(act, now, known)
         if self._invalid is not None:
             return self._invalid
-        reason = self._record.act(act, workflow.now(), who, to)
+        reason = self._record.act(act, workflow.now(), who, *to)
         self._attempts.note(act, who, refused=reason is not None)
         return reason
 
@@ -271,10 +278,3 @@ class ApprovalWorkflow:
             self._changed = False
             if self._record.status == "pending":  # else ``run`` shows the end
                 self._listing.update()
-
-
-async def _handlers_finished() -> None:
-    try:
-        await workflow.wait_condition(workflow.all_handlers_finished)
-    except asyncio.CancelledError:  # comes once, and too late: it has ended
-        await workflow.wait_condition(workflow.all_handlers_finished)

@@ -2,20 +2,23 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from clearance import contract, rules
+    from clearance.acts import UNSIGNED, Act
     from clearance.directory import Members, Standing, StandingQuestion
     from clearance.fields import canonical_json
+    from clearance.models import Decision
     from clearance.record import Record
     from clearance.stages import folded, is_group
-    from workflows.patches import LARGE_REQUESTS_TAKE_TURNS
+    from workflows.patches import LARGE_REQUESTS_TAKE_TURNS, STANDING_IS_SAID
     from workflows.turns import Turns
 
 _LOOK_UP: dict[str, Any] = {
@@ -27,15 +30,23 @@ _LOOK_UP: dict[str, Any] = {
     ),
     "local_retry_threshold": timedelta(seconds=1),
 }
-"""By local activities: one event in the history each."""
+"""By local activities: one event in the history each, and nobody can complete them from outside."""
 
+_ONE_MORE = "one argument too many: a decision or an act is one object"
+_SAY = "say what the directory says of you, too: send the same again with this error's detail beside it"
+_BUSY = "the directory is being asked about something that came before: send it again in a moment"
 
 _TASK_BYTES = 256 * 1024
 """Of arguments that decisions were about, in one workflow task."""
 
 
 class Audience:
-    """The directory as one request needs it. Decisions take turns."""
+    """The directory as one request needs it. Decisions take turns.
+
+    What comes as a signal is looked up here. What comes as an update brings the answer along, and the
+    worker that accepts it compares: Temporal's SDK can't replay a history in which an update is under
+    way during a local activity and somebody queries meanwhile (docs/faults.md). So none is accepted then.
+    """
 
     def __init__(self, record: Record, *, resolves: bool, is_known: bool = False) -> None:
         """For the people of ``record``; nobody is looked up where it doesn't resolve. ``is_known``: the
@@ -45,6 +56,11 @@ class Audience:
         self._ready = not resolves or is_known
         self._asking: asyncio.Task[Any] | None = None
         self.resolves = resolves
+        version = record.request.version
+        self.is_said = resolves and (
+            version >= 4 or (version == 1 and workflow.patched(STANDING_IS_SAID))
+        )
+        """Whether updates bring the answer along, and people are told by an activity."""
         self._weight = len(canonical_json(record.request.arguments))
         self._task = self._done_bytes = 0
         chain = record.request.chain
@@ -79,23 +95,75 @@ class Audience:
             await workflow.sleep(timedelta(milliseconds=1))
             self._task, self._done_bytes = _history_length(), self._weight
 
-    async def standing(self, name: str, at: datetime, vouched: tuple[str, ...] = ()) -> Standing:
-        """What somebody may do at that moment, by the directory, by the groups that their sign-in
-        vouches for and by this request's delegations.
+    def admit(self, said: Decision | Act, extra: Sequence[Any]) -> None:
+        """Whether an update can be taken now. Reads only, and is never run again in a replay.
 
-        Nobody is looked up where nothing counts any more.
+        Raises:
+            ApplicationError: ``Busy``; or ``StandingRequired``, with what ``extra`` has to be.
         """
-        record = self._record
-        if not record.members.directory or record.status != "pending":
-            return record.standing(name)
-        question = StandingQuestion(
+        if not self.is_said or len(extra) > 1:
+            if extra:
+                raise ApplicationError(_ONE_MORE, type=contract.ERROR_REFUSED)
+            return
+        if not self._ready or self._asking is not None or self.turns.takes_signals:
+            raise ApplicationError(_BUSY, type=contract.ERROR_BUSY)
+        if not self._asks:
+            return
+        if (forged := self._record.signatures.refuse(said)) is not None:
+            if extra:
+                raise ApplicationError(forged, type=contract.ERROR_REFUSED)
+            return  # it is refused in its turn; who forges it is told nothing of anybody
+        directory = workflow.extern_functions().get(contract.DIRECTORY)
+        known: list[Any] = []
+        for name, vouched in _people(said):
+            found = directory and directory(self._question(name, workflow.now(), vouched))
+            if found is None:
+                raise ApplicationError(_BUSY, type=contract.ERROR_BUSY)
+            known.append(found.model_dump(mode="json"))
+        if known and [known] != list(extra):
+            raise ApplicationError(_SAY, known, type=contract.ERROR_STANDING)
+
+    async def people(
+        self, said: Decision | Act, at: datetime, extra: Sequence[Any] | None = None
+    ) -> list[Standing]:
+        """Who does it; and of an act that hands it over, to whom.
+
+        Args:
+            said: a decision, or an act that isn't anybody's.
+            at: the moment.
+            extra: what an update brought along; None: it is a signal.
+        """
+        people = _people(said)
+        if extra is None or not self.is_said:
+            return [await self._standing(name, at, vouched) for name, vouched in people]
+        if not self._asks:
+            return [self._record.standing(name) for name, _ in people]
+        if not extra:
+            raise ApplicationError(rules.CHANGED, type=contract.ERROR_REFUSED)
+        return [Standing.model_validate(one) for one in extra[0]]
+
+    @property
+    def _asks(self) -> bool:
+        """Whether anybody is looked up: not where nothing counts any more."""
+        return self._record.members.directory and self._record.status == "pending"
+
+    def _question(self, name: str, at: datetime, vouched: tuple[str, ...]) -> StandingQuestion:
+        return StandingQuestion(
             person=name,
             at=at,
             groups=tuple(filter(is_group, self._names)),
             vouched=vouched,
-            principals=record.delegators(name),
-            lent=record.lent(name),
+            principals=self._record.delegators(name),
+            lent=self._record.lent(name),
         )
+
+    async def _standing(self, name: str, at: datetime, vouched: tuple[str, ...]) -> Standing:
+        """What somebody may do at that moment, by the directory, by the groups that their sign-in
+        vouches for and by this request's delegations."""
+        record = self._record
+        if not self._asks:
+            return record.standing(name)
+        question = self._question(name, at, vouched)
         try:
             found: Standing = await self._look_up(contract.ACTIVITY_STANDING, question, Standing)
         except (asyncio.CancelledError, ActivityError):
@@ -136,6 +204,15 @@ class Audience:
             if room >= 0:
                 kept.append(name)
         return kept
+
+
+def _people(said: Decision | Act) -> list[tuple[str, tuple[str, ...]]]:
+    """Whom the directory is asked about, each with the groups that their sign-in vouches for."""
+    if isinstance(said, Decision):
+        return [(said.reviewer, said.groups)]
+    if said.kind in UNSIGNED:
+        return []
+    return [(said.who, said.groups), *([(said.to, ())] if said.to else [])]
 
 
 def _history_length() -> int:

@@ -71,6 +71,12 @@ before it. Requests that say ``version`` 3 or more do so without a patch, those 
 bare ones by this. May go, and with it what version 2 does, when no request made before 2026-11-23 is open
 any more."""
 
+STANDING_IS_SAID = "standing-is-said"
+"""Updates say what the directory says of who sent them, instead of having it looked up, and people are
+told by an activity, not by a local one. Requests that say ``version`` 4 or more do so without a patch,
+those of 2 and 3 never; bare ones by this. May go, and with it what version 3 does, when no request made
+before 2026-11-23 is open any more."""
+
 REQUESTS_ARE_FOLLOWED = "requests-are-followed"
 """A patch of notifiers from before 2026-11-23, which tried to tell a request that someone was not told
 only by its first execution. May go when none of them is open any more."""

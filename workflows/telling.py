@@ -7,7 +7,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from clearance import acts, contract
@@ -19,11 +19,18 @@ with workflow.unsafe.imports_passed_through():
     from clearance.views import Event
 
 _TELL: dict[str, Any] = {
-    # It only leaves word with the notifiers. While it runs decisions wait, so it has no more time.
-    "schedule_to_close_timeout": timedelta(seconds=5),
+    # It only leaves word with the notifiers. A request's end waits for it, so it has not much time.
+    "start_to_close_timeout": timedelta(seconds=5),
+    "schedule_to_close_timeout": timedelta(seconds=30),
     "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=3),
 }
-"""By local activities: one event in the history each."""
+"""It begins when Temporal has taken what is told."""
+
+_TELL_IN_PLACE: dict[str, Any] = {
+    "schedule_to_close_timeout": timedelta(seconds=5),  # while it runs decisions wait
+    "retry_policy": _TELL["retry_policy"],
+}
+"""By local activities, of requests from before: one event each, but it is told before Temporal has it."""
 
 _ASKS: dict[str, NoticeKind] = {
     "created": "created",
@@ -38,17 +45,26 @@ _ASKS: dict[str, NoticeKind] = {
 class Teller:
     """Follows a record, and has everybody told whom it now concerns."""
 
-    def __init__(self, record: Record, *, tells: bool, told: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        record: Record,
+        *,
+        tells: bool,
+        in_place: bool,
+        told: dict[str, str] | None = None,
+    ) -> None:
         """For this record. Nobody is told, and the history has no event more, where it names nobody,
         where a standing approval answers it, and where the directory names no channel.
 
         Args:
             record: that.
             tells: whether anybody is told at all.
+            in_place: the request is from before, and tells by local activities.
             told: as the attribute of that name was in the execution before, if there was one.
         """
         self._record = record
         self._tells = tells and record.request.grant is None and bool(acts.everyone(record.request))
+        self._in_place = in_place
         self._seen = 0 if told is None else len(record.log.events)
         self._telling = False
         self.told: dict[str, str] = dict(told or {})
@@ -93,11 +109,18 @@ class Teller:
             return
         self._telling = True
         try:
-            await workflow.execute_local_activity(contract.ACTIVITY_TELL, notices, **_TELL)
+            if self._in_place:
+                await workflow.execute_local_activity(
+                    contract.ACTIVITY_TELL, notices, **_TELL_IN_PLACE
+                )
+            else:
+                await workflow.execute_activity(contract.ACTIVITY_TELL, notices, **_TELL)
         except FailureError as error:
             names = some(folded(name for one in notices for name in one.audience))
-            # A local activity's own error comes as it is; that its time was over comes as a cause.
-            reason = "no answer in time" if error.cause else error.message
+            # An activity's own error comes as a cause, a local one's as it is; that its time was over
+            # comes as a cause of both.
+            own = error.cause if isinstance(error, ActivityError) else error
+            reason = own.message if isinstance(own, ApplicationError) else "no answer in time"
             said = one_line(f"could not tell {names}: {reason}", MAX_REASON_CHARS)
             workflow.logger.warning(said)
             self._record.note(said, workflow.now())

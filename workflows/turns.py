@@ -39,12 +39,18 @@ class Turns:
         self._begin = begin
         self._turn = asyncio.Lock()
         self._stored: deque[tuple[Sequence[RawValue], Take]] | None = None
+        self._taking = 0
         self._signals = self._bytes = 0
 
     @property
     def is_free(self) -> bool:
         """Whether nobody has, or waits for, a turn."""
         return self._stored is None and not self._turn.locked()
+
+    @property
+    def takes_signals(self) -> bool:
+        """Whether a signal has its turn, or waits for it."""
+        return self._taking > 0
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -64,6 +70,13 @@ class Turns:
             self._stored.append((said, take))
             return
         stored = self._stored = deque([(said, take)])
+        self._taking += 1
+        try:
+            await self._take(stored)
+        finally:
+            self._taking -= 1
+
+    async def _take(self, stored: deque[tuple[Sequence[RawValue], Take]]) -> None:
         async with self._turn:
             while stored:
                 said, take = stored.popleft()

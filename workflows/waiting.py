@@ -34,6 +34,14 @@ async def until_ended(
                 record.tick(workflow.now())
 
 
+async def handlers_finished() -> None:
+    """Return when nothing is under way any more, and not before because of a cancellation."""
+    try:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+    except asyncio.CancelledError:  # comes once, and too late: it has ended
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+
 def _moved(record: Record, due: datetime | None, is_left: Callable[[], bool]) -> bool:
     """Whether it has ended, or something else is due next."""
     return record.status != "pending" or record.next_time() != due or is_left()

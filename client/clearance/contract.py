@@ -12,9 +12,10 @@ might be a condition; what is told (an outcome, a receipt, a view) is read witho
 from datetime import timedelta
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of what a request is. 2: it is written to the ledger at its end, and its audience is told. 3: the
-ledger takes it after its end, which doesn't wait for that."""
+ledger takes it after its end, which doesn't wait for that. 4: an update says with it what the directory
+says of its sender (``ERROR_STANDING``), and people are told of what Temporal has taken."""
 
 APPROVALS_QUEUE: Final = "clearance-approvals"
 """Task queue that serves ``ApprovalWorkflow``. Needs no model and no tools."""
@@ -32,7 +33,7 @@ SIGNAL_DECIDE: Final = "record_decision"
 """A whole ``Decision``, stored by the server while no worker answers the update."""
 
 UPDATE_DECIDE: Final = "decide"
-"""A whole ``Decision``; answers at once whether it counted."""
+"""A whole ``Decision``; answers at once whether it counted. See ``ERROR_STANDING``, ``ERROR_BUSY``."""
 
 SIGNAL_ACT: Final = "record_act"
 """A whole ``Act``, stored by the server while no worker answers the update."""
@@ -41,7 +42,8 @@ SIGNALS: Final = (SIGNAL_APPROVE, SIGNAL_DECIDE, SIGNAL_ACT)
 """What an approval takes while no worker is there."""
 
 UPDATE_ACT: Final = "act"
-"""A whole ``Act``: a comment, a delegation, a withdrawal; answers at once whether it was taken."""
+"""A whole ``Act``: a comment, a delegation, a withdrawal; answers at once whether it was taken. See
+``ERROR_STANDING``, ``ERROR_BUSY``."""
 
 CONSUMPTION_WORKFLOW: Final = "ConsumptionWorkflow"
 """That somebody outside Temporal has taken the permission to act: at most one for each approval, on the
@@ -135,6 +137,19 @@ ERROR_INVALID_REQUEST: Final = "InvalidRequest"
 
 ERROR_REFUSED: Final = "DecisionRefused"
 """``ApplicationError.type`` of a decision that did not count."""
+
+ERROR_STANDING: Final = "StandingRequired"
+"""``ApplicationError.type`` of an update that has left no trace, on a request that asks the directory.
+Its only detail, a list, is what the directory says of who sent it (a ``Standing``) and, where they hand
+it over, of who is to decide: send the same again, with the list as the second argument. A worker takes it
+if its directory says the same then."""
+
+ERROR_BUSY: Final = "Busy"
+"""``ApplicationError.type`` of an update that has left no trace because the directory is being asked
+about something that came before: send the same again in a moment, or leave it as a signal."""
+
+DIRECTORY: Final = "clearance_directory"
+"""By this name a worker's process gives its workflows the directory."""
 
 ERROR_ALREADY_DECIDED: Final = "AlreadyDecided"
 """``ApplicationError.type`` of a decision on a request that another decision had closed."""

@@ -23,7 +23,7 @@ from . import contract, reading, rules, stored
 from .away import PATIENCE, on_its_way
 from .errors import OutcomeUnknown, Refused
 from .ids import described, exactly
-from .refusing import already_decided, is_cut_off, refusal
+from .refusing import again, already_decided, is_cut_off, refusal
 from .views import ApprovalView
 from .workers import Served, answered
 
@@ -38,6 +38,9 @@ _AGAIN = (
     RPCStatusCode.UNAVAILABLE,  # the task it was in was given up
     RPCStatusCode.FAILED_PRECONDITION,  # it met another event, a cancellation for instance, in one task
 )
+
+_BUSY = 3.0
+"""Seconds in which the directory has answered; it doesn't where its file is broken."""
 
 _USED_UP = "total number of distinct updates"
 """In the server's words: a workflow takes 2,000 of them, then none any more."""
@@ -158,6 +161,9 @@ class Delivering:
 
         Readings wait for what the server has stored before them: the first that is answered
         usually knows.
+
+        Raises:
+            AlreadyDecided: it was ended before a worker could read it.
         """
         try:
             async with asyncio.timeout(self._answer_timeout.total_seconds()):
@@ -168,6 +174,8 @@ class Delivering:
                         view = await reading.record(handle, self._answer_timeout)
                     if view is not None and (found := message.find(view)):
                         return found
+                    if view is not None and view.complete and view.status != "pending":
+                        raise already_decided(view)
                     await _a_moment()
         except (TimeoutError, _NobodyAnswers):
             return None
@@ -209,16 +217,31 @@ class _NobodyAnswers(Exception):
 
 
 async def _update(handle: WorkflowHandle[Any, Any], message: Message[R]) -> R:
-    """Send it as often as the server has no room for it."""
+    """Send it as often as the server has no room for it, or the request can't take it so.
+
+    Raises:
+        TimeoutError: the directory can't be asked. Stored, it waits for that.
+    """
+    known: list[Any] = []
+    until = asyncio.get_running_loop().time() + _BUSY
     while True:
         try:
             receipt: R = await handle.execute_update(
                 message.update,
-                message.payload,
+                args=[message.payload, *known],
                 id=message.update_id,
                 result_type=type(message.stored),
             )
             return receipt
+        except WorkflowUpdateFailedError as error:
+            said = again(error)
+            if said is None:
+                raise
+            if said and said != known:
+                known = said
+                continue
+            if asyncio.get_running_loop().time() > until:
+                raise TimeoutError from error
         except RPCError as error:
             if error.status not in _AGAIN or _USED_UP in error.message:
                 raise

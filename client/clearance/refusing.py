@@ -1,5 +1,7 @@
 """The errors by which whoever decides learns that it does not count."""
 
+from typing import Any
+
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
@@ -28,6 +30,17 @@ def refused(view: ApprovalView, reason: str) -> Refused:
 def is_cut_off(error: WorkflowUpdateFailedError) -> bool:
     """Whether the end of its workflow cut an update off, so that it may have been taken or not."""
     return isinstance(error.cause, ApplicationError) and error.cause.type == _COMPLETED_MEANWHILE
+
+
+def again(error: WorkflowUpdateFailedError) -> list[Any] | None:
+    """With what else to send an update again that has left no trace; None: it was answered."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        if cause.type == contract.ERROR_STANDING:
+            return list(cause.details)
+        if cause.type == contract.ERROR_BUSY:
+            return []
+    return None
 
 
 def refusal(error: WorkflowUpdateFailedError) -> Refused:
