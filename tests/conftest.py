@@ -24,6 +24,9 @@ if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY
     os.environ["TMPDIR"] = str(_MEMORY)
     tempfile.tempdir = None  # it may have been asked for before
 
+# For servers that live for minutes: fewer collections, and stacks that begin as deep as they end.
+os.environ.update(GOGC="400", GODEBUG="adaptivestackstart=1")
+
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.openai_agents.testing import TestModelProvider
@@ -39,7 +42,10 @@ from cli.settings import EmbeddedServer, Settings
 from workflows.approval import ApprovalWorkflow
 from workflows.consumption import ConsumptionWorkflow
 
+from . import sparing
 from .support import PlayedModel, unique
+
+sparing.begin()
 
 hypothesis.settings.register_profile("short", max_examples=25)
 hypothesis.settings.register_profile("long", max_examples=100)
@@ -51,27 +57,32 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+SPARING = (
+    *embedded.TUNING,
+    # Every test has queues of its own: four partitions of each are most of what a server holds.
+    "--dynamic-config-value=matching.numTaskqueueReadPartitions=1",
+    "--dynamic-config-value=matching.numTaskqueueWritePartitions=1",
+)
+
+
 @pytest.fixture(scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
     """The embedded server, in memory, on free ports."""
     state = tmp_path_factory.mktemp("server")
-    async with embedded.server(state, in_memory=True, ports=(0, 0)) as running:
+    async with embedded.server(state, in_memory=True, ports=(0, 0), tuning=SPARING) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 async def forgetting(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
     """Another one, which deletes at once what it is told to delete, as it does after the retention."""
-    usual = embedded.server_arguments
-    soon = [
+    soon = (
         f'--dynamic-config-value=history.{one}ProcessorUpdateAckInterval="500ms"'
         for one in ("transfer", "visibility", "timer")
-    ]
-    state = tmp_path_factory.mktemp("forgetting")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedded, "server_arguments", lambda *how: [*usual(*how), *soon])
-        async with embedded.server(state, in_memory=True, ports=(0, 0)) as running:
-            yield running
+    )
+    state, tuning = tmp_path_factory.mktemp("forgetting"), (*SPARING, *soon)
+    async with embedded.server(state, in_memory=True, ports=(0, 0), tuning=tuning) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

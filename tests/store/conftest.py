@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from store import migrating
 from store.ledger import Ledger
+from tests import sparing
 from tests.support import unique
 from tests.web import databases
+
+
+@pytest.fixture(autouse=True)
+def migrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every database here is really migrated."""
+    monkeypatch.setattr(migrating, "_upgrade", sparing.MIGRATES)
 
 
 @pytest.fixture(scope="session")
