@@ -124,7 +124,17 @@ ENGINE = {
     "executions",
     "filters",
     *("gate", "granting", "history", "ids", "legible", "listing"),
-    *("proof", "reading", "runs", "timeline", "vouching", "workers"),
+    *(
+        "proof",
+        "reading",
+        "refusing",
+        "runs",
+        "stored",
+        "timeline",
+        "untaken",
+        "vouching",
+        "workers",
+    ),
 }
 """The modules that know Temporal."""
 
