@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
@@ -41,6 +42,8 @@ _AGAIN = (
 
 _BUSY = 3.0
 """Seconds in which the directory has answered; it doesn't where its file is broken."""
+
+_OPEN = WorkflowExecutionStatus.RUNNING
 
 _USED_UP = "total number of distinct updates"
 """In the server's words: a workflow takes 2,000 of them, then none any more."""
@@ -174,8 +177,8 @@ class Delivering:
                         view = await reading.record(handle, self._answer_timeout)
                     if view is not None and (found := message.find(view)):
                         return found
-                    if view is not None and view.complete and view.status != "pending":
-                        raise already_decided(view)
+                    if view is not None and (await handle.describe()).status != _OPEN:
+                        return await self._of_closed(handle, message, is_new=False)
                     await _a_moment()
         except (TimeoutError, _NobodyAnswers):
             return None
