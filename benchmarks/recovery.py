@@ -18,8 +18,9 @@ from .contenders import REQUEST
 from .engine import Engine, engine
 from .measuring import Size, about, moment, percentile, progress, size, table
 from .running import started
+from .waiting import each
 
-WAITING = 200
+WAITING = 100
 ROUNDS = 5
 AIM = 3.0
 """Seconds."""
@@ -41,9 +42,17 @@ async def killed(server: Engine, *, another: bool, after: float, wanted: Size) -
     approvals = ApprovalClient(server.client, task_queue=contract.APPROVALS_QUEUE)
     async with AsyncExitStack() as stack:
         process, _ = await stack.enter_async_context(worker(server))
-        asked = [await approvals.request(REQUEST) for _ in range(wanted.of(WAITING, 3))]
-        for one in asked:
-            await approvals.get(one.id)  # a worker tells it: it is in memory
+        asked: list[str] = []
+
+        async def ask(_: int) -> None:
+            id = (await approvals.request(REQUEST)).id
+            await approvals.get(id)  # a worker tells it: it is in memory
+            asked.append(id)
+
+        async def leave(number: int) -> None:
+            await server.client.get_workflow_handle(asked[number]).terminate()
+
+        await each(ask, range(wanted.of(WAITING, 3)))
         if another:
             await stack.enter_async_context(worker(server))
         process.kill()
@@ -51,14 +60,13 @@ async def killed(server: Engine, *, another: bool, after: float, wanted: Size) -
         await asyncio.sleep(after)
         if another:
             start = moment()
-        deciding = asyncio.create_task(approvals.approve(asked[-1].id, reviewer="ada@example.com"))
+        deciding = asyncio.create_task(approvals.approve(asked[-1], reviewer="ada@example.com"))
         if not another:
             await stack.enter_async_context(worker(server))
         await deciding
-        await approvals.wait(asked[-1].id)
+        await approvals.wait(asked[-1])
         took = (moment() - start) / 1e9
-        for one in asked[:-1]:
-            await server.client.get_workflow_handle(one.id).terminate()
+        await each(leave, range(len(asked) - 1))
     return took
 
 

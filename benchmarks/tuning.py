@@ -23,7 +23,7 @@ from .resumed import once
 from .throughput import AT_ONCE, rate
 
 DECISIONS = 15
-ROUNDS = 4
+ROUNDS = 3
 """Of each server: so many decisions one by one, and 64 approvals 32 at a time, in each round."""
 
 _CONFIG = "--dynamic-config-value="
