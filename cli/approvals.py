@@ -121,7 +121,7 @@ def show(id: Id, as_json: Json = False) -> None:
             tables.console().print(tables.request_panel(view, forgotten=found.forgotten))
             if view.status == "pending":
                 await session.tell_unserved(client, settings)
-                for one in await client.untaken(view):
+                for one in (await client.untaken(view))[-5:]:  # the latest: there may be many
                     output.say(one.sentence())
                 await _seen(client, settings, view)
 
