@@ -37,11 +37,12 @@ def draw(columns: Mapping[int, Mapping[str, Any]], file: Path) -> None:
         panel.set_xscale("log")
         panel.set_xticks(waiting, [f"{at:,}" for at in waiting])
         panel.minorticks_off()
-        panel.set_ylim(bottom=0)
+        most = max(columns[at][name] for at in waiting for name in names)
+        panel.set_ylim(0, most * (1.5 if len(names) > 1 else 1.1))  # the legend stands above
         panel.set_xlabel("waiting")
         panel.grid(alpha=0.25, color=INK)
         panel.spines[["top", "right"]].set_visible(False)
         if len(names) > 1:
-            panel.legend(frameon=False, fontsize=8)
+            panel.legend(loc="upper left", frameon=False, fontsize=8)
     figure.savefig(file, transparent=True, metadata={"Date": None})
     pyplot.close(figure)
