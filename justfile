@@ -32,7 +32,7 @@ mutate *ARGS:
     cd .mutation && uv run --project .. --group mutation mutmut run {{ARGS}}
     cd .mutation && uv run --project .. --group mutation mutmut results
 
-# Comparisons with the bare engine and others; the blocks of docs/performance.md. Three quarters of an hour.
+# Comparisons with the bare engine and others; the blocks of docs/performance.md. Some 35 minutes.
 bench:
     uv run --group bench python -m benchmarks.resumed
     uv run --group bench python -m benchmarks.throughput

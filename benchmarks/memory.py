@@ -42,7 +42,7 @@ async def held(
     process: psutil.Process, ask: Callable[[int, int], Awaitable[None]], waiting: int
 ) -> tuple[float, float]:
     """MB before, and KB for each that waits now."""
-    warm_up = 20
+    warm_up = min(waiting, 100)  # the first fill what the process keeps once for all
     await ask(-warm_up, 0)
     before = own_memory(process)
     await ask(0, waiting)
