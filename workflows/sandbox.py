@@ -13,8 +13,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 class Shared(SandboxedWorkflowRunner):
     """A sandbox whose workflows share one payload converter.
 
-    Else each makes one of its own, and with it pydantic's validators of what it is sent: some 10 KB for each
-    request. Only for modules that are passed through: it knows their types for ever.
+    Else each makes one of its own, and with it pydantic's validators of what it is sent: some 10 KB for
+    each request. Only for modules that are passed through: it knows their types for ever.
     """
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
