@@ -1,15 +1,17 @@
 """A real Temporal server for the whole session; fresh queues for every test."""
 
+import faulthandler
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 # Before anything of ours is imported: no test may depend on the machine's own settings.
 for name in [
@@ -55,6 +57,20 @@ hypothesis.settings.load_profile("short")  # `just test-long` draws the many
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: much of what is tested is waiting."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """From the last test's end the process has a minute and a half, whatever is left running in it.
+
+    Else it says where it was stuck: a thread that never returns is waited for without end otherwise.
+    """
+    if nextitem is None:
+        file = os.dup(item.config.stash[fault_handler_stderr_fd_key])  # pytest closes its own
+        faulthandler.dump_traceback_later(90, exit=True, file=file)
+    return (yield)
 
 
 SPARING = (

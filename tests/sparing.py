@@ -7,8 +7,10 @@ program makes; tests of the making itself call ``MIGRATES``.
 
 import contextlib
 import functools
+import shutil
 import sqlite3
 import ssl
+import tempfile
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,9 +18,11 @@ import certifi
 import fastapi.routing
 import pytest
 from pydantic import TypeAdapter
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from temporalio.openai_agents._invoke_model_activity import ActivityModelInput
 
-from store import migrating
+from store import database, migrating
+from store.ledger import table
 from store.migrating import Schema
 
 T = TypeVar("T")
@@ -35,7 +39,7 @@ def begin() -> None:
     """From now on in this process, and in those forked from it."""
     for name, made in (
         # A converter keeps the validators of its types, and each client has a converter of its own.
-        ("temporalio.contrib.pydantic.TypeAdapter", _once(TypeAdapter)),
+        ("temporalio.contrib.pydantic.TypeAdapter", _validators),
         # An HTTP client reads all authorities of the web.
         ("ssl.create_default_context", _context),
         # An inbox works out anew what its routes, the same for every one, depend on.
@@ -43,6 +47,17 @@ def begin() -> None:
         ("store.migrating._upgrade", _upgrade),
     ):
         pytest.MonkeyPatch().setattr(name, made)
+
+
+def prepare() -> None:
+    """Make what most programs need, for those that will be forked from this one."""
+    folder = tempfile.mkdtemp()
+    for schema in (database.SCHEMA, table.SCHEMA):
+        engine = create_async_engine(f"sqlite+aiosqlite:///{folder}/{schema.name}.db")
+        _upgrade(engine, schema)
+    shutil.rmtree(folder)
+    _authorities()
+    _validators(ActivityModelInput)
 
 
 def _once(make: Callable[..., T]) -> Callable[..., T]:
@@ -57,6 +72,9 @@ def _once(make: Callable[..., T]) -> Callable[..., T]:
         return kept(*given)
 
     return made
+
+
+_validators = _once(TypeAdapter)
 
 
 @functools.cache

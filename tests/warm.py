@@ -9,6 +9,7 @@ It ends when its standard input does.
 import asyncio
 import atexit
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -86,7 +87,10 @@ def _opened() -> str:
     def close() -> None:
         assert program.stdin is not None
         program.stdin.close()
-        program.wait()
+        try:
+            program.wait(10)
+        except subprocess.TimeoutExpired:
+            program.kill()
         shutil.rmtree(folder)
 
     atexit.register(close)
@@ -137,6 +141,7 @@ def _serve(door: str) -> None:
                 return
             connection, _ = listening.accept()
             if os.fork() == 0:
+                _end_with_the_parent()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 listening.close()
                 _answer(connection)
@@ -151,12 +156,23 @@ def _import_all() -> None:
                 importlib.import_module(module.name)
     for name in ("worker", "temporalio.openai_agents.testing", "tests.processes"):
         importlib.import_module(name)
+    from tests import sparing
+
+    sparing.begin()
+    sparing.prepare()
+
+
+def _end_with_the_parent() -> None:
+    """Nothing outlives the tests, and keeps their output open, however they end. Only on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _answer(connection: socket.socket) -> None:
     _, files, _, _ = socket.recv_fds(connection, 1, 3)
     call = json.loads(connection.makefile().readline())
     if (program := os.fork()) == 0:
+        _end_with_the_parent()
         connection.close()
         _become(call, files)
     for file in files:
