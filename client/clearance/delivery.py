@@ -178,10 +178,12 @@ class Delivering:
                     if view is not None and (found := message.find(view)):
                         return found
                     if view is not None and (await handle.describe()).status != _OPEN:
-                        return await self._of_closed(handle, message, is_new=False)
+                        break
                     await _a_moment()
         except (TimeoutError, _NobodyAnswers):
-            return None
+            if (await handle.describe()).status == _OPEN:
+                return None
+        return await self._of_closed(handle, message, is_new=False)
 
     async def _of_closed(
         self,
