@@ -1,0 +1,62 @@
+"""Readings in the midst of decisions: what Temporal's SDK can't replay must never be written (docs/faults.md)."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from temporalio.client import Client
+
+from clearance import ApprovalClient, ApprovalRequest, ClearanceError
+from cli.settings import Settings
+
+from .directory import ADA, BOB, CLEO, EVE, replays, reviewed
+from .raw import Handle, ask, decision
+
+PAY = ApprovalRequest(action="Pay", audience=("group:finance", CLEO), quorum=3)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return reviewed(settings)
+
+
+async def _asks(handle: Handle, until: asyncio.Event) -> None:
+    while not until.is_set():
+        await handle.query("view")
+
+
+@pytest.mark.usefixtures("worker_running")
+async def test_whatever_is_asked_while_people_decide_every_history_replays(
+    temporal: Client, approvals: ApprovalClient
+) -> None:
+    """By updates and by stored signals together, with three that ask without a pause."""
+
+    async def one() -> Handle:
+        handle = await ask(approvals, PAY)
+        ended = asyncio.Event()
+        asking = [asyncio.create_task(_asks(handle, ended)) for _ in range(3)]
+
+        async def comments() -> None:
+            with suppress(ClearanceError):  # when it has ended
+                await approvals.comment(handle.id, "Why?", who=ADA)
+
+        async def refused() -> None:
+            with suppress(ClearanceError):
+                await approvals.approve(handle.id, reviewer=EVE)
+
+        await asyncio.gather(
+            approvals.approve(handle.id, reviewer=ADA),
+            handle.signal("record_decision", decision(PAY, reviewer=EVE)),
+            approvals.approve(handle.id, reviewer=BOB),
+            handle.signal("record_decision", decision(PAY, reviewer=CLEO)),
+            comments(),
+            refused(),
+        )
+        assert (await approvals.wait(handle.id)).approved
+        ended.set()
+        await asyncio.gather(*asking)
+        return handle
+
+    for _ in range(4):
+        for handle in await asyncio.gather(*(one() for _ in range(4))):
+            await replays(handle)
