@@ -68,10 +68,10 @@ def _unmount_leftovers() -> None:
 class Clock:
     """By which the processes go that were started with ``environment``."""
 
-    def __init__(self, file: Path) -> None:
-        """Right at first."""
+    def __init__(self, file: Path, *, stepped: bool) -> None:
+        """Right at first; and always, unless ``stepped``."""
         self._file = file
-        self.available = FAKETIME.exists()
+        self.available = stepped and FAKETIME.exists()
         self.set(0)
 
     def set(self, seconds: int) -> None:

@@ -5,9 +5,17 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
+import sysconfig
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+
+from tests import warm
+
+CLEARANCE = (sys.executable, f"{sysconfig.get_path('scripts')}/clearance")
+"""Our command, before its words."""
 
 READY = 60.0
 """Seconds that a process may take to be ready, on a busy machine."""
@@ -33,7 +41,7 @@ class Program:
 
         Args:
             name: for messages.
-            command: what is run.
+            command: what is run. Python is forked with all imported, where it need not be loaded anew.
             log: where its output is appended.
             cwd: where it runs.
             environment: what it has besides ours.
@@ -43,7 +51,7 @@ class Program:
         self.name, self.log = name, log
         self._command, self._cwd = list(command), cwd
         self._environment, self._ready = dict(environment or {}), ready
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: warm.Process | None = None
         self._before = 0
         self.is_held = False
         """Whether it was killed, and not started since: nobody is to start it but who killed it."""
@@ -60,16 +68,8 @@ class Program:
             return
         self._before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                *_TIED,
-                *self._command,
-                cwd=self._cwd,
-                env={**os.environ, **self._environment},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            files = (output.fileno(), output.fileno())
+            self._process = await _begun(self._command, self._cwd, self._environment, files)
 
     async def is_ready(self) -> None:
         """Return when it does its work. Raises AssertionError with its last words if it doesn't."""
@@ -96,20 +96,33 @@ class Program:
 
 async def run(*command: str, cwd: Path, environment: Mapping[str, str]) -> tuple[int, str]:
     """Run a command to its end: its exit code, and what it printed, its errors after that."""
-    process = await asyncio.create_subprocess_exec(
-        *_TIED,
-        *command,
-        cwd=cwd,
-        env={**os.environ, **environment},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode is not None
-    return process.returncode, out.decode() or err.decode()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = await _begun(command, cwd, environment, (out.fileno(), err.fileno()))
+        try:
+            code = await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        said, complained = (os.pread(one.fileno(), 1 << 20, 0).decode() for one in (out, err))
+    return code, said or complained
+
+
+async def _begun(
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], files: tuple[int, int]
+) -> warm.Process:
+    """Without input, in a session of its own."""
+    env = {**os.environ, **environment}
+    with Path(os.devnull).open() as nothing:
+        if command[0] == sys.executable and "LD_PRELOAD" not in env:
+            numbers = (nothing.fileno(), *files)
+            return await warm.start(command[1:], env=env, cwd=cwd, files=numbers)
+        return await asyncio.create_subprocess_exec(
+            *(*_TIED, *command),
+            cwd=cwd,
+            env=env,
+            stdin=nothing,
+            stdout=files[0],
+            stderr=files[1],
+            start_new_session=True,
+        )

@@ -27,12 +27,14 @@ async def test_what_was_promised_holds_through_every_fault(
 
     async with asyncio.timeout(200 if seconds is None else 480 + seconds):
         violations, line = await suffered(
-            folder, seed, seconds, with_postgresql=minutes is not None and seed % 2 == 0
+            *(folder, seed, seconds),
+            with_postgresql=seconds is not None and seed % 2 == 0,
+            with_steps=seconds is not None,
         )
 
     with capsys.disabled():
         print(f"\nseed {seed}: {line}")  # noqa: T201
-        if not FAKETIME.exists():
+        if seconds is not None and not FAKETIME.exists():
             print("no clock was stepped: apt-get install libfaketime")  # noqa: T201
     options = f"--faults-seed {seed}" + (f" --faults-minutes {minutes}" if minutes else "")
     again = f"again: just faults {options}"

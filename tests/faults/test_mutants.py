@@ -27,6 +27,7 @@ class Mutant(NamedTuple):
     old: str
     """A pattern, found once."""
     new: str
+    """With its groups."""
     scene: Scene
     caught: str
     """The kind of violation that it has to be caught by."""
@@ -53,16 +54,17 @@ MUTANTS = {
     ),
     "forgets what was stored": Mutant(
         "workflows/approval.py",
-        r"await self\._decide\(\w+, made_at=made_at\)",
+        r"await self\._decide\(decision, [^\n]+\)",
         "pass",
         "delegated",
         "forgotten",
     ),
     "forgets what it answered": Mutant(
         "workflows/approval.py",
-        r"            if reason := await self\._decide\(parsed, made_at=arrived\):\n",
+        r"            if reason := (await self\._decide\(parsed, [^\n]+\)):\n",
         '            kept, self._record = self._record, __import__("copy").deepcopy(self._record)\n'
-        "            reason = await self._decide(parsed, made_at=arrived)\n"
+        r"            reason = \1"
+        "\n"
         "            told = None if reason else self._record.receipt(parsed)\n"
         "            self._record = kept\n"
         "            if told is not None:\n                return told\n            if reason:\n",
@@ -77,7 +79,7 @@ def changed(folder: Path, mutant: Mutant) -> Path:
     room = mutant.module.partition("/")[0]
     shutil.copytree(ROOT / room, folder / room)
     module = folder / mutant.module
-    source, found = re.subn(mutant.old, lambda _: mutant.new, module.read_text())
+    source, found = re.subn(mutant.old, mutant.new, module.read_text())
     assert found == 1, mutant.old
     module.write_text(source)
     return folder

@@ -19,7 +19,7 @@ from .disk import Clock, Disk, disk
 from .journal import Journal
 from .model import scripted
 from .postgres import PostgreSQL, killable
-from .programs import Program, run
+from .programs import CLEARANCE, Program, run
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -70,21 +70,17 @@ class World:
 
     async def command(self, *words: str) -> tuple[int, str]:
         """Run ``clearance`` with these words: its exit code, and what it printed."""
-        call = "import sys; from cli.app import main; sys.exit(main(sys.argv[1:]))"
-        return await run(
-            *(sys.executable, "-P", "-c", call, *words),
-            cwd=self.folder,
-            environment=self.environment,
-        )
+        return await run(*CLEARANCE, *words, cwd=self.folder, environment=self.environment)
 
     def worker(self, name: str, changed: Path | None = None) -> Program:
         """One more, not started; it finds rooms of ours in ``changed`` before those of the tree."""
-        environment = {**self.environment, **self.clock.environment}
+        environment, command = {**self.environment, **self.clock.environment}, ["worker.py"]
         if changed is not None:
             environment["PYTHONPATH"] = f"{changed}:{environment['PYTHONPATH']}"
+            command.insert(0, "tests/faults/anew.py")
         return Program(
             name,
-            (sys.executable, "-P", str(ROOT / "worker.py")),
+            (sys.executable, *(str(ROOT / one) for one in command)),
             log=self.folder / f"{name}.log",
             cwd=self.folder,
             environment=environment,
@@ -111,6 +107,7 @@ async def world(
     workers: int = 2,
     with_inbox: bool = True,
     with_postgresql: bool = False,
+    with_steps: bool = False,
 ) -> AsyncIterator[World]:
     """Start everything; leaving the context ends it, whatever was killed meanwhile.
 
@@ -119,6 +116,7 @@ async def world(
         workers: how many there are.
         with_inbox: whether there is one, and tokens of ``clearance web``'s API.
         with_postgresql: whether the ledger is there, instead of in a SQLite file.
+        with_steps: whether the clock can be stepped, for which Python loads everything anew.
     """
     async with AsyncExitStack() as stack:
         kept = stack.enter_context(disk(folder / "state", 64))
@@ -129,7 +127,7 @@ async def world(
         model = await stack.enter_async_context(scripted())
         port = embedded.free_port(0)
         between = await stack.enter_async_context(proxy(port))
-        clock = Clock(folder / "clock")
+        clock = Clock(folder / "clock", stepped=with_steps)
         web, mail, hook = (embedded.free_port(0) for _ in range(3))
         (folder / "reviewers.toml").write_text(REVIEWERS.format(port=hook))
         environment = {
@@ -211,11 +209,8 @@ def _programs(
         found[f"worker-{number}"] = made.worker(f"worker-{number}")
     if with_inbox:
         by_clock = {**made.environment, **made.clock.environment}
-        call = "from cli.app import main; main(['web'])"
         listens = _listens(int(made.environment["CLEARANCE_WEB_PORT"]))
-        found["inbox"] = program(
-            "inbox", sys.executable, "-P", "-c", call, environment=by_clock, ready=listens
-        )
+        found["inbox"] = program("inbox", *CLEARANCE, "web", environment=by_clock, ready=listens)
     return found
 
 
