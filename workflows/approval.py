@@ -147,15 +147,15 @@ class ApprovalWorkflow:
         with self._shown():
             if name == contract.SIGNAL_APPROVE:
                 if self._invalid is None:  # counts only where anyone may decide; else it is kept
-                    self._record.signal(said, workflow.now())
+                    self._record.signal(said, self._audience.time(arrived))
             elif name == contract.SIGNAL_DECIDE:
                 decision = self._record.read(said, arrived)
                 if isinstance(decision, Decision):
                     # By the sender's clock, which may be wrong: not before there was the request.
                     made_at = min(max(decision.decided_at, self._record.requested_at), arrived)
-                    await self._decide(decision, None, made_at=made_at)
-            elif isinstance(act := self._record.read_act(said, workflow.now()), Act):
-                await self._act(act, None)
+                    await self._decide(decision, None, arrived, made_at)
+            elif isinstance(act := self._record.read_act(said, self._audience.time(arrived)), Act):
+                await self._act(act, None, arrived)
 
     @workflow.update(name=contract.UPDATE_DECIDE)
     async def decide(self, decision: Any = None, *known: Any) -> Receipt:
@@ -172,7 +172,7 @@ class ApprovalWorkflow:
         arrived = workflow.now()
         parsed = Decision.model_validate(decision)
         async with self._turn():
-            if reason := await self._decide(parsed, known, made_at=arrived):
+            if reason := await self._decide(parsed, known, arrived, arrived):
                 raise refusal(self._record, reason)
             return self._record.receipt(parsed)
 
@@ -188,9 +188,10 @@ class ApprovalWorkflow:
         Raises:
             ApplicationError: as ``decide``.
         """
+        arrived = workflow.now()
         parsed = Act.model_validate(act)
         async with self._turn():
-            if reason := await self._act(parsed, known):
+            if reason := await self._act(parsed, known, arrived):
                 raise refusal(self._record, reason)
             return self._record.act_receipt(parsed)
 
@@ -204,9 +205,7 @@ class ApprovalWorkflow:
         """The whole record, also after the end while the server keeps the history."""
         return self._record.view()
 
-    def _validate(
-        self, model: type[Decision] | type[Act], value: Any, known: Sequence[Any]
-    ) -> None:
+    def _validate(self, model: type[Decision | Act], value: Any, known: Sequence[Any]) -> None:
         if self._invalid is not None:
             raise ApplicationError(self._invalid, type=contract.ERROR_INVALID_REQUEST)
         try:
@@ -236,36 +235,37 @@ class ApprovalWorkflow:
             self._measuring.turned()
 
     async def _decide(
-        self, decision: Decision, known: Sequence[Any] | None, *, made_at: datetime
+        self, decision: Decision, known: Sequence[Any] | None, arrived: datetime, made_at: datetime
     ) -> str | None:
-        if reason := self._forged(decision):
+        if reason := self._forged(decision, arrived):
             return reason
         (who,) = await self._audience.people(decision, made_at, known)
         if self._invalid is not None:
             return self._invalid
-        reason = self._record.decide(decision, workflow.now(), who, made_at=made_at)
+        reason = self._record.decide(decision, self._audience.time(arrived), who, made_at=made_at)
         self._attempts.note(decision, who, refused=reason is not None)
         return reason
 
-    async def _act(self, act: Act, known: Sequence[Any] | None) -> str | None:
-        now = workflow.now()
+    async def _act(self, act: Act, known: Sequence[Any] | None, arrived: datetime) -> str | None:
+        now = self._audience.time(arrived)
         if act.kind in UNSIGNED:  # anybody's
             return self._invalid or self._record.act(act, now)
-        if reason := self._forged(act):
+        if reason := self._forged(act, arrived):
             return reason
         who, *to = await self._audience.people(act, now, known)
         if self._invalid is not None:
             return self._invalid
-        reason = self._record.act(act, workflow.now(), who, *to)
+        reason = self._record.act(act, self._audience.time(arrived), who, *to)
         self._attempts.note(act, who, refused=reason is not None)
         return reason
 
-    def _forged(self, said: Decision | Act) -> str | None:
+    def _forged(self, said: Decision | Act, arrived: datetime) -> str | None:
         """Why something isn't signed as it has to be; the directory isn't asked about it."""
-        if self._invalid is None and (reason := self._record.forged(said, workflow.now())):
+        if self._invalid is not None:
+            return None
+        if reason := self._record.forged(said, self._audience.time(arrived)):
             self._attempts.note(said, None, refused=True)
-            return reason
-        return None
+        return reason
 
     async def _keep_described(self) -> None:
         """Show what has changed, once for all that arrived together.

@@ -107,7 +107,10 @@ class Audience:
             return
         if not self._ready or self._asking is not None or self.turns.takes_signals:
             raise ApplicationError(_BUSY, type=contract.ERROR_BUSY)
-        if not self._asks:
+        if not (people := _people(said)) or not self._asks:
+            # Where it has ended meanwhile, whoever brings something along is told so.
+            if extra and self._record.status == "pending":
+                raise ApplicationError(_ONE_MORE, type=contract.ERROR_REFUSED)
             return
         if (forged := self._record.signatures.refuse(said)) is not None:
             if extra:
@@ -115,12 +118,12 @@ class Audience:
             return  # it is refused in its turn; who forges it is told nothing of anybody
         directory = workflow.extern_functions().get(contract.DIRECTORY)
         known: list[Any] = []
-        for name, vouched in _people(said):
+        for name, vouched in people:
             found = directory and directory(self._question(name, workflow.now(), vouched))
             if found is None:
                 raise ApplicationError(_BUSY, type=contract.ERROR_BUSY)
             known.append(found.model_dump(mode="json"))
-        if known and [known] != list(extra):
+        if [known] != list(extra):
             raise ApplicationError(_SAY, known, type=contract.ERROR_STANDING)
 
     async def people(
@@ -141,6 +144,10 @@ class Audience:
         if not extra:
             raise ApplicationError(rules.CHANGED, type=contract.ERROR_REFUSED)
         return [Standing.model_validate(one) for one in extra[0]]
+
+    def time(self, arrived: datetime) -> datetime:
+        """By which something counts. After a look-up, a replay may have another time than there was."""
+        return arrived if self.is_said else workflow.now()
 
     @property
     def _asks(self) -> bool:

@@ -29,9 +29,11 @@ async def until_ended(
     wait = _wait_leaving_timer if leaves_timer else _wait
     while record.status == "pending" and not is_left():
         if not await wait(record, record.next_time(), is_left):
-            # After whatever came before this moment and is still being looked up.
+            # After whatever came before this moment and is still being looked up; how long that takes,
+            # a replay may see otherwise.
+            at = workflow.now()
             async with turn():
-                record.tick(workflow.now())
+                record.tick(at if record.request.version >= 4 else workflow.now())
 
 
 async def handlers_finished() -> None:
