@@ -26,6 +26,9 @@ _MAX_NAMES_BYTES = 1_000_000
 
 _MAX_ANSWER_BYTES = 1_500_000
 
+_MAX_SAID_BYTES = 500_000
+"""Of one person, beside an update: Temporal takes 2 MB, with changed arguments or a second person."""
+
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -107,10 +110,12 @@ class InProcess(Interceptor):
 
     def standing(self, question: StandingQuestion) -> Standing | None:
         """As the activity, from a workflow's thread, at once. None: not known just now; where the file
-        has to be read, that begins."""
+        has to be read, that begins; or too much to be said with an update."""
         directory = None if self._file.path is None else self._file.at_once()
         if directory is not None:
-            return _standing(directory, question)
+            found = _standing(directory, question)
+            # Beside changed arguments, or another one's, an update has to carry it.
+            return found if _size(found) <= _MAX_SAID_BYTES else None
         with suppress(RuntimeError):  # the loop is closed: the worker has stopped
             self._loop.call_soon_threadsafe(self._read)
         return None
@@ -145,9 +150,13 @@ def _some(people: tuple[str, ...], room: int) -> tuple[str, ...]:
 
 def _carried(answer: Answer) -> Answer:
     """The answer, if a history can carry it: one that can't be recorded would be no error at all."""
-    if (size := len(answer.model_dump_json())) > _MAX_ANSWER_BYTES:
+    if (size := _size(answer)) > _MAX_ANSWER_BYTES:
         raise _broken(f"an answer of {size:,} characters: name fewer delegations and groups")
     return answer
+
+
+def _size(answer: BaseModel) -> int:
+    return len(answer.model_dump_json().encode())
 
 
 def _broken(reason: str) -> ApplicationError:

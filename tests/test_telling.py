@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 
 from clearance import ApprovalClient, ApprovalRequest, Event, Stage
 from clearance.notices import Delivery
 from cli.settings import Settings
 from workflows import resuming
 
-from .raw import Handle
+from .raw import Handle, history, only
 from .support import eventually, unique
 from .told import Recorder, refuses, telling
 
@@ -84,6 +85,25 @@ async def test_the_audience_is_recorded_as_told_of_the_request_and_all_of_its_en
     assert (created.deadline, created.by) == ((await approvals.get(handle.id)).deadline, None)
     assert created.audience == ()
     assert (last.by, last.reason, last.deadline) == (ADA, "Fine by me", None)
+
+
+async def test_whom_nobody_could_tell_in_that_moment_the_next_worker_tells(
+    approvals: ApprovalClient, settings: Settings, reviewers: Path
+) -> None:
+    """However long it takes until there is one."""
+    queue, client, played = settings.approvals_queue, approvals.temporal, Recorder()
+    async with telling(client, queue, played, reviewers, no_remote_activities=True):
+        handle = await asked(approvals, WIRE)
+
+        async def waits() -> bool:
+            return bool(only(await history(handle), EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED))
+
+        await eventually(waits)
+    [event] = only(await history(handle), EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+    until = event.activity_task_scheduled_event_attributes.schedule_to_close_timeout.ToTimedelta()
+    assert not until or until > timedelta(days=1)
+    async with telling(client, queue, played, reviewers):
+        await eventually(told(played, (ADA, "created"), (BOB, "created")))
 
 
 async def test_each_stage_is_recorded_as_told_in_its_turn(

@@ -39,6 +39,10 @@ _BUSY = "the directory is being asked about something that came before: send it 
 _TASK_BYTES = 256 * 1024
 """Of arguments that decisions were about, in one workflow task."""
 
+_SHARE_BYTES = 2_000_000
+"""The same since the last pause, whatever the tasks: what follows a look-up belongs to another one in a
+replay than it did, and a request that paused by tasks could never be read again."""
+
 
 class Audience:
     """The directory as one request needs it. Decisions take turns.
@@ -52,7 +56,6 @@ class Audience:
         """For the people of ``record``; nobody is looked up where it doesn't resolve. ``is_known``: the
         record says already whom it means."""
         self._record = record
-        self.turns = Turns(self._begin)
         self._ready = not resolves or is_known
         self._asking: asyncio.Task[Any] | None = None
         self.resolves = resolves
@@ -61,6 +64,7 @@ class Audience:
             version >= 4 or (version == 1 and workflow.patched(STANDING_IS_SAID))
         )
         """Whether updates bring the answer along, and people are told by an activity."""
+        self.turns = Turns(self._begin, is_patched=self.is_said)
         self._weight = len(canonical_json(record.request.arguments))
         self._task = self._done_bytes = 0
         chain = record.request.chain
@@ -88,10 +92,13 @@ class Audience:
         if not self._ready:
             await workflow.wait_condition(lambda: self._ready)
         task = _history_length()
-        if task != self._task:
+        if task != self._task and not self.is_said:
             self._task, self._done_bytes = task, 0
         self._done_bytes += self._weight
-        if self._done_bytes > _TASK_BYTES and workflow.patched(LARGE_REQUESTS_TAKE_TURNS):
+        share = _SHARE_BYTES if self.is_said else _TASK_BYTES
+        if self._done_bytes > share and (
+            self.is_said or workflow.patched(LARGE_REQUESTS_TAKE_TURNS)
+        ):
             await workflow.sleep(timedelta(milliseconds=1))
             self._task, self._done_bytes = _history_length(), self._weight
 
@@ -116,15 +123,17 @@ class Audience:
             if extra:
                 raise ApplicationError(forged, type=contract.ERROR_REFUSED)
             return  # it is refused in its turn; who forges it is told nothing of anybody
-        directory = workflow.extern_functions().get(contract.DIRECTORY)
-        known: list[Any] = []
-        for name, vouched in people:
-            found = directory and directory(self._question(name, workflow.now(), vouched))
-            if found is None:
-                raise ApplicationError(_BUSY, type=contract.ERROR_BUSY)
-            known.append(found.model_dump(mode="json"))
+        known = [self._known(name, vouched) for name, vouched in people]
         if [known] != list(extra):
             raise ApplicationError(_SAY, known, type=contract.ERROR_STANDING)
+
+    def _known(self, name: str, vouched: tuple[str, ...]) -> Any:
+        """What the directory of this process says of somebody. Raises ApplicationError: ``Busy``."""
+        directory = workflow.extern_functions().get(contract.DIRECTORY)
+        found = directory and directory(self._question(name, workflow.now(), vouched))
+        if found is None:
+            raise ApplicationError(_BUSY, type=contract.ERROR_BUSY)
+        return found.model_dump(mode="json")
 
     async def people(
         self, said: Decision | Act, at: datetime, extra: Sequence[Any] | None = None

@@ -20,8 +20,8 @@ with workflow.unsafe.imports_passed_through():
 
 _TELL: dict[str, Any] = {
     # It only leaves word with the notifiers. A request's end waits for it, so it has not much time.
+    # Nor any time to begin in: where the worker is gone in that moment, the next one tells.
     "start_to_close_timeout": timedelta(seconds=5),
-    "schedule_to_close_timeout": timedelta(seconds=30),
     "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=3),
 }
 """It begins when Temporal has taken what is told."""

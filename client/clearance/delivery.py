@@ -242,8 +242,8 @@ async def _update(handle: WorkflowHandle[Any, Any], message: Message[R]) -> R:
             said = again(error)
             if said is None:
                 raise
-            if said and said != known:
-                known = said
+            first, known = said and not known, said or known
+            if first:
                 continue
             if asyncio.get_running_loop().time() > until:
                 raise TimeoutError from error

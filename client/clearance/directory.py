@@ -4,9 +4,14 @@ A request names people and groups; who is in a group, and who stands in for whom
 directory at the moment somebody decides. Pydantic models, no engine.
 """
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from .stages import is_group
+
+Names = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str], when_used="json")]
+"""In the same order from every process: what one has said is compared with what another one says."""
 
 
 class Person(BaseModel):
@@ -17,13 +22,13 @@ class Person(BaseModel):
     name: str
     """The one name that the directory keeps for them, case-folded; where it knows none, their own."""
 
-    names: frozenset[str] = frozenset()
+    names: Names = frozenset()
     """All their names, case-folded, ``name`` among them."""
 
-    groups: frozenset[str] = frozenset()
+    groups: Names = frozenset()
     """The groups they are in, ``group:finance``, case-folded; of those that were asked about."""
 
-    vouched: frozenset[str] = frozenset()
+    vouched: Names = frozenset()
     """Those of ``groups`` that they are in by their sign-in only: the directory lists them in none."""
 
     def is_among(self, audience: tuple[str, ...]) -> bool:

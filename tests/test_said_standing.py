@@ -1,0 +1,81 @@
+"""What an update says of its sender, among many workers, large requests and those who send anything."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from clearance import ApprovalClient, ApprovalRequest, contract
+from clearance.directory import Standing
+from cli.settings import Settings
+
+from .directory import ADA, BOB, CLEO, EVE, GRACE, replays, reviewed
+from .raw import ask, decision, history
+
+PAY = ApprovalRequest(action="Pay", audience=("group:finance", CLEO), quorum=3)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return reviewed(settings)
+
+
+def test_every_process_says_the_same_of_somebody() -> None:
+    """A set has another order in each process, by a random seed of Python's."""
+    names = [f"name-{number:03}" for number in range(100)]
+    said = Standing(name="ada", names=frozenset(names), groups=frozenset(names)).model_dump(
+        mode="json"
+    )
+    assert said["names"] == said["groups"] == names
+
+
+@pytest.mark.usefixtures("worker_running")
+async def test_what_is_said_and_was_not_asked_for_leaves_no_trace(
+    temporal: Client, approvals: ApprovalClient
+) -> None:
+    """Megabytes of it would fill a request's history, and so end it."""
+    handle = await ask(approvals, PAY)
+    nobodys = await ask(approvals, PAY.model_copy(update={"version": 1}))
+    viewed = {"kind": "viewed", "who": EVE, "act_id": "seen"}
+    for one in (handle, nobodys):
+        before = len(await history(one))
+        extras: list[list[Any]] = [["x" * 100_000], [None], [[], []]]
+        for extra in extras:
+            with pytest.raises(WorkflowUpdateFailedError) as refused:
+                await one.execute_update("act", args=[viewed, *extra])
+            assert isinstance(refused.value.cause, ApplicationError)
+            assert refused.value.cause.type == contract.ERROR_REFUSED
+        assert len(await history(one)) == before
+    await handle.execute_update("act", viewed)
+
+
+@pytest.mark.usefixtures("worker_running")
+async def test_a_large_request_replays_whatever_is_asked_while_its_decisions_are_looked_up(
+    temporal: Client, approvals: ApprovalClient
+) -> None:
+    """What follows a look-up may belong to another workflow task when it is replayed."""
+    request = PAY.model_copy(update={"arguments": {"text": "x" * 240_000}})
+
+    async def one() -> None:
+        handle = await ask(approvals, request)
+        ended = asyncio.Event()
+
+        async def asks() -> None:
+            while not ended.is_set():
+                await handle.query("view")
+
+        async def decides(who: str) -> None:
+            await handle.signal("record_decision", decision(request, reviewer=who))
+
+        asking = [asyncio.create_task(asks()) for _ in range(2)]
+        everybody = (EVE, GRACE, "zed", "yan", "xia", ADA, "wim", BOB, "vic", CLEO)
+        for who in everybody:
+            await decides(who)
+        assert (await approvals.wait(handle.id)).approved
+        ended.set()
+        await asyncio.gather(*asking)
+        await replays(handle)
+
+    await asyncio.gather(*(one() for _ in range(3)))
