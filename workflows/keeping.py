@@ -27,6 +27,7 @@ class Keeping:
             request.version == 1 and workflow.patched(REQUESTS_ARE_HANDED_OVER)
         )
         """Whether it is handed over after its end, and its end marked for that."""
+        self._closes = self.hands and request.version != 3
         self.keeps = self.hands or request.version >= 2 or workflow.patched(REQUESTS_ARE_KEPT)
         """Whether it comes to the ledger at all by itself, and tells its audience."""
         self._ended: tuple[datetime, ApprovalView] | None = None
@@ -35,6 +36,9 @@ class Keeping:
         """It has ended so. Before version 3: write all of it, by a local activity, one event more."""
         if self.hands:
             self._ended = workflow.now(), view
+            # People are told while it is still open: who decides meanwhile is answered as afterwards, and
+            # leaves no trace either. Else the ledger, which has it to its end, would lack that.
+            self._record.log.is_closed = self._closes
         elif self.keeps:
             await self._write(view)
 

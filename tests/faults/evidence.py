@@ -25,7 +25,7 @@ _ALL_TOLD = 180.0
 """Seconds in which also everybody has to be told: a message whose worker was killed is given up after 60,
 and what waits behind it comes then."""
 
-_TOLD = 40.0
+_TOLD = 90.0
 """Seconds in which workers have to tell all records; and again, in which the ledger has to have them."""
 
 _PAUSE = 0.3
