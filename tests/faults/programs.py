@@ -113,7 +113,7 @@ async def _begun(
 ) -> warm.Process:
     """Without input, in a session of its own."""
     env = {**os.environ, **environment}
-    with Path(os.devnull).open() as nothing:
+    with tempfile.TemporaryFile() as nothing:
         if command[0] == sys.executable and "LD_PRELOAD" not in env:
             numbers = (nothing.fileno(), *files)
             return await warm.start(command[1:], env=env, cwd=cwd, files=numbers)
