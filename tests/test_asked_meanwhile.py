@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from temporalio.client import Client
+from temporalio.service import RPCError
 
 from clearance import ApprovalClient, ApprovalRequest, ClearanceError
 from cli.settings import Settings
@@ -24,14 +24,15 @@ def settings(settings: Settings) -> Settings:
 async def _asks(handle: Handle, until: asyncio.Event) -> list[Any]:
     events = []
     while not until.is_set():
-        if (view := await handle.query("view"))["status"] == "pending":
-            events = view["events"]
+        with suppress(RPCError):  # a busy machine hasn't answered in time
+            if (view := await handle.query("view"))["status"] == "pending":
+                events = view["events"]
     return events
 
 
 @pytest.mark.usefixtures("worker_running")
 async def test_whatever_is_asked_while_people_decide_every_history_replays(
-    temporal: Client, approvals: ApprovalClient
+    approvals: ApprovalClient,
 ) -> None:
     """By updates and by stored signals together, with three that ask without a pause."""
 
@@ -58,7 +59,7 @@ async def test_whatever_is_asked_while_people_decide_every_history_replays(
         )
         assert (await approvals.wait(handle.id)).approved
         ended.set()
-        read_anew = (await handle.query("view"))["events"]
+        read_anew = (await approvals.get(handle.id)).model_dump(mode="json")["events"]
         for seen in await asyncio.gather(*asking):  # by the worker that had it in memory
             assert seen == read_anew[: len(seen)]
         return handle
