@@ -14,7 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """These begin first, or a worker would end alone with one; a long run takes as long as it was told."""
+    """These begin first, or a worker ends alone with one; a long run takes as long as it was told."""
     items.sort(key=lambda one: Path(__file__).parent not in one.path.parents)
     minutes: float | None = config.getoption("--faults-minutes", default=None)
     if minutes is not None:
