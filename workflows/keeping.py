@@ -27,7 +27,6 @@ class Keeping:
             request.version == 1 and workflow.patched(REQUESTS_ARE_HANDED_OVER)
         )
         """Whether it is handed over after its end, and its end marked for that."""
-        self._closes = self.hands and request.version != 3
         self.keeps = self.hands or request.version >= 2 or workflow.patched(REQUESTS_ARE_KEPT)
         """Whether it comes to the ledger at all by itself, and tells its audience."""
         self._ended: tuple[datetime, ApprovalView] | None = None
@@ -36,9 +35,6 @@ class Keeping:
         """It has ended so. Before version 3: write all of it, by a local activity, one event more."""
         if self.hands:
             self._ended = workflow.now(), view
-            # People are told while it is still open: who decides meanwhile is answered as afterwards, and
-            # leaves no trace either. Else the ledger, which has it to its end, would lack that.
-            self._record.log.is_closed = self._closes
         elif self.keeps:
             await self._write(view)
 
@@ -46,13 +42,16 @@ class Keeping:
         """Give the record to the worker, which writes it once the server has taken this task.
 
         To be called last of all. The record is that of the task that marked the end: the server's mark
-        tells that this one counted, not whether a later one did.
+        tells that this one counted, not whether a later one did. Where somebody tried something after it,
+        while people were told, the reconciliation brings all of it.
         """
         taker = workflow.extern_functions().get(HAND_OVER)
         if self._ended is None or taker is None or workflow.unsafe.is_replaying():
             return
         at, view = self._ended
-        if workflow.now() == at and len(self._record.log.events) > len(view.events):
+        if len(self._record.log.events) > len(view.events):
+            if workflow.now() != at:
+                return
             view = self._record.view()
         taker(self._kept(view), at)
 

@@ -29,8 +29,6 @@ class Log:
         self.events: list[Event] = []
         self.refusals_uncounted = 0
         """Refused attempts that there was no room for: beyond the first 1,000, or 200 KB of them."""
-        self.is_closed = False
-        """Whether attempts leave nothing any more: it has been told to its end."""
         self._refusals_bytes = 0
         self._changes_bytes = 0
         self._comments_bytes = 0
@@ -47,9 +45,7 @@ class Log:
         self.events.append(Event(sequence=sequence, at=at, kind=kind, channel=channel, **said))
 
     def refuse(self, channel: Channel, at: datetime, **said: Any) -> None:
-        """A refused attempt, kept as long as there aren't too many, and until the end is told."""
-        if self.is_closed:
-            return
+        """A refused attempt, kept as long as there aren't too many."""
         size = _size(*(word for word in said.values() if word is not None))
         many = len(self.events) > contract.MAX_RECORDED_REFUSALS
         if many or self._refusals_bytes + size > _MAX_REFUSALS_BYTES:
