@@ -217,11 +217,9 @@ async def test_twenty_requests_within_the_window_are_one_recorded_message(
     recorder = Recorder()
     queue = settings.approvals_queue
     async with telling(approvals.temporal, queue, recorder, reviewers, window=3):
-        ids = [
-            (await approvals.request(WIRE.model_copy(update={"action": f"Wire {n}"}))).id
-            for n in range(20)
-        ]
-        await approvals.approve(ids[0], reviewer=ADA)
+        wires = [WIRE.model_copy(update={"action": f"Wire {n}"}) for n in range(20)]
+        first, *_ = await asyncio.gather(*map(approvals.request, wires))
+        await approvals.approve(first.id, reviewer=ADA)
         await eventually(lambda: recorder.has_told(3))
 
     by_who = {one.to.who: one for one in recorder.sent}
