@@ -18,11 +18,6 @@ made them may not approve them."""
 _EXCUSE = 20.0
 """Seconds before a webhook's first answer in which a fault may have kept its sender from hearing it."""
 
-_KNOWN = (
-    "UpdateMachine in state CompletedCommandCreated says the transition is invalid during event"
-)
-"""What the SDK's core says of a history that it has written itself, and can't replay: docs/faults.md."""
-
 _EVENT = re.compile(r"^(?:- )?(\S[^:?(]*[?:]) Pay (\S+)", re.MULTILINE)
 """A line of a mail: what is told, of which request."""
 
@@ -100,28 +95,16 @@ def counts(journal: Sequence[Entry], shown: Shown) -> str:
     return (
         f"faults {faults.total()} ({kinds}), requests {len(shown.requests)}, decisions "
         f"{answers.total()} ({said}), actions {len(shown.payments)}, told {told}"
-        f"{_known(journal, shown)}"
     )
-
-
-def _known(journal: Sequence[Entry], shown: Shown) -> str:
-    known = {one.id for one in shown.requests.values() if _KNOWN in one.unreadable}
-    known |= _stuck(journal)
-    return f", broken by the SDK: {', '.join(sorted(known))}" if known else ""
-
-
-def _stuck(journal: Sequence[Entry]) -> set[str]:
-    return {one["id"] for one in journal if one["what"] == "stuck"}
 
 
 def _unreadable(shown: Shown) -> Iterator[Violation]:
     for seen in shown.requests.values():
-        if seen.unreadable and _KNOWN not in seen.unreadable:
+        if seen.unreadable:
             yield Violation("unreadable", f"the record of {seen.id}: {seen.unreadable}")
 
 
 def _decisions(journal: Sequence[Entry], shown: Shown) -> Iterator[Violation]:
-    stuck = _stuck(journal)
     for one in journal:
         if one["what"] != "answer":
             continue
@@ -129,7 +112,7 @@ def _decisions(journal: Sequence[Entry], shown: Shown) -> Iterator[Violation]:
         if seen is None:
             yield Violation("lost decision", f"{_told(one)}; that request is nowhere")
             continue
-        if seen.unreadable or one["id"] in stuck:
+        if seen.unreadable:
             continue
         events = Counter(event.kind for event in seen.events if event.key == one["key"])
         if max((events[kind] for kind in COUNTED), default=0) > 1:
@@ -173,7 +156,7 @@ def _actions(journal: Sequence[Entry], shown: Shown) -> Iterator[Violation]:
     for ref, number in effects.items():
         if number > 1:
             yield Violation("done twice", f"{ref} was paid {number} times")
-    done = {key for key, _ in shown.payments} | _stuck(journal)
+    done = {key for key, _ in shown.payments}
     for seen in shown.requests.values():
         if seen.status == "approved" and seen.run_id and seen.tool and seen.id not in done:
             yield Violation("approved, not done", f"{seen.id} of the run {seen.run_id}")

@@ -180,16 +180,6 @@ VIOLATIONS: dict[str, tuple[str, Callable[[list[Entry], Shown], None]]] = {
 }
 
 
-def test_of_what_the_sdk_has_broken_only_what_ran_is_checked() -> None:
-    journal, shown = world()
-    journal += [{"what": "stuck", "at": 9.0, "id": "r.1"}, answer("recorded", "pending", key="k2")]
-    shown.payments.clear()
-    assert check(journal, shown) == []
-    assert counts(journal, shown).endswith("broken by the SDK: r.1")
-    shown.arrivals.append(Arrival("r.1", {**SUM, "cents": 500}))
-    assert [one.kind for one in check(journal, shown)] == ["ran something else"]
-
-
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_a_violation_is_found(name: str) -> None:
     kind, break_it = VIOLATIONS[name]

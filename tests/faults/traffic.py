@@ -19,7 +19,6 @@ from clearance.runs import AgentRun, start_run
 
 from .bank import Payment
 from .reviewers import AWAY, Reviewers, tried
-from .stuck import is_stuck
 from .world import ADA, BOB, CLEO, World
 
 _PAUSE = 0.3
@@ -201,10 +200,6 @@ class Traffic:
                 if (await tried(lambda: self._client.summary(id))).status != "pending":
                     return
                 await asyncio.sleep(_PAUSE)
-            if await is_stuck(self._client, id):
-                self._world.journal.note("stuck", id=id)
-                await self._client.temporal.get_workflow_handle(id).terminate("stuck")
-                return
             for reviewer in (ADA, BOB, CLEO):
                 await self._reviewers.decide(id, reviewer, way="client")
 
