@@ -36,8 +36,7 @@ from store.ledger.breaker import Breaker
 
 Only = Literal["approvals", "agents"]
 
-_GRACE = timedelta(seconds=30)
-"""How long running activities may finish after a stop was asked for."""
+_GRACE = timedelta(seconds=30)  # in which running activities may finish after a stop was asked for
 
 _BOTH: Mapping[str, Any] = {
     "graceful_shutdown_timeout": _GRACE,
@@ -47,8 +46,8 @@ _BOTH: Mapping[str, Any] = {
 }
 """What both workers are made with."""
 
-_ACTIVITIES = 100
-"""Model calls and tools at the same time, in one process."""
+_ACTIVITIES = 100  # model calls and tools at the same time, in one process
+_MESSAGES = 1_000  # a request's end waits for a place among messages to a server that hangs
 
 NO_MODEL = (
     "no model is configured: set OPENAI_API_KEY, or OPENAI_BASE_URL for any compatible server"
@@ -164,6 +163,7 @@ def _approvals_worker(
         ),
         interceptors=[ended, InProcess(directory)],
         workflow_runner=OURS,
+        max_concurrent_activities=_MESSAGES,
         max_cached_workflows=settings.workflow_cache,
         **versioned(settings, "approvals"),
         **_BOTH,
