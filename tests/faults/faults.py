@@ -82,20 +82,21 @@ async def play(world: World, faults: list[Fault], seed: int) -> None:
         finally:
             under_way.discard(subject)
 
-    supervising = asyncio.ensure_future(_supervise(world))
+    over = asyncio.Event()  # no start of a program is broken off
+    supervising = asyncio.ensure_future(_supervise(world, over))
     try:
         async with asyncio.TaskGroup() as group:
             for fault in faults:
                 await asyncio.sleep(fault.after)
                 group.create_task(one(fault))
     finally:
-        supervising.cancel()
-        await asyncio.wait({supervising})
+        over.set()
+        await supervising
 
 
-async def _supervise(world: World) -> None:
+async def _supervise(world: World, over: asyncio.Event) -> None:
     """Start again what ended by itself, as a service manager does: a worker that can't reach Temporal."""
-    while True:
+    while not over.is_set():
         for program in world.programs.values():
             if not (program.is_running or program.is_held):
                 await program.start()

@@ -53,6 +53,7 @@ class Program:
         self._environment, self._ready = dict(environment or {}), ready
         self._process: warm.Process | None = None
         self._before = 0
+        self._turn = asyncio.Lock()  # two who start it at once would start two
         self.is_held = False
         """Whether it was killed, and not started since: nobody is to start it but who killed it."""
 
@@ -64,12 +65,13 @@ class Program:
     async def start(self) -> None:
         """Start it, unless it runs."""
         self.is_held = False
-        if self.is_running:
-            return
-        self._before = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as output:
-            files = (output.fileno(), output.fileno())
-            self._process = await _begun(self._command, self._cwd, self._environment, files)
+        async with self._turn:
+            if self.is_running:
+                return
+            self._before = self.log.stat().st_size if self.log.exists() else 0
+            with self.log.open("ab") as output:
+                files = (output.fileno(), output.fileno())
+                self._process = await _begun(self._command, self._cwd, self._environment, files)
 
     async def is_ready(self) -> None:
         """Return when it does its work. Raises AssertionError with its last words if it doesn't."""
@@ -87,11 +89,12 @@ class Program:
     async def kill(self) -> None:
         """``kill -9``, it and what it started."""
         self.is_held = True
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        await self._process.wait()
+        async with self._turn:
+            if self._process is None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
 
 
 async def run(*command: str, cwd: Path, environment: Mapping[str, str]) -> tuple[int, str]:
