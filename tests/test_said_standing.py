@@ -12,7 +12,8 @@ from clearance.directory import Standing
 from cli.settings import Settings
 
 from .directory import ADA, BOB, CLEO, EVE, GRACE, replays, reviewed
-from .raw import ask, decision, history
+from .raw import ask, decision, history, reset
+from .support import eventually
 
 PAY = ApprovalRequest(action="Pay", audience=("group:finance", CLEO), quorum=3)
 
@@ -79,3 +80,27 @@ async def test_a_large_request_replays_whatever_is_asked_while_its_decisions_are
         await replays(handle)
 
     await asyncio.gather(*(one() for _ in range(3)))
+
+
+@pytest.mark.usefixtures("worker_running")
+@pytest.mark.parametrize("to", [0, 1], ids=["its beginning", "later"])
+async def test_what_was_decided_still_counts_where_the_request_is_reset(
+    temporal: Client, approvals: ApprovalClient, to: int
+) -> None:
+    """The server sends the updates again, at once: while the directory is asked about the audience."""
+    handle = await ask(approvals, PAY)
+    await approvals.approve(handle.id, reviewer=ADA)
+    await approvals.comment(handle.id, "Why?", who=BOB)
+
+    again = await reset(temporal, handle, to=to)
+
+    async def counted() -> bool:
+        view = await approvals.get(handle.id)
+        said = [event.kind for event in view.events]
+        return [one.reviewer for one in view.approvals] == [ADA] and "commented" in said
+
+    await eventually(counted)
+    assert (await approvals.approve(handle.id, reviewer=BOB)).status == "pending"
+    last = await approvals.approve(handle.id, reviewer=CLEO)
+    assert (last.status, last.in_effect) == ("approved", True)
+    assert (await again.query("view"))["status"] == "approved"  # by a worker that reads it anew

@@ -49,12 +49,10 @@ class ApprovalWorkflow:
         self._changed = False
         state = State.received(extra)
         parsed, self._invalid = read([request, *extra] if extra and state is None else request)
-        if state is not None:
-            resolves = state.resolves
-        else:
-            # Where anyone may decide, nobody has to be looked up, and nothing is added to the history.
-            resolves = not parsed.open_to_anyone and workflow.patched(AUDIENCES_ARE_RESOLVED)
-        if not parsed.open_to_anyone and not resolves:
+        # Where anyone may decide, nobody has to be looked up, and nothing is added to the history.
+        named = not parsed.open_to_anyone
+        resolves = state.resolves if state else named and workflow.patched(AUDIENCES_ARE_RESOLVED)
+        if named and not resolves:
             parsed = parsed.model_copy(update={"self_approval": ("requester", "editor")})
         info = workflow.info()
         self._record = Record(
@@ -171,8 +169,9 @@ class ApprovalWorkflow:
         """
         arrived = workflow.now()
         parsed = Decision.model_validate(decision)
+        brought = self._audience.brought(known)
         async with self._turn():
-            if reason := await self._decide(parsed, known, arrived, arrived):
+            if reason := await self._decide(parsed, brought, arrived, arrived):
                 raise refusal(self._record, reason)
             return self._record.receipt(parsed)
 
@@ -190,8 +189,9 @@ class ApprovalWorkflow:
         """
         arrived = workflow.now()
         parsed = Act.model_validate(act)
+        brought = self._audience.brought(known)
         async with self._turn():
-            if reason := await self._act(parsed, known, arrived):
+            if reason := await self._act(parsed, brought, arrived):
                 raise refusal(self._record, reason)
             return self._record.act_receipt(parsed)
 

@@ -65,6 +65,11 @@ class Audience:
         )
         """Whether updates bring the answer along, and people are told by an activity."""
         self.turns = Turns(self._begin, is_patched=self.is_said)
+        info = workflow.info()
+        is_reset = info.run_id != info.original_execution_run_id
+        self._again = _history_length() if is_reset else None
+        if self.is_said:
+            workflow.register_random_seed_callback(self._begin_again)
         self._weight = len(canonical_json(record.request.arguments))
         self._task = self._done_bytes = 0
         chain = record.request.chain
@@ -112,6 +117,8 @@ class Audience:
             if extra:
                 raise ApplicationError(_ONE_MORE, type=contract.ERROR_REFUSED)
             return
+        if self._is_reset:  # see ``brought``
+            return
         if not self._ready or self._asking is not None or self.turns.takes_signals:
             raise ApplicationError(_BUSY, type=contract.ERROR_BUSY)
         if not (people := _people(said)) or not self._asks:
@@ -126,6 +133,23 @@ class Audience:
         known = [self._known(name, vouched) for name, vouched in people]
         if [known] != list(extra):
             raise ApplicationError(_SAY, known, type=contract.ERROR_STANDING)
+
+    def brought(self, extra: Sequence[Any]) -> Sequence[Any] | None:
+        """What an update brings along; None: it has to be looked up. To be called when it comes.
+
+        After a reset the server says again, in the first task, what had been said: what was true then may
+        not be any more, and what is refused as busy would be lost, for nobody waits for its answer.
+        """
+        return None if self._is_reset else extra
+
+    @property
+    def _is_reset(self) -> bool:
+        return self._again == _history_length()
+
+    def _begin_again(self, seed: int) -> None:
+        """The SDK gives a workflow another seed where it goes on after a reset, and nowhere else; in a
+        replay at the same place."""
+        self._again = _history_length()
 
     def _known(self, name: str, vouched: tuple[str, ...]) -> Any:
         """What the directory of this process says of somebody. Raises ApplicationError: ``Busy``."""

@@ -9,10 +9,10 @@ from . import contract, stored
 from .acts import UNSIGNED, Act, ActKind, ActReceipt
 from .away import before_sending, on_its_way
 from .deciding import update_id
-from .delivery import Message
 from .errors import InvalidRequest, explain
 from .models import Channel
 from .refusing import refused
+from .updating import Message
 from .views import ApprovalView
 from .vouching import Vouching
 

@@ -11,12 +11,12 @@ from pydantic import BaseModel, JsonValue
 
 from . import contract, reading, rules, stored
 from .away import before_sending
-from .delivery import Message
 from .errors import InvalidRequest, Refused, explain
 from .fields import canonical_json
 from .grants import GrantTerms
 from .models import Channel, Decision, Receipt, Recorded
 from .refusing import already_decided, refused
+from .updating import Message
 from .views import ApprovalView, Event
 from .vouching import Vouching
 

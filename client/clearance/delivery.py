@@ -1,11 +1,8 @@
 """Bringing something to its request: at once if a worker answers, stored by the server if not."""
 
 import asyncio
-import random
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from pydantic import BaseModel
@@ -24,7 +21,8 @@ from . import contract, reading, rules, stored
 from .away import PATIENCE, on_its_way
 from .errors import OutcomeUnknown, Refused
 from .ids import described, exactly
-from .refusing import again, already_decided, is_cut_off, refusal
+from .refusing import already_decided, is_cut_off, refusal
+from .updating import USED_UP, Message, a_moment, update
 from .views import ApprovalView
 from .workers import Served, answered
 
@@ -34,38 +32,7 @@ _AT_ONCE = 3
 """Updates that one client has under way for one request. The server takes ten in all; one more, and
 it gives up the task that the others are in, too, and all have to be tried again."""
 
-_AGAIN = (
-    RPCStatusCode.RESOURCE_EXHAUSTED,  # ten updates are under way
-    RPCStatusCode.UNAVAILABLE,  # the task it was in was given up
-    RPCStatusCode.FAILED_PRECONDITION,  # it met another event, a cancellation for instance, in one task
-)
-
-_BUSY = 3.0
-"""Seconds in which the directory has answered; it doesn't where its file is broken."""
-
 _OPEN = WorkflowExecutionStatus.RUNNING
-
-_USED_UP = "total number of distinct updates"
-"""In the server's words: a workflow takes 2,000 of them, then none any more."""
-
-
-@dataclass(frozen=True)
-class Message(Generic[R]):
-    """A decision or an act on its way."""
-
-    key: str
-    """Its id, by which it is one, however often it is sent."""
-    payload: BaseModel
-    update: str
-    update_id: str
-    """The server answers one that it knows with the stored result, unread: so it tells all of it."""
-    signal: str
-    stored: R
-    """The answer as long as it is only stored."""
-    find: Callable[[ApprovalView], R | None]
-    """The answer that the record has; None where it has none. Raises Refused for a refused one."""
-    is_new: bool
-    """Whether it was never sent before: a request that has ended can't have it then."""
 
 
 class _Lane:
@@ -120,7 +87,7 @@ class Delivering:
         lane = self._lane(handle.id)  # kept until all is known: others may be under way, too
         try:
             async with asyncio.timeout(self._answer_timeout.total_seconds()), lane.slots:
-                return await answered(handle, _update(handle, message))
+                return await answered(handle, update(handle, message))
         except WorkflowUpdateFailedError as error:
             if is_cut_off(error):
                 return await self._of_closed(handle, message, is_new=False)
@@ -133,7 +100,7 @@ class Delivering:
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return await self._of_closed(handle, message, is_new=message.is_new)
-            if error.status != RPCStatusCode.DEADLINE_EXCEEDED and _USED_UP not in error.message:
+            if error.status != RPCStatusCode.DEADLINE_EXCEEDED and USED_UP not in error.message:
                 raise
         receipt = await self._leave(handle, message)
         if receipt is message.stored:
@@ -179,10 +146,16 @@ class Delivering:
                         return found
                     if view is not None and (await handle.describe()).status != _OPEN:
                         break
-                    await _a_moment()
+                    await a_moment()
         except (TimeoutError, _NobodyAnswers):
-            if (await handle.describe()).status == _OPEN:
+            pass
+        try:
+            if (await handle.describe()).status == _OPEN or not (
+                await self._ended(handle)
+            ).complete:
                 return None
+        except RPCError:  # it is stored, whatever became of it
+            return None
         return await self._of_closed(handle, message, is_new=False)
 
     async def _of_closed(
@@ -221,38 +194,6 @@ class _NobodyAnswers(Exception):
     """No worker answers a reading."""
 
 
-async def _update(handle: WorkflowHandle[Any, Any], message: Message[R]) -> R:
-    """Send it as often as the server has no room for it, or the request can't take it so.
-
-    Raises:
-        TimeoutError: the directory can't be asked. Stored, it waits for that.
-    """
-    known: list[Any] = []
-    until = asyncio.get_running_loop().time() + _BUSY
-    while True:
-        try:
-            receipt: R = await handle.execute_update(
-                message.update,
-                args=[message.payload, *known],
-                id=message.update_id,
-                result_type=type(message.stored),
-            )
-            return receipt
-        except WorkflowUpdateFailedError as error:
-            said = again(error)
-            if said is None:
-                raise
-            first, known = said and not known, said or known
-            if first:
-                continue
-            if asyncio.get_running_loop().time() > until:
-                raise TimeoutError from error
-        except RPCError as error:
-            if error.status not in _AGAIN or _USED_UP in error.message:
-                raise
-        await _a_moment()
-
-
 async def _read(handle: WorkflowHandle[Any, Any], timeout: timedelta) -> ApprovalView | None:
     """The record as a worker tells it; None where too many ask at once.
 
@@ -269,8 +210,3 @@ async def _read(handle: WorkflowHandle[Any, Any], timeout: timedelta) -> Approva
     except (TimeoutError, WorkflowQueryFailedError) as error:
         raise _NobodyAnswers from error
     return found
-
-
-async def _a_moment() -> None:
-    """So that those who were refused together don't come back together."""
-    await asyncio.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - hides nothing

@@ -132,6 +132,7 @@ ENGINE = {
         "stored",
         "timeline",
         "untaken",
+        "updating",
         "vouching",
         "workers",
     ),
