@@ -4,15 +4,16 @@ import asyncio
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from clearance import ApprovalClient, ApprovalRequest, contract
 from clearance.directory import Standing
 from cli.settings import Settings
 
 from .directory import ADA, BOB, CLEO, EVE, GRACE, replays, reviewed
-from .raw import ask, decision, history, reset
+from .raw import Handle, ask, decision, history, reset
 from .support import eventually
 
 PAY = ApprovalRequest(action="Pay", audience=("group:finance", CLEO), quorum=3)
@@ -104,3 +105,28 @@ async def test_what_was_decided_still_counts_where_the_request_is_reset(
     last = await approvals.approve(handle.id, reviewer=CLEO)
     assert (last.status, last.in_effect) == ("approved", True)
     assert (await again.query("view"))["status"] == "approved"  # by a worker that reads it anew
+
+
+@pytest.mark.usefixtures("worker_running")
+async def test_who_did_not_hear_that_a_standing_is_to_be_said_sends_again_the_lost_answer_is_mocked(
+    approvals: ApprovalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has forgotten what was refused without a trace, and says so as of what has ended."""
+    handle = await ask(approvals, PAY)
+    with pytest.raises(WorkflowUpdateFailedError):
+        await handle.execute_update("decide", decision(PAY, reviewer=ADA), id="forgotten")
+    with pytest.raises(RPCError, match="forgotten") as forgotten:
+        await handle.get_update_handle("forgotten").result()
+    assert forgotten.value.status == RPCStatusCode.NOT_FOUND
+    really, lost = WorkflowHandle.execute_update, [forgotten.value]
+
+    async def executed(self: Handle, update: str, *args: Any, id: str, **how: Any) -> Any:
+        if lost:
+            error = lost.pop()
+            raise RPCError(error.message.replace("forgotten", id), error.status, b"")
+        return await really(self, update, *args, id=id, **how)
+
+    monkeypatch.setattr(WorkflowHandle, "execute_update", executed)
+
+    receipt = await approvals.approve(handle.id, reviewer=ADA)
+    assert (receipt.in_effect, receipt.approvals, lost) == (True, 1, [])

@@ -169,6 +169,7 @@ class Delivering:
 
         Raises:
             AlreadyDecided: it had not.
+            OutcomeUnknown: no worker tells the record, and this may be in it.
         """
         if is_new:  # a worker would only read the whole history again, to say the same
             view = await stored.view_of(handle, await handle.describe())
@@ -178,6 +179,8 @@ class Delivering:
             raise Refused(rules.CHANGED)  # its parent was reset, and asks anew under the same id
         if found := message.find(view):
             return found
+        if not is_new and not view.complete:
+            raise OutcomeUnknown(handle.id, message.key, "no worker tells what became of this on")
         raise already_decided(view)
 
     async def _ended(self, handle: WorkflowHandle[Any, Any]) -> ApprovalView:

@@ -41,14 +41,16 @@ class NotRecorded(CannotConnect):
 
 
 class OutcomeUnknown(CannotConnect):
-    """Temporal stopped answering while a decision, or another act, was on its way: it may have been
-    recorded or not. Sent again with the same id (``key``) it counts once."""
+    """Temporal stopped answering while a decision, or another act, was on its way, or no worker tells
+    what became of it: it may have been recorded or not. Sent again with the same id (``key``) it counts
+    once."""
 
-    def __init__(self, approval_id: str, key: str) -> None:
-        """Keep the request and the id beside the text."""
+    def __init__(
+        self, approval_id: str, key: str, why: str = "Temporal stopped answering while this went to"
+    ) -> None:
+        """Keep the request and the id beside the text, which begins with ``why``."""
         super().__init__(
-            f"unknown: Temporal stopped answering while this went to {approval_id}. Send the same "
-            f"again with the id {key}: it counts once"
+            f"unknown: {why} {approval_id}. Send the same again with the id {key}: it counts once"
         )
         self.approval_id = approval_id
         self.key = key

@@ -74,9 +74,17 @@ async def update(handle: WorkflowHandle[Any, Any], message: Message[R]) -> R:
             if asyncio.get_running_loop().time() > until:
                 raise TimeoutError from error
         except RPCError as error:
-            if error.status not in _AGAIN or USED_UP in error.message:
+            if not _comes_again(error, message.update_id):
                 raise
         await a_moment()
+
+
+def _comes_again(error: RPCError, update_id: str) -> bool:
+    """Whether an update is to be sent again. A server that came back doesn't know one that was refused
+    without a trace while nobody heard its answer, and says so as of a request that has ended."""
+    if error.status == RPCStatusCode.NOT_FOUND:
+        return update_id in error.message
+    return error.status in _AGAIN and USED_UP not in error.message
 
 
 async def a_moment() -> None:

@@ -130,7 +130,10 @@ def _answer(one: Entry, seen: Seen, *, counted: bool, refused: bool) -> Iterator
     elif one["answer"] == "recorded" and not counted and not refused:
         yield Violation("forgotten", f"{_told(one)}; its record neither has nor refuses it")
     elif one["answer"] == "refused" and counted:
-        yield Violation("refused, yet counted", f"{_told(one)}; its record has it")
+        events = ", ".join(f"{event.kind} {event.who}" for event in seen.events)
+        yield Violation(
+            "refused, yet counted", f"{_told(one)}; {seen.status}, its record has it: {events}"
+        )
 
 
 def _told(one: Entry) -> str:
