@@ -8,7 +8,8 @@ Billable actions are what Temporal Cloud bills, as its documentation has it ("Te
 docs.temporal.io/cloud/actions): one for each start of a workflow, and one more in the parent of a child;
 one for each timer, upsert of search attributes, signal, update, activity and each of its retries; one
 for all local activities of a workflow task. An upsert of the memo, the search attributes of a start and
-the markers of patches cost nothing. A query is one, too: lists need none.
+the markers of patches cost nothing. A query is one, too: lists need none. So is an update that is refused
+without a trace: each one that says what the directory says of its sender was refused once before.
 """
 
 import asyncio
@@ -89,8 +90,10 @@ def cost(events: list[HistoryEvent]) -> Cost:
         for one in events
         if one.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
     )
-    billed = sum(one.event_type in _ACTIONS for one in events)
-    return Cost(len(events), sum(one.ByteSize() for one in events), billed + len(local) + retries)
+    accepted = (one.workflow_execution_update_accepted_event_attributes for one in events)
+    refused = sum(len(one.accepted_request.input.args.payloads) > 1 for one in accepted)
+    billed = sum(one.event_type in _ACTIONS for one in events) + len(local) + retries + refused
+    return Cost(len(events), sum(one.ByteSize() for one in events), billed)
 
 
 async def history(client: Client, id: str) -> list[HistoryEvent]:

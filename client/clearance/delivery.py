@@ -150,9 +150,7 @@ class Delivering:
         except (TimeoutError, _NobodyAnswers):
             pass
         try:
-            if (await handle.describe()).status == _OPEN or not (
-                await self._ended(handle)
-            ).complete:
+            if (await handle.describe()).status == _OPEN or _may_have(await self._ended(handle)):
                 return None
         except RPCError:  # it is stored, whatever became of it
             return None
@@ -179,7 +177,7 @@ class Delivering:
             raise Refused(rules.CHANGED)  # its parent was reset, and asks anew under the same id
         if found := message.find(view):
             return found
-        if not is_new and not view.complete:
+        if not is_new and _may_have(view):
             raise OutcomeUnknown(handle.id, message.key, "no worker tells what became of this on")
         raise already_decided(view)
 
@@ -191,6 +189,12 @@ class Delivering:
         if view.complete and view.status != "pending":
             lane.ended = view
         return view
+
+
+def _may_have(view: ApprovalView) -> bool:
+    """Whether a decision may count in a request that nobody can tell all of. None does where it expired
+    or was withdrawn."""
+    return not view.complete and view.status in ("approved", "rejected")
 
 
 class _NobodyAnswers(Exception):

@@ -24,7 +24,7 @@ async def page(there: Context, chromium: Browser) -> AsyncIterator[Page]:
     window = await chromium.new_context(base_url=there.url)
     page = await window.new_page()
     await page.goto(f"/sign-in/{await there.store.sessions.invite(ADA)}")
-    await expect(page.locator(".live-on")).to_be_visible()
+    await expect(page.locator(".live-on")).to_be_visible(timeout=60_000)
     yield page
     await window.close()
 
