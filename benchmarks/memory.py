@@ -78,7 +78,7 @@ async def of_ours(
 async def many(
     client: Client, environment: dict[str, str], waiting: int, cache: int
 ) -> tuple[int, int]:
-    """So many on one small worker: its peak in bytes, and how many of them were decided and took effect."""
+    """So many on one small worker: its peak in bytes, and how many were decided, and took effect."""
     approvals = ApprovalClient(client, task_queue="many")
     chosen = {"CLEARANCE_APPROVALS_QUEUE": "many", "CLEARANCE_WORKFLOW_CACHE": str(cache)}
     decided = range(0, waiting, 20)
