@@ -42,9 +42,8 @@ class ApprovalWorkflow:
     def __init__(self, request: Any = None, *extra: Any) -> None:
         """Read the request before any handler can run.
 
-        It arrives untyped, in any number of arguments, and is validated here: a request that the
-        converter refused would fail the workflow *task*, again and again, and wait for ever
-        without anybody seeing why.
+        It arrives untyped, in any number of arguments, and is validated here: one that the converter
+        refused would fail the workflow *task* again and again, for ever, and nobody would see why.
         """
         self._changed = False
         state = State.received(extra)
@@ -75,6 +74,7 @@ class ApprovalWorkflow:
         told = state.told if state else None
         in_place = not self._audience.is_said
         self._teller = Teller(self._record, tells=self._keeping.keeps, in_place=in_place, told=told)
+        self._audience.is_quiet = lambda: self._teller.is_idle
 
     @workflow.run
     async def run(self, request: Any = None, *extra: Any) -> Outcome:

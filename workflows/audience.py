@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,6 +59,9 @@ class Audience:
         self._ready = not resolves or is_known
         self._asking: asyncio.Task[Any] | None = None
         self.resolves = resolves
+        self.is_quiet: Callable[[], bool] = lambda: True
+        """Whether no activity is under way beside a look-up: a replay may see its end later than the
+        look-up's answer, and would do what follows from both in another order."""
         version = record.request.version
         self.is_said = resolves and (
             version >= 4 or (version == 1 and workflow.patched(STANDING_IS_SAID))
@@ -201,6 +204,8 @@ class Audience:
         """What somebody may do at that moment, by the directory, by the groups that their sign-in
         vouches for and by this request's delegations."""
         record = self._record
+        if self.is_said and self._asks:
+            await workflow.wait_condition(lambda: self.is_quiet() or not self._asks)
         if not self._asks:
             return record.standing(name)
         question = self._question(name, at, vouched)
