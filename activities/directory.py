@@ -125,9 +125,8 @@ class InProcess(Interceptor):
             self._reading = asyncio.create_task(self._current())
 
     async def _current(self) -> None:
-        with suppress(
-            BrokenPolicy
-        ):  # told by the activity, which decisions that are stored wait for
+        # A broken file is told by the activity, which decisions that are stored wait for.
+        with suppress(BrokenPolicy):
             await self._file.current()
 
 

@@ -150,11 +150,11 @@ class Delivering:
         except (TimeoutError, _NobodyAnswers):
             pass
         try:
-            if (await handle.describe()).status == _OPEN or _may_have(await self._ended(handle)):
+            if (await handle.describe()).status == _OPEN:
                 return None
-        except RPCError:  # it is stored, whatever became of it
+            return await self._of_closed(handle, message, is_new=False)
+        except (OutcomeUnknown, RPCError):  # it is stored, whatever became of it
             return None
-        return await self._of_closed(handle, message, is_new=False)
 
     async def _of_closed(
         self,
@@ -177,7 +177,8 @@ class Delivering:
             raise Refused(rules.CHANGED)  # its parent was reset, and asks anew under the same id
         if found := message.find(view):
             return found
-        if not is_new and _may_have(view):
+        # None counts in what expired or was withdrawn.
+        if not is_new and not view.complete and view.status in ("approved", "rejected"):
             raise OutcomeUnknown(handle.id, message.key, "no worker tells what became of this on")
         raise already_decided(view)
 
@@ -189,12 +190,6 @@ class Delivering:
         if view.complete and view.status != "pending":
             lane.ended = view
         return view
-
-
-def _may_have(view: ApprovalView) -> bool:
-    """Whether a decision may count in a request that nobody can tell all of. None does where it expired
-    or was withdrawn."""
-    return not view.complete and view.status in ("approved", "rejected")
 
 
 class _NobodyAnswers(Exception):

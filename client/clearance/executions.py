@@ -63,9 +63,7 @@ class HandedOver(pydantic.BaseModel):
         try:
             (said,) = extra
             state = cls.model_validate(said)
-        except (
-            ValueError
-        ):  # pydantic's own is one; it repeats what is none of the history's business
+        except ValueError:  # pydantic's own repeats what is none of the history's business
             raise CannotGoOn(UNREADABLE) from None
         if state.execution != workflow.info().first_execution_run_id:
             raise CannotGoOn(UNREADABLE)

@@ -108,9 +108,8 @@ def without_end(found: ApprovalView) -> ApprovalView:
     ends = [at for at, one in enumerate(found.events) if one.kind == found.status]
     if not ends:  # it was pending
         return found
-    kept = ends[-1] + (
-        found.decision is not None
-    )  # an approval alone doesn't say that it was enough
+    # The vote of who decided stays: an approval alone doesn't say that it was enough.
+    kept = ends[-1] + (found.decision is not None)
     stages = [
         one.model_copy(update={"status": "ended"}) if one.number == found.stage else one
         for one in found.stages

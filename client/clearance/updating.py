@@ -68,9 +68,10 @@ async def update(handle: WorkflowHandle[Any, Any], message: Message[R]) -> R:
             said = again(error)
             if said is None:
                 raise
-            first, known = said and not known, said or known
-            if first:
-                continue
+            if said and not known:
+                known = said
+                continue  # at once: what is wanted is known now
+            known = said or known
             if asyncio.get_running_loop().time() > until:
                 raise TimeoutError from error
         except RPCError as error:

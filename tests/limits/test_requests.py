@@ -12,8 +12,9 @@ from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.service import RPCError
 
-from clearance import ApprovalClient, ApprovalRequest, ApprovalView, Refused, contract
+from clearance import ApprovalClient, ApprovalView, Refused, contract
 from cli.settings import Settings
+from tests import test_long_requests
 from tests.conftest import Serve
 from tests.office import ADA, GRACE
 from tests.raw import Handle, decision, history, only
@@ -27,14 +28,8 @@ SIGNALS = 10_000
 BYTES = 2 * 2**20
 """Of which Temporal takes no more: of the first two in one execution, of bytes in one signal."""
 
-WIRE = ApprovalRequest(
-    action="Wire 42.00 to ACME",
-    tool="wire_money",
-    arguments={"cents": 4_200, "to": "ACME"},
-    arguments_schema={"type": "object"},
-    editable=True,
-    audience=(ADA, GRACE),
-    self_approval=("editor",),
+WIRE = test_long_requests.WIRE.model_copy(
+    update={"audience": (ADA, GRACE), "quorum": 1, "self_approval": ("editor",)}
 )
 TWO = WIRE.model_copy(update={"quorum": 2})
 
