@@ -45,6 +45,7 @@ from workflows.approval import ApprovalWorkflow
 from workflows.consumption import ConsumptionWorkflow
 
 from . import sparing
+from .agent_runs import Start, played
 from .support import PlayedModel, unique
 
 sparing.begin()
@@ -142,6 +143,12 @@ def serve(settings: Settings, connection: dict[str, Any]) -> Serve:
         return worker.running(settings, connection, model_provider=provider, **options)
 
     return start
+
+
+@pytest.fixture
+def play(settings: Settings, serve: Serve) -> Start:
+    """``async with play(turn, agent="payer") as (run, model)``: one run of an agent."""
+    return played(settings, serve)
 
 
 @pytest.fixture

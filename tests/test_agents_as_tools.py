@@ -12,8 +12,7 @@ from openai.types.responses import ResponseFunctionToolCall
 from clearance import ApprovalClient
 from cli.settings import Settings
 
-from .agent_runs import Start, played, told
-from .conftest import Serve
+from .agent_runs import Start, told
 from .gating import ACTIVITIES, ALLOW_ALL, GATE_ALL, effect, effects, everywhere, own
 from .office import write
 from .support import call, says, unique
@@ -155,11 +154,6 @@ ROUTES: dict[str, list[Turn]] = {
 def settings(settings: Settings) -> Settings:
     """With the agents of this module; payments wait."""
     return own(settings, __name__, PAYMENTS_WAIT)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 ENDS: list[Any] = [[says("Paid.")], [says("Paid.")]]

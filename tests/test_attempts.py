@@ -17,8 +17,7 @@ from tools.run import RunContext
 from workflows.patches import BEFORE_POLICIES
 
 from . import test_hosted_mcp
-from .agent_runs import Run, Start, played, playing, told, using
-from .conftest import Serve
+from .agent_runs import Run, Start, playing, told, using
 from .gating import own
 from .model_server import Text, model_server
 from .office import ADA, GRACE, decide, done, grant, policed
@@ -41,11 +40,6 @@ POLICY = """
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 def pay(cents: int, call_id: str, tool: str = "pay") -> ResponseFunctionToolCall:

@@ -9,8 +9,7 @@ from openai.types.responses import ResponseFunctionToolCall
 from clearance import ApprovalClient, Refused
 from cli.settings import Settings
 
-from .agent_runs import Start, played, told
-from .conftest import Serve
+from .agent_runs import Start, told
 from .gating import GATE_ALL
 from .office import write
 from .support import call
@@ -22,12 +21,6 @@ def settings(settings: Settings) -> Settings:
     settings = settings.model_copy(update={"policy": settings.state.with_name("policy.toml")})
     write(settings, GATE_ALL)
     return settings
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    """``async with play(turn, agent="assistant") as (run, model)``."""
-    return played(settings, serve)
 
 
 def asking(arguments: Any, call_id: str = "call_1") -> ResponseFunctionToolCall:

@@ -56,11 +56,6 @@ def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
 
 
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
-
-
 def pays(cents: int, call_id: str = "call_1") -> Any:
     return call("pay", json.dumps({"to": "bob", "cents": cents}), call_id)
 

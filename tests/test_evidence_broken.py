@@ -14,8 +14,7 @@ import pytest
 from clearance import ApprovalClient
 from cli.settings import Settings
 
-from .agent_runs import Start, played, played_on
-from .conftest import Serve
+from .agent_runs import Start, played_on
 from .office import ADA, policed
 from .raw import RUNS_LEFT_OPEN
 from .support import unique
@@ -38,11 +37,6 @@ pytestmark = RUNS_LEFT_OPEN
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 def _input(broken: Histories) -> Any:

@@ -9,8 +9,7 @@ from clearance import ApprovalClient
 from cli.settings import Settings
 
 from . import test_mcp_tools
-from .agent_runs import Start, played
-from .conftest import Serve
+from .agent_runs import Start
 from .gating import own
 from .raw import RUNS_LEFT_OPEN
 from .support import unique
@@ -24,11 +23,6 @@ pytestmark = RUNS_LEFT_OPEN
 def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(sys.modules[test_mcp_tools.__name__], "LEDGER", tmp_path / "ledger")
     return own(settings, test_mcp_tools.__name__, TRANSFERS_WAIT)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 async def test_it_is_compared_with_what_was_approved(

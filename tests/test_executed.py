@@ -11,8 +11,7 @@ from clearance import ApprovalClient, contract
 from clearance.views import Execution
 from cli.settings import Settings
 
-from .agent_runs import Run, Start, played, told
-from .conftest import Serve
+from .agent_runs import Run, Start, told
 from .gating import ACTIVITIES, GATE_ALL, effect, own
 from .office import ADA, decide, grant
 from .support import call
@@ -40,11 +39,6 @@ def settings(settings: Settings) -> Settings:
         __name__,
         GATE_ALL + "\n[[checkpoint]]\ncheckpoint_id = 'pay'\naction_pattern = '^pay$'",
     )
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 def calls(tool: str, cents: int, call_id: str = "call_1") -> ResponseFunctionToolCall:

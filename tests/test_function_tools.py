@@ -20,8 +20,7 @@ from clearance import ApprovalClient
 from cli.settings import Settings
 from tools import gate
 
-from .agent_runs import Start, played, told
-from .conftest import Serve
+from .agent_runs import Start, told
 from .gating import ACTIVITIES as EFFECTS
 from .gating import ALLOW_ALL, GATE_ALL, effect, effects, everywhere, own
 from .office import decide, write
@@ -151,11 +150,6 @@ ACTIVITIES = [wire, *EFFECTS]
 def settings(settings: Settings) -> Settings:
     """With the agents of this module; everything waits."""
     return own(settings, __name__, GATE_ALL)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 def pay(to: str = "Ada", **further: Any) -> Any:

@@ -17,7 +17,7 @@ from tools import registry, runner
 from tools.arguments import parse
 from workflows.agent import AgentWorkflow
 
-from .agent_runs import Play, Start, played, told
+from .agent_runs import Play, Start, told
 from .conftest import Serve
 from .gating import ACTIVITIES, effect, effects, everywhere, own
 from .support import PlayedModel, call, eventually, says
@@ -88,11 +88,6 @@ __all__ = ["ACTIVITIES"]
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return own(settings, __name__, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 PROMPTS = {

@@ -16,8 +16,7 @@ from clearance.models import Edit
 from cli.settings import Settings
 from tools import gate
 
-from .agent_runs import Run, Start, played, told
-from .conftest import Serve
+from .agent_runs import Run, Start, told
 from .gating import ACTIVITIES, effect, effects, own
 from .office import DONE, decide
 from .support import call
@@ -85,12 +84,6 @@ PAY = call("pay", json.dumps(ARGUMENTS))
 def settings(settings: Settings) -> Settings:
     """With the agents and the policy of this module."""
     return own(settings, __name__, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    """``async with play(turn, agent="payer") as (run, model)``."""
-    return played(settings, serve)
 
 
 def paid(run: Run) -> list[JsonValue]:

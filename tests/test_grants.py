@@ -10,7 +10,7 @@ from clearance import ApprovalClient
 from clearance.grants import GrantUse
 from cli.settings import Settings
 
-from .agent_runs import Play, Start, played, told
+from .agent_runs import Play, Start, told
 from .conftest import Serve
 from .granting import FIRST, POLICY, grants, next_of, pays, standing, ungranted
 from .office import ADA, GRACE, by, decide, done, grant, policed
@@ -20,11 +20,6 @@ from .support import PlayedModel, eventually, says
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 async def test_further_calls_pass_without_a_person_and_each_leaves_an_approval_that_names_the_grant(

@@ -11,7 +11,7 @@ import worker
 from clearance import ApprovalClient
 from cli.settings import Settings
 
-from .agent_runs import Play, Run, Start, played
+from .agent_runs import Play, Run, Start
 from .conftest import Serve
 from .granting import FIRST, POLICY, REFUND, granted_and_waiting, grants, next_of, pays, standing
 from .office import ADA, GRACE, done, grant, policed
@@ -21,11 +21,6 @@ from .support import PlayedModel, eventually, says
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 async def test_a_revocation_takes_effect_for_the_very_next_call(

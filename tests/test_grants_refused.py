@@ -29,11 +29,6 @@ def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
 
 
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
-
-
 UNGRANTABLE = {
     "two have to approve": 'quorum = 2\naudience = ["ada@example.com", "grace@example.com"]',
     "a phrase has to be typed": 'confirm_phrase = "{to}"',

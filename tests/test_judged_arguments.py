@@ -11,8 +11,7 @@ from agents import Agent, ModelSettings, function_tool
 from cli.settings import Settings
 from tools.kinds import unusable
 
-from .agent_runs import Start, played, told
-from .conftest import Serve
+from .agent_runs import Start, told
 from .gating import ACTIVITIES, effect, own
 from .support import call
 
@@ -60,11 +59,6 @@ __all__ = ["ACTIVITIES"]
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return own(settings, __name__, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 @pytest.mark.parametrize("dry_run", ["false", "no", 0, "0", "off", None, [], {}])

@@ -16,8 +16,7 @@ from cli.settings import Settings
 from workflows import agent
 
 from . import parents
-from .agent_runs import Start, played, told
-from .conftest import Serve
+from .agent_runs import Start, told
 from .office import policed
 from .support import call, says
 
@@ -44,11 +43,6 @@ ACTIVITIES = [read_it_all]
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, 'default = "allow"').model_copy(update={"agents": (__name__,)})
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 async def test_a_tool_that_answers_with_3_mb_runs_once_and_the_model_is_told(play: Start) -> None:

@@ -14,7 +14,7 @@ from clearance.timeline import timeline
 from cli.settings import Settings
 from tools import continuing
 
-from .agent_runs import Run, Start, played, told
+from .agent_runs import Run, Start, told
 from .conftest import Serve
 from .granting import FIRST, POLICY, REFUND, grants, next_of, pays, standing
 from .office import decide, done, grant, policed
@@ -26,11 +26,6 @@ TRANSFER = call("transfer_to_payer", "{}", "call_0")
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 @pytest.fixture

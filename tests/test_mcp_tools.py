@@ -16,7 +16,7 @@ import worker
 from clearance import ApprovalClient
 from cli.settings import Settings
 
-from .agent_runs import Run, Start, played, told
+from .agent_runs import Run, Start, told
 from .conftest import Serve
 from .gating import ALLOW_ALL, GATE_ALL, own
 from .mcp_bank import LONG
@@ -68,11 +68,6 @@ def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """With the agents of this module; transfers wait."""
     monkeypatch.setattr(sys.modules[__name__], "LEDGER", tmp_path / "ledger")
     return own(settings, __name__, TRANSFERS_WAIT)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from policy.source import MAX_POLICY_BYTES
 from tools import runner
 from workflows.agent import AgentWorkflow
 
-from .agent_runs import Play, Run, Start, played, told
+from .agent_runs import Play, Run, Start, told
 from .conftest import Serve
 from .office import ADA, done, policed, write
 from .support import PlayedModel, call, eventually, says
@@ -57,11 +57,6 @@ def pays(cents: int, tool: str = "pay") -> Any:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, BEFORE)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 def file_of(settings: Settings) -> Path:

@@ -12,8 +12,7 @@ from openai.types.responses import ResponseFunctionToolCall
 from clearance import ApprovalClient, Refused
 from cli.settings import Settings
 
-from .agent_runs import Run, Start, played, told
-from .conftest import Serve
+from .agent_runs import Run, Start, told
 from .directory import replays
 from .support import call, eventually
 
@@ -50,11 +49,6 @@ def away(settings: Settings, since: timedelta, until: timedelta) -> None:
     new = settings.reviewers.with_suffix(".new")
     new.write_text(text)
     new.replace(settings.reviewers)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 def orders(euros: float, quantity: int = 10, call_id: str = "call_1") -> ResponseFunctionToolCall:

@@ -20,8 +20,7 @@ from tools.examine import answer_error, examine
 from tools.gate import response
 from tools.questions import asks_itself, question
 
-from .agent_runs import Start, played, told
-from .conftest import Serve
+from .agent_runs import Start, told
 from .gating import ACTIVITIES, effect, effects, own
 from .office import ADA, decide
 from .support import call
@@ -97,11 +96,6 @@ __all__ = ["ACTIVITIES"]
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return own(settings, __name__, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 def ask(tool: str = "ask_colour", call_id: str = "call_1", **more: str) -> ResponseFunctionToolCall:

@@ -10,7 +10,7 @@ from clearance import ApprovalClient, contract
 from clearance.stages import Stage
 from cli.settings import Settings
 
-from .agent_runs import Play, Start, played, told
+from .agent_runs import Play, Start, told
 from .conftest import Serve
 from .office import ADA, GRACE, decide, done, grant, policed, write
 from .support import PlayedModel, call
@@ -30,11 +30,6 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 def says(settings: Settings, *lines: str) -> None:

@@ -66,11 +66,6 @@ def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
 
 
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
-
-
 def leaks(text: str | bytes) -> list[str]:
     """The secrets that can be read there, as they are or as JSON escapes them."""
     raw = text.encode() if isinstance(text, str) else text

@@ -39,11 +39,6 @@ def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
 
 
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
-
-
 def delegate(tool: str, call_id: str) -> ResponseFunctionToolCall:
     return call(tool, json.dumps({"input": "Pay Ada"}), call_id)
 

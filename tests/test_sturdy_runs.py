@@ -12,8 +12,7 @@ from clearance import ApprovalClient
 from cli.settings import Settings
 from tools.confirmation import wait_for_confirmation
 
-from .agent_runs import Start, played, told
-from .conftest import Serve
+from .agent_runs import Start, told
 from .gating import ACTIVITIES, effect, effects, own
 from .support import call, says
 
@@ -55,11 +54,6 @@ __all__ = ["ACTIVITIES"]
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return own(settings, __name__, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 async def test_large_changes_do_not_fill_the_result_of_the_run(

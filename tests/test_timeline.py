@@ -18,8 +18,7 @@ from clearance.timeline import MAX_EVENTS, Entry, Timeline, timeline
 from clearance.turns import MAX_RESULT, Secrets
 from cli.settings import Settings
 
-from .agent_runs import Start, played
-from .conftest import Serve
+from .agent_runs import Start
 from .gating import ACTIVITIES, effect, own
 from .office import ADA, decide
 from .played import FOLDER
@@ -65,11 +64,6 @@ description_template = "Pay {cents} cents"
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return own(settings, __name__, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 def calls(tool: str, call_id: str = "call_1", **arguments: Any) -> Any:

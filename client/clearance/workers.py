@@ -184,7 +184,7 @@ async def answered(handle: WorkflowHandle[Any, Any], asked: Coroutine[Any, Any, 
         if not answer.done():
             answer.cancel()
             await asyncio.wait({answer})
-            answer.cancelled() or answer.exception()  # seen, and of no interest any more
+        answer.cancelled() or answer.exception()  # seen, and of no interest any more
 
 
 async def _polled(handle: WorkflowHandle[Any, Any]) -> _Polled | None:

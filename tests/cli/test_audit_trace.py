@@ -7,8 +7,7 @@ import pytest
 
 from clearance import ApprovalClient
 from cli.settings import Settings
-from tests.agent_runs import Start, played
-from tests.conftest import Serve
+from tests.agent_runs import Start
 from tests.office import ADA, policed
 from tests.raw import RUNS_LEFT_OPEN
 from tests.support import run as output_of
@@ -23,11 +22,6 @@ pytestmark = RUNS_LEFT_OPEN
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 async def test_a_run_is_traced_while_it_waits_and_when_nobody_serves_it_any_more(

@@ -8,9 +8,8 @@ import pytest
 from temporalio.client import Client
 
 from cli.settings import Settings
-from tests.agent_runs import Start, played
+from tests.agent_runs import Start
 from tests.client.test_granting import POLICY, TURNS, granted, listed, terminate_granted
-from tests.conftest import Serve
 from tests.office import policed
 from tests.raw import RUNS_LEFT_OPEN, collect_open_runs
 
@@ -27,11 +26,6 @@ _KEYS = {
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 @pytest.fixture(autouse=True)

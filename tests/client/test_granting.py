@@ -22,8 +22,7 @@ from clearance import (
     attributes,
 )
 from cli.settings import Settings
-from tests.agent_runs import Run, Start, played
-from tests.conftest import Serve
+from tests.agent_runs import Run, Start
 from tests.office import ADA, GRACE, policed
 from tests.raw import RUNS_LEFT_OPEN, collect_open_runs, impatient
 from tests.support import call, eventually, unique
@@ -48,11 +47,6 @@ def settings(settings: Settings) -> Settings:
 async def no_leftovers(temporal: Client) -> None:
     """Runs that other tests left open without a worker would answer for nothing here."""
     await terminate_granted(temporal)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 async def terminate_granted(temporal: Client) -> None:

@@ -8,8 +8,7 @@ from temporalio.client import Client
 from clearance import ApprovalClient
 from cli.settings import Settings
 from tests import parents
-from tests.agent_runs import Start, played
-from tests.conftest import Serve
+from tests.agent_runs import Start
 from tests.granting import FIRST, pays
 from tests.office import DONE, decide, done, policed
 from tests.support import eventually, unique
@@ -69,11 +68,6 @@ POLICY = """
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 @pytest.mark.parametrize(

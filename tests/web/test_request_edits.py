@@ -11,8 +11,7 @@ from pydantic import BaseModel
 
 from clearance import ApprovalClient, ApprovalRequest
 from cli.settings import Settings
-from tests.agent_runs import Start, played
-from tests.conftest import Serve
+from tests.agent_runs import Start
 from tests.directory import ADA, BOB, CLEO, kinds
 from tests.gating import ACTIVITIES, effect, effects, own
 from tests.support import call, eventually
@@ -72,11 +71,6 @@ def settings(settings: Settings) -> Settings:
         editable = true
         """,
     )
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 def _key(request: ApprovalRequest, name: str) -> str:

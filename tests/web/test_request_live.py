@@ -7,8 +7,7 @@ import pytest
 
 from clearance import ApprovalClient, ApprovalRequest
 from cli.settings import Settings
-from tests.agent_runs import Start, played
-from tests.conftest import Serve
+from tests.agent_runs import Start
 from tests.directory import ADA, BOB
 from tests.office import policed
 from tests.support import call, unique
@@ -25,11 +24,6 @@ with_a_worker = pytest.mark.usefixtures("worker_running")
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, 'default = "gate"')
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 class Stream:

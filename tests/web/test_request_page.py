@@ -9,8 +9,7 @@ from playwright.async_api import Browser, Page, expect
 
 from clearance import ApprovalClient, ApprovalRequest, Stage
 from cli.settings import Settings
-from tests.agent_runs import Start, played
-from tests.conftest import Serve
+from tests.agent_runs import Start
 from tests.directory import ADA, BOB
 from tests.gating import ACTIVITIES, GATE_ALL, effect, effects, own
 from tests.support import call, eventually
@@ -71,11 +70,6 @@ with_a_worker = pytest.mark.usefixtures("worker_running")
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return own(settings, __name__, GATE_ALL)
-
-
-@pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
-    return played(settings, serve)
 
 
 async def _status(approvals: ApprovalClient, id: str) -> str:
