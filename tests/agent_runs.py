@@ -111,6 +111,23 @@ def played(
     return start
 
 
+@asynccontextmanager
+async def played_by_one(settings: Settings, connection: Mapping[str, Any]) -> AsyncIterator[Start]:
+    """The same on one worker for all, of which each has to end before the next one starts."""
+    model = PlayedModel()
+    provider = TestModelProvider(model)
+    async with worker.running(settings, connection, model_provider=provider) as serving:
+
+        @asynccontextmanager
+        async def start(
+            *turns: Sequence[ResponseFunctionToolCall], agent: str, **fields: Any
+        ) -> AsyncIterator[tuple[Run, PlayedModel]]:
+            model.turns, model.inputs = [*turns, [says("Finished.")]], []
+            yield await Play(settings, serving).start(agent, **fields), model
+
+        yield start
+
+
 def played_on(settings: Settings, connection: Mapping[str, Any]) -> Start:
     """The same on workers of these settings."""
 

@@ -114,15 +114,32 @@ async def temporal(connection: dict[str, Any]) -> Client:
     return await connect(connection)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Queues and a state folder of this test's own."""
+def _settings(folder: Path) -> Settings:
     return Settings(
         approvals_queue=unique("approvals"),
         agents_queue=unique("agents"),
-        state=tmp_path / "state",
-        reconcile_every=None,  # each test's queue would go on to be reconciled after it
+        state=folder / "state",
+        reconcile_every=None,  # each queue would go on to be reconciled after its test
     )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Queues and a state folder of this test's own."""
+    return _settings(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same for all tests of a module, where one worker serves them one after the other."""
+    return _settings(tmp_path_factory.mktemp("lasting"))
+
+
+@pytest.fixture(scope="module")
+async def served(lasting: Settings, connection: dict[str, Any]) -> AsyncIterator[ApprovalClient]:
+    """A client on their approvals queue, which a worker serves."""
+    async with worker.running(lasting, connection) as serving:
+        yield ApprovalClient(serving.client, task_queue=lasting.approvals_queue)
 
 
 @pytest.fixture
