@@ -220,20 +220,30 @@ def _left_over(home: Path) -> list[psutil.Process]:
     return left
 
 
-@pytest.fixture
-async def alone(tmp_path: Path) -> AsyncIterator[Shell]:
-    """A shell on a machine that has nothing of ours yet: no Temporal, no settings, no model."""
-    env = {"PATH": f"{SCRIPTS}:/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8"}
-    yield Shell(tmp_path, {**env, "CLEARANCE_REVIEWER": "ada@example.com"})
+@asynccontextmanager
+async def alone_in(folder: Path) -> AsyncIterator[Shell]:
+    """A shell on a machine that has nothing of ours yet: no Temporal, no settings, no model.
+
+    Fails if something of what it started still runs a while after.
+    """
+    env = {"PATH": f"{SCRIPTS}:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8"}
+    yield Shell(folder, {**env, "CLEARANCE_REVIEWER": "ada@example.com"})
 
     async def all_gone() -> bool:
-        return not _left_over(tmp_path)
+        return not _left_over(folder)
 
     try:
         await eventually(all_gone, within=30)
     finally:
-        for process in _left_over(tmp_path):
+        for process in _left_over(folder):
             process.kill()
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[Shell]:
+    """Such a shell in this test's folder."""
+    async with alone_in(tmp_path) as shell:
+        yield shell
 
 
 @pytest.fixture
@@ -245,6 +255,17 @@ def cli(alone: Shell, server: EmbeddedServer, settings: Settings) -> Shell:
         CLEARANCE_AGENTS_QUEUE=settings.agents_queue,
         CLEARANCE_STATE=str(settings.state),
         CLEARANCE_RECONCILE_EVERY="never",
+    )
+
+
+@pytest.fixture
+def beside(alone: Shell, server: EmbeddedServer, settings: Settings) -> Shell:
+    """A shell in whose folder an embedded server runs already, which is this session's."""
+    announced = EmbeddedServer.path(alone.folder / ".clearance")
+    announced.parent.mkdir()
+    announced.write_text(server.model_dump_json())
+    return alone.having(
+        CLEARANCE_APPROVALS_QUEUE=settings.approvals_queue, CLEARANCE_RECONCILE_EVERY="never"
     )
 
 
