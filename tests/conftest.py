@@ -124,22 +124,27 @@ def _settings(folder: Path) -> Settings:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Queues and a state folder of this test's own."""
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Queues and a state folder of this test's own; those of its module if that is ``served``."""
+    if "served" in request.fixturenames:
+        settings: Settings = request.getfixturevalue("lasting")
+        return settings
     return _settings(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The same for all tests of a module, where one worker serves them one after the other."""
+    """The same for a module, where one worker serves all tests, one after the other."""
     return _settings(tmp_path_factory.mktemp("lasting"))
 
 
 @pytest.fixture(scope="module")
-async def served(lasting: Settings, connection: dict[str, Any]) -> AsyncIterator[ApprovalClient]:
-    """A client on their approvals queue, which a worker serves."""
+async def served(
+    lasting: Settings, connection: dict[str, Any]
+) -> AsyncIterator[worker.Serving]:
+    """The approvals worker for all tests of a module that use it, which is what makes them fast."""
     async with worker.running(lasting, connection) as serving:
-        yield ApprovalClient(serving.client, task_queue=lasting.approvals_queue)
+        yield serving
 
 
 @pytest.fixture
