@@ -45,7 +45,7 @@ from workflows.approval import ApprovalWorkflow
 from workflows.consumption import ConsumptionWorkflow
 
 from . import sparing
-from .agent_runs import Start, played
+from .agent_runs import Start, played, played_by_one
 from .support import PlayedModel, unique
 
 sparing.begin()
@@ -125,8 +125,8 @@ def _settings(folder: Path) -> Settings:
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Queues and a state folder of this test's own; those of its module if that is ``served``."""
-    if "served" in request.fixturenames:
+    """Queues and a state folder of this test's own, or of its module if one worker serves that."""
+    if {"served", "player"} & set(request.fixturenames):
         settings: Settings = request.getfixturevalue("lasting")
         return settings
     return _settings(tmp_path)
@@ -167,9 +167,19 @@ def serve(settings: Settings, connection: dict[str, Any]) -> Serve:
     return start
 
 
+@pytest.fixture(scope="module")
+async def player(lasting: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    """What ``play`` is for all tests of a module that use this: on one worker."""
+    async with played_by_one(lasting, connection) as start:
+        yield start
+
+
 @pytest.fixture
-def play(settings: Settings, serve: Serve) -> Start:
+def play(request: pytest.FixtureRequest, settings: Settings, serve: Serve) -> Start:
     """``async with play(turn, agent="payer") as (run, model)``: one run of an agent."""
+    if "player" in request.fixturenames:
+        player: Start = request.getfixturevalue("player")
+        return player
     return played(settings, serve)
 
 
