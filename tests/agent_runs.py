@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agents import Model, ModelResponse
 from openai.types.responses import ResponseFunctionToolCall
 from pydantic import SecretStr
+from temporalio import activity
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.openai_agents.testing import TestModelProvider
 
@@ -19,7 +21,7 @@ from clearance.runs import AgentResult, AgentRun, start_run
 from cli.settings import Settings
 
 from .model_server import KEY, MODEL, Api, Call, ModelServer
-from .support import PlayedModel, eventually, says
+from .support import PlayedModel, eventually, says, unique
 
 MAIL = {"to": "ada@example.com", "subject": "Your order", "body": "It ships today."}
 
@@ -39,12 +41,15 @@ class Play:
         """Decides what these workers serve."""
         return ApprovalClient(self.serving.client, task_queue=self.settings.approvals_queue)
 
-    async def start(self, agent: str, prompt: str = "Do it", **fields: Any) -> "Run":
+    async def start(
+        self, agent: str, prompt: str = "Do it", *, id: str | None = None, **fields: Any
+    ) -> "Run":
         """Start a run of ``agent``; ``fields`` are further ones of ``AgentRun``."""
         run = AgentRun(
             agent=agent, prompt=prompt, approvals_queue=self.settings.approvals_queue, **fields
         )
-        handle = await start_run(self.serving.client, run, task_queue=self.settings.agents_queue)
+        queue = self.settings.agents_queue
+        handle = await start_run(self.serving.client, run, id=id, task_queue=queue)
         return Run(handle, self.approvals)
 
 
@@ -92,6 +97,23 @@ async def playing(settings: Settings, connection: Mapping[str, Any]) -> AsyncIte
         yield Play(settings, serving)
 
 
+class EachItsOwn(Model):
+    """Plays each run what is played for it."""
+
+    def __init__(self) -> None:
+        """Nothing is to be played yet."""
+        self.of: dict[str, PlayedModel] = {}
+        """By the id of the run."""
+
+    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        """The next turn of the run that asks."""
+        return await self.of[activity.info().workflow_id].get_response(*args, **kwargs)
+
+    def stream_response(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs ask for whole answers."""
+        raise NotImplementedError
+
+
 Start = Callable[..., AbstractAsyncContextManager[tuple[Run, PlayedModel]]]
 
 
@@ -113,8 +135,8 @@ def played(
 
 @asynccontextmanager
 async def played_by_one(settings: Settings, connection: Mapping[str, Any]) -> AsyncIterator[Start]:
-    """The same on one worker for all, of which each has to end before the next one starts."""
-    model = PlayedModel()
+    """The same on one worker for all, each with a model of its own."""
+    model = EachItsOwn()
     provider = TestModelProvider(model)
     async with worker.running(settings, connection, model_provider=provider) as serving:
 
@@ -122,8 +144,9 @@ async def played_by_one(settings: Settings, connection: Mapping[str, Any]) -> As
         async def start(
             *turns: Sequence[ResponseFunctionToolCall], agent: str, **fields: Any
         ) -> AsyncIterator[tuple[Run, PlayedModel]]:
-            model.turns, model.inputs = [*turns, [says("Finished.")]], []
-            yield await Play(settings, serving).start(agent, **fields), model
+            id = unique(agent)
+            mine = model.of[id] = PlayedModel(*turns, [says("Finished.")])
+            yield await Play(settings, serving).start(agent, id=id, **fields), mine
 
         yield start
 

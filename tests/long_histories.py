@@ -20,10 +20,11 @@ import worker
 from cli import embedded
 from cli.settings import Settings
 
+from .agent_runs import EachItsOwn
 from .raw import Handle
 from .record_histories import plain
 from .studio import ADA, WIRE, Studio
-from .support import PlayedModel, call, eventually, says
+from .support import call, eventually, says
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -88,7 +89,7 @@ async def record(studio: Studio, name: str) -> None:
 async def main() -> None:
     """Record what isn't recorded yet."""
     missing = [name for name in CASES if not (FOLDER / f"{name}-went-on.json").exists()]
-    usual, model = embedded.server_arguments, PlayedModel()
+    usual, model = embedded.server_arguments, EachItsOwn()
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(embedded, "server_arguments", lambda *how: [*usual(*how), _SUGGESTED])
         settings = Settings(state=Path(folder))

@@ -16,9 +16,9 @@ from temporalio.openai_agents.testing import TestModelProvider
 import worker
 from cli.settings import Settings
 
+from .agent_runs import EachItsOwn
 from .raw import Handle
 from .studio import Record, Studio
-from .support import PlayedModel
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -27,9 +27,7 @@ REVIEWERS = Path("tests/histories/reviewers.toml")
 POLICY = Path("tests/histories/checkpoints.toml")
 """Relative: a run keeps the path as it was given, and a history names no machine."""
 
-_AT_ONCE = 6
-_USES_AGENTS = ("agent-", "approval-by-grant")
-"""Played one after the other: there is one model, and it plays the turns of one run."""
+_AT_ONCE = 12
 
 _NOT_COMMANDS: Final = frozenset(
     f"EVENT_TYPE_{one}"
@@ -106,7 +104,7 @@ def recordings(case: str) -> list[Path]:
 @asynccontextmanager
 async def studio(settings: Settings, address: str) -> AsyncIterator[Studio]:
     """Workers with a played model, to play cases on; the queues and the state are of ``settings``."""
-    model = PlayedModel()
+    model = EachItsOwn()
     settings = settings.model_copy(
         update={
             "policy": POLICY,
@@ -131,10 +129,10 @@ async def play(
         on: the workers.
         then: told of each, as it ends: its name and its history.
     """
-    several, alone = asyncio.Semaphore(_AT_ONCE), asyncio.Lock()
+    several = asyncio.Semaphore(_AT_ONCE)
 
     async def one(name: str) -> None:
-        async with alone if name.startswith(_USES_AGENTS) else several:
+        async with several:
             handle = await cases[name](on)
             await _settled(name, handle)
             then(name, (await handle.fetch_history()).to_json_dict())
@@ -151,7 +149,7 @@ async def _settled(name: str, handle: Handle) -> None:
             described = (await handle.describe()).raw_description
             if not described.HasField("pending_workflow_task"):
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     expected = (WorkflowFailureError,) if name.endswith(("-cancel", "-stopped")) else ()
     with suppress(*expected):
         await handle.result()

@@ -11,6 +11,7 @@ from clearance import ApprovalClient, ApprovalRequest, NotFound
 from clearance.runs import AgentRun, start_run
 from cli.settings import Settings
 
+from .agent_runs import EachItsOwn
 from .raw import Handle, decision, is_taken, send
 from .support import PlayedModel, eventually
 
@@ -40,7 +41,7 @@ def into(cases: dict[str, Record]) -> Callable[[Record], Record]:
 class Studio:
     """What the cases work with."""
 
-    def __init__(self, settings: Settings, client: Client, model: PlayedModel) -> None:
+    def __init__(self, settings: Settings, client: Client, model: EachItsOwn) -> None:
         self.settings = settings
         self.client = client
         self.approvals = ApprovalClient(
@@ -59,7 +60,7 @@ class Studio:
 
     async def run(self, agent: str, id: str, *turns: Any, **terms: Any) -> Handle:
         """A run of an agent on a model that plays these turns, with other terms of its requests."""
-        self._model.turns = list(turns)
+        self._model.of[id] = PlayedModel(*turns)
         queue = self.settings.approvals_queue
         run = AgentRun(agent=agent, prompt="Do it", approvals_queue=queue, **terms)
         return await start_run(self.client, run, id=id, task_queue=self.settings.agents_queue)
