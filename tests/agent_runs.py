@@ -20,7 +20,7 @@ from clearance import ApprovalClient, ApprovalSummary
 from clearance.runs import AgentResult, AgentRun, start_run
 from cli.settings import Settings
 
-from .model_server import KEY, MODEL, Api, Call, ModelServer
+from .model_server import KEY, MODEL, Api, Call, ModelServer, model_server
 from .support import PlayedModel, eventually, says, unique
 
 MAIL = {"to": "ada@example.com", "subject": "Your order", "body": "It ships today."}
@@ -88,6 +88,12 @@ class Run:
         """All that Temporal keeps of the run."""
         history = await self.handle.fetch_history()
         return b"\n".join(event.SerializeToString() for event in history.events)
+
+
+def apart(settings: Settings) -> Settings:
+    """The same on queues of their own."""
+    queues = {"agents_queue": unique("agents"), "approvals_queue": unique("approvals")}
+    return settings.model_copy(update=queues)
 
 
 @asynccontextmanager
@@ -176,6 +182,22 @@ def using(settings: Settings, server: ModelServer, api: Api, key: str | None = K
             "model_api": api,
         }
     )
+
+
+Answering = Callable[..., tuple[ModelServer, Play]]
+
+
+@asynccontextmanager
+async def answering(
+    settings: Settings, connection: Mapping[str, Any], api: Api
+) -> AsyncIterator[Answering]:
+    """One worker and one model server: ``server, play = answers(calls(SEND), Text("Sent."))`` has it play
+    these from now on, once what came before has ended."""
+    async with (
+        model_server() as server,
+        playing(using(settings, server, api), connection) as play,
+    ):
+        yield lambda *answers: (server.plays(*answers), play)
 
 
 def outbox(settings: Settings) -> Path:

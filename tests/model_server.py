@@ -121,6 +121,11 @@ class ModelServer:
         """What OPENAI_BASE_URL has to be."""
         self._numbers = count(1)
 
+    def plays(self, *answers: Answer) -> "ModelServer":
+        """Begin anew, with these answers."""
+        self.answers, self.requests = list(answers), []
+        return self
+
     async def _responses(self, request: web.Request) -> web.Response:
         return self._answer("responses", request, await request.json())
 
