@@ -92,12 +92,16 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embe
 
 @pytest.fixture(scope="session")
 async def forgetting(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
-    """Another one, which deletes at once what it is told to delete, as it does after the retention."""
+    """Another one, which deletes at once what it is told to delete, as it does after the retention.
+
+    A task whose worker was killed it gives to another one after three seconds, instead of ten.
+    """
     soon = (
         f'--dynamic-config-value=history.{one}ProcessorUpdateAckInterval="500ms"'
         for one in ("transfer", "visibility", "timer")
     )
-    state, tuning = tmp_path_factory.mktemp("forgetting"), (*SPARING, *soon)
+    killed = '--dynamic-config-value=history.defaultWorkflowTaskTimeout="3s"'
+    state, tuning = tmp_path_factory.mktemp("forgetting"), (*SPARING, *soon, killed)
     async with embedded.server(state, in_memory=True, ports=(0, 0), tuning=tuning) as running:
         yield running
 
