@@ -28,6 +28,7 @@ import httpx
 from temporalio.client import Client
 
 from clearance import ApprovalClient, ApprovalRequest, connect, contract
+from clearance.away import persistently
 from clearance.filters import Filters, pending_query
 from clearance.models import Decision
 from cli import embedded
@@ -74,7 +75,8 @@ async def fill(approvals: ApprovalClient, first: int, last: int) -> None:
 
     async def ask(number: int) -> None:
         async with free:
-            await approvals.request(a_request(number), id=f"waiting-{number}")
+            one, id = a_request(number), f"waiting-{number}"
+            await persistently(lambda: approvals.request(one, id=id))  # a disk may not keep up
 
     start = time.perf_counter()
     await asyncio.gather(*(ask(number) for number in range(first, last)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from clearance import ApprovalClient
+from clearance.away import persistently
 
 from .inbox import a_request
 from .running import COMMAND, started
@@ -34,8 +35,9 @@ async def fill(approvals: ApprovalClient, numbers: Iterable[int], stem: str = "w
     """Ask for them; return when each one's workflow has answered a question."""
 
     async def ask(number: int) -> None:
-        await approvals.request(a_request(number), id=f"{stem}-{number}")
-        await approvals.get(f"{stem}-{number}")
+        id = f"{stem}-{number}"  # a disk that doesn't keep up must not end minutes of work
+        await persistently(lambda: approvals.request(a_request(number), id=id))
+        await persistently(lambda: approvals.get(id))
 
     await each(ask, numbers)
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.service import RPCError, RPCStatusCode
 
 from clearance import ClearanceError, rules
+from clearance.away import is_away
 from clearance.errors import (
     AlreadyAsked,
     AlreadyConsumed,
@@ -102,7 +103,7 @@ _OF_HTTP = {
 
 def _kind(error: Exception) -> tuple[int, str]:
     if isinstance(error, RPCError):
-        return _OF_TEMPORAL.get(error.status, (503, "away"))
+        return (503, "away") if is_away(error) else _OF_TEMPORAL.get(error.status, (503, "away"))
     if isinstance(error, Refused) and str(error) == rules.CHANGED:
         return 409, "changed"
     return next((code, name) for kind, code, name in _KINDS if isinstance(error, kind))

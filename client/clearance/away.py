@@ -55,8 +55,25 @@ def watched() -> Sending:
 
 
 def is_away(error: RPCError) -> bool:
-    """Whether an error means that Temporal can't be reached, and not that it has refused."""
-    return error.status in _AWAY
+    """Whether an error means that Temporal can't be reached, or can't read what it stores, and not that
+    it has refused."""
+    return error.status in _AWAY or lacks_namespace(error)
+
+
+def is_unknown(error: RPCError) -> bool:
+    """Whether Temporal knows nothing, or nothing any more, of what is asked for or written to."""
+    return error.status == RPCStatusCode.NOT_FOUND and not lacks_namespace(error)
+
+
+def lacks_namespace(error: RPCError) -> bool:
+    """Whether Temporal says that there is no such namespace.
+
+    There is one: ``connect`` has asked. A server whose storage doesn't keep up says so for a moment, and
+    that must not look as if a request were gone.
+    """
+    return error.status == RPCStatusCode.NOT_FOUND and any(
+        one.type_url.endswith(".NamespaceNotFoundFailure") for one in error.grpc_status.details
+    )
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import consumption, contract, edits, rules, stored
+from .away import is_unknown
 from .deciding import update_id
 from .errors import AlreadyConsumed, InvalidRequest, NotFound, Refused, explain
 from .models import Outcome, Recorded
@@ -122,7 +123,7 @@ class Consuming(Vouching):
                 return _receipt(approval, told)
             await handle.signal(contract.SIGNAL_REPORT, said)
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_unknown(error):
                 raise
             if receipt := await self._known(approval, said):  # it has ended meanwhile
                 return receipt

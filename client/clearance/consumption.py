@@ -1,9 +1,10 @@
 """Who has taken an approval's permission to act: one look at the server, no worker needed."""
 
 from temporalio.client import Client, WorkflowExecutionDescription
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from . import contract
+from .away import is_unknown
 from .permits import Consumption
 
 _UNREADABLE = (KeyError, RuntimeError, TypeError, ValueError)
@@ -22,7 +23,7 @@ async def read(client: Client, approval_id: str) -> Consumption | None:
     try:
         description = await handle.describe()
     except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
+        if not is_unknown(error):
             raise
         return None
     return await _parsed(description, approval_id)

@@ -18,7 +18,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract, reading, rules, stored
-from .away import PATIENCE, on_its_way
+from .away import PATIENCE, is_unknown, on_its_way
 from .errors import OutcomeUnknown, Refused
 from .ids import described, exactly
 from .refusing import already_decided, is_cut_off, refusal
@@ -98,7 +98,7 @@ class Delivering:
         except TimeoutError:
             pass
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_unknown(error):
                 return await self._of_closed(handle, message, is_new=message.is_new)
             if error.status != RPCStatusCode.DEADLINE_EXCEEDED and USED_UP not in error.message:
                 raise
@@ -119,7 +119,7 @@ class Delivering:
         except TimeoutError as error:
             raise OutcomeUnknown(handle.id, message.key) from error
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_unknown(error):
                 return await self._of_closed(handle, message, is_new=False)
             if error.status == RPCStatusCode.INVALID_ARGUMENT:  # 10,000 signals: none any more
                 raise Refused(f"{handle.id} takes nothing more: {error.message}") from error

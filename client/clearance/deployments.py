@@ -19,8 +19,9 @@ from temporalio.api.workflowservice.v1 import (
     SetWorkerDeploymentRampingVersionRequest,
 )
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
+from .away import is_unknown
 from .errors import ClearanceError, NotFound
 from .filters import quoted
 from .workers import at_work, is_alive
@@ -196,7 +197,7 @@ async def _deployment(client: Client, name: str, queue: str) -> Deployment | Non
             DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=name)
         )
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
+        if is_unknown(error):
             return None
         raise
     info = answer.worker_deployment_info

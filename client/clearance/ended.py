@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecution
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from . import attributes, contract, reading, stored
+from .away import is_unknown
 from .errors import InvalidRequest, NotFound, NoWorker
 from .executions import carried
 from .filters import instant, quoted
@@ -78,7 +79,7 @@ class Ended:
         try:
             return await self._read(execution)
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_unknown(error):
                 raise
             raise NotFound(f"Temporal has forgotten {execution.id}") from error
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from pydantic import BaseModel, ConfigDict, JsonValue
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from . import contract, executions
+from .away import is_unknown
 from .facts import Asked, Facts, Gate
 from .ids import resolve
 from .pairing import Free
@@ -76,7 +77,7 @@ async def evidence(client: Client, run_id: str, judge: Judge = everything_asks) 
             try:
                 events = await _history(client, gate.approval_id, gate.execution)
             except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
+                if not is_unknown(error):
                     raise
                 return None  # its retention is over
             return gate.approval_id, await asked_by(events, codec)

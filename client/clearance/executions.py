@@ -8,7 +8,9 @@ from temporalio import workflow
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
+
+from .away import is_unknown
 
 _NUMBERS = ("scheduled_event_id", "started_event_id", "initiated_event_id")
 """By which one event names another."""
@@ -126,7 +128,7 @@ async def _first(client: Client, id: str, run_id: str) -> str:
         try:
             before = await _before(client, id, run_id)
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_unknown(error):
                 raise
             return first
         first = run_id

@@ -15,6 +15,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import attributes, contract
+from .away import is_unknown
 from .errors import InvalidRequest, NotFound, NoWorker, explain
 from .fields import Name
 from .filters import quoted
@@ -67,7 +68,7 @@ async def revoke(
     try:
         await run.signal(contract.SIGNAL_REVOKE, {"grant_id": id, "reviewer": who})
     except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
+        if not is_unknown(error):
             raise
         raise NotFound(f"{run.id} has ended, and its standing approvals with it") from error
     kept = await _read(run, answer_timeout) or []
@@ -115,7 +116,7 @@ async def _is_running(client: Client, id: str) -> bool:
     try:
         description = await client.get_workflow_handle(id).describe()
     except RPCError as error:
-        if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+        if is_unknown(error) or error.status == RPCStatusCode.INVALID_ARGUMENT:
             return False
         raise
     return (

@@ -7,9 +7,10 @@ from itertools import islice
 from typing import Any, get_args
 
 from temporalio.client import Client, WorkflowExecution
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from . import attributes, contract, filters, legible
+from .away import is_unknown
 from .codec import listed_requester
 from .errors import InvalidRequest
 from .filters import OfAny, quoted
@@ -126,7 +127,7 @@ async def _line(
     except InvalidRequest:
         return None
     except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
+        if not is_unknown(error):
             raise
         return None  # its retention is over
     return FinishedApproval.model_validate(

@@ -7,6 +7,7 @@ from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import contract
+from .away import is_unknown
 from .errors import Ambiguous, InvalidRequest, NotFound
 from .filters import quoted
 
@@ -97,7 +98,7 @@ async def _of_type(
     try:
         found = await client.get_workflow_handle(id).describe()
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
+        if is_unknown(error):
             return None
         raise
     return found if found.workflow_type == workflow_type else None

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from .away import lacks_namespace
 from .refusing import again
 from .views import ApprovalView
 
@@ -84,7 +85,7 @@ def _comes_again(error: RPCError, update_id: str) -> bool:
     """Whether an update is to be sent again. A server that came back doesn't know one that was refused
     without a trace while nobody heard its answer, and says so as of a request that has ended."""
     if error.status == RPCStatusCode.NOT_FOUND:
-        return update_id in error.message
+        return update_id in error.message or lacks_namespace(error)
     return error.status in _AGAIN and USED_UP not in error.message
 
 

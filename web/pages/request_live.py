@@ -10,9 +10,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from clearance import ApprovalView
+from clearance.away import is_unknown
 from web.context import Context, Here
 from web.live import Live
 from web.who import Person
@@ -61,7 +62,7 @@ async def run_over(temporal: Client, view: ApprovalView) -> bool:
         run = await temporal.get_workflow_handle(view.request.run_id).describe()
     except RPCError as error:  # no run that Temporal knows: then all that is told is that it ran
         ran = any(one.kind == "executed" for one in view.events)
-        return ran and error.status == RPCStatusCode.NOT_FOUND
+        return ran and is_unknown(error)
     return run.status != WorkflowExecutionStatus.RUNNING
 
 

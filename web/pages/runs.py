@@ -10,6 +10,7 @@ from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
 from clearance import contract
+from clearance.away import is_unknown
 from clearance.runs import RunSummary, list_runs
 from clearance.timeline import timeline
 from clearance.views import ApprovalSummary
@@ -102,7 +103,7 @@ async def _described(client: Client, id: str) -> WorkflowExecutionDescription | 
     try:
         found = await client.get_workflow_handle(id).describe()
     except RPCError as error:
-        if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+        if is_unknown(error) or error.status == RPCStatusCode.INVALID_ARGUMENT:
             return None
         raise
     return found if found.workflow_type == contract.AGENT_WORKFLOW else None
