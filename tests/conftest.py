@@ -47,6 +47,7 @@ from workflows.consumption import ConsumptionWorkflow
 from . import sparing
 from .agent_runs import Start, played, played_by_one
 from .support import PlayedModel, unique
+from .upgrading import SOON
 
 sparing.begin()
 
@@ -94,14 +95,15 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embe
 async def forgetting(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
     """Another one, which deletes at once what it is told to delete, as it does after the retention.
 
-    A task whose worker was killed it gives to another one after three seconds, instead of ten.
+    A task whose worker was killed it gives to another one after three seconds, instead of ten, and it
+    soon sees which versions of workers have drained.
     """
     soon = (
         f'--dynamic-config-value=history.{one}ProcessorUpdateAckInterval="500ms"'
         for one in ("transfer", "visibility", "timer")
     )
     killed = '--dynamic-config-value=history.defaultWorkflowTaskTimeout="3s"'
-    state, tuning = tmp_path_factory.mktemp("forgetting"), (*SPARING, *soon, killed)
+    state, tuning = tmp_path_factory.mktemp("forgetting"), (*SPARING, *SOON, *soon, killed)
     async with embedded.server(state, in_memory=True, ports=(0, 0), tuning=tuning) as running:
         yield running
 
@@ -143,9 +145,7 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-async def served(
-    lasting: Settings, connection: dict[str, Any]
-) -> AsyncIterator[worker.Serving]:
+async def served(lasting: Settings, connection: dict[str, Any]) -> AsyncIterator[worker.Serving]:
     """The approvals worker for all tests of a module that use it, which is what makes them fast."""
     async with worker.running(lasting, connection) as serving:
         yield serving

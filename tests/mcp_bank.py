@@ -1,4 +1,4 @@
-"""A bank's MCP server, as a process of its own: what it did stands in the file it is given."""
+"""A bank's MCP server, as a process of its own or beside others: what it did stands in its file."""
 
 import sys
 from pathlib import Path
@@ -7,11 +7,14 @@ from mcp.server.mcpserver import MCPServer
 
 LONG = "transfer_between_the_accounts_of_two_customers_of_different_branches"
 
+LEDGER = Path("/nowhere")
+"""Its file."""
+
 server = MCPServer("bank")
 
 
 def _done(what: str) -> str:
-    with Path(sys.argv[1]).open("a") as ledger:
+    with LEDGER.open("a") as ledger:
         ledger.write(f"{what}\n")
     return what
 
@@ -35,4 +38,5 @@ def between(to: str) -> str:
 
 
 if __name__ == "__main__":
+    LEDGER = Path(sys.argv[1])
     server.run("stdio")

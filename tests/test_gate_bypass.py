@@ -1,26 +1,19 @@
 """What a prompt, an argument or a made-up name could try against the gate: none of it opens it."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from agents import Agent, function_tool
-from temporalio.openai_agents import OpenAIAgentsPlugin
-from temporalio.openai_agents.testing import TestModelProvider
-from temporalio.worker import Worker
 
-from activities.model import CALL
-from clearance import ApprovalClient, connect
-from clearance.workers import has_worker
+from clearance import ApprovalClient
 from cli.settings import Settings
-from tools import registry, runner
 from tools.arguments import parse
-from workflows.agent import AgentWorkflow
 
-from .agent_runs import Play, Start, told
-from .conftest import Serve
+from .agent_runs import Start, played_by_one, told
 from .gating import ACTIVITIES, effect, effects, everywhere, own
-from .support import PlayedModel, call, eventually, says
+from .support import call
 
 POLICY = """
     default = "allow"
@@ -85,9 +78,15 @@ AGENTS = {
 __all__ = ["ACTIVITIES"]
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return own(settings, __name__, POLICY)
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
+    return own(lasting, __name__, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 PROMPTS = {
@@ -296,34 +295,3 @@ async def test_a_teams_own_wait_for_confirmation_is_a_tool_like_any_other(
 
     assert effects(run) == [("wait_for_confirmation", {"action": "Delete everything"})]
     assert told(model) == {"call_1": "wait_for_confirmation done"}
-
-
-async def test_a_worker_without_the_gate_runs_no_agent_and_one_with_it_takes_the_run_up(
-    settings: Settings, connection: dict[str, Any], serve: Serve
-) -> None:
-    registry.load(["tools.samples", __name__])
-    model = PlayedModel([says("Finished.")])
-    plugin = OpenAIAgentsPlugin(model_params=CALL, model_provider=TestModelProvider(model))
-    bare = Worker(
-        await connect(connection, plugins=[plugin]),
-        task_queue=settings.agents_queue,
-        workflows=[AgentWorkflow],
-    )
-    assert not runner.installed()
-    async with serve(only="approvals") as serving:
-        async with bare:
-            await eventually(lambda: has_worker(serving.client, settings.agents_queue))
-            run = await Play(settings, serving).start("payer")
-
-            async def failed() -> list[str]:
-                history = await run.handle.fetch_history()
-                return [
-                    event.workflow_task_failed_event_attributes.failure.message
-                    for event in history.events
-                    if event.HasField("workflow_task_failed_event_attributes")
-                ]
-
-            assert "runs agents without the gate" in (await eventually(failed))[0]
-            assert model.inputs == []
-        async with serve(model, only="agents"):
-            assert (await run.result()).output == "Finished."

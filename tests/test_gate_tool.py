@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from clearance.models import Edit
 from cli.settings import Settings
 from tools import gate
 
-from .agent_runs import Run, Start, told
+from .agent_runs import Run, Start, played_by_one, told
 from .gating import ACTIVITIES, effect, effects, own
 from .office import DONE, decide
 from .support import call
@@ -80,10 +81,16 @@ ARGUMENTS: dict[str, JsonValue] = {
 PAY = call("pay", json.dumps(ARGUMENTS))
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
     """With the agents and the policy of this module."""
-    return own(settings, __name__, POLICY)
+    return own(lasting, __name__, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 def paid(run: Run) -> list[JsonValue]:

@@ -1,5 +1,6 @@
 """Standing approvals: "approve this, and further calls like it", and what they cover."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,16 +11,21 @@ from clearance import ApprovalClient
 from clearance.grants import GrantUse
 from cli.settings import Settings
 
-from .agent_runs import Play, Start, told
-from .conftest import Serve
+from .agent_runs import Start, played_by_one, told
 from .granting import FIRST, POLICY, grants, next_of, pays, standing, ungranted
 from .office import ADA, GRACE, by, decide, done, grant, policed
-from .support import PlayedModel, eventually, says
+from .support import eventually
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return policed(settings, POLICY)
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
+    return policed(lasting, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 async def test_further_calls_pass_without_a_person_and_each_leaves_an_approval_that_names_the_grant(
@@ -125,16 +131,14 @@ async def test_calls_at_the_same_time_share_no_use(play: Start, approvals: Appro
 
 
 async def test_a_grant_of_one_run_is_none_of_another(
-    settings: Settings, serve: Serve, approvals: ApprovalClient
+    play: Start, approvals: ApprovalClient
 ) -> None:
-    model = PlayedModel([FIRST], [says("Finished.")], [FIRST], [says("Finished.")])
-    async with serve(model) as serving:
-        run = await Play(settings, serving).start("payer")
+    async with play([FIRST], agent="payer") as (run, _):
         [waiting] = await run.waits_for()
         await grant(approvals, waiting.id, max_uses=1_000, expires_in=timedelta(days=30))
         await run.result()
 
-        other = await Play(settings, serving).start("payer")
+    async with play([FIRST], agent="payer") as (other, _):
         [asked] = await other.waits_for()
         assert (await approvals.get(asked.id)).request.grant is None
         await approvals.reject(asked.id, reviewer=ADA)

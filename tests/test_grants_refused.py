@@ -1,6 +1,8 @@
 """Who can't give a standing approval, and what it can't be given for."""
 
 import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from openai.types.responses import ResponseFunctionToolCall
@@ -12,21 +14,27 @@ from clearance import ApprovalClient, ApprovalRequest, InvalidRequest
 from clearance.grants import GrantUse
 from cli.settings import Settings
 
-from .agent_runs import Start, played, told
-from .conftest import Serve
-from .granting import (
-    FIRST,
-    POLICY,
-    grants,
-    pays,
-)
+from .agent_runs import Start, played_by_one, told
+from .granting import FIRST, POLICY, grants, pays
 from .office import ADA, decide, done, grant, policed, write
 from .support import call, unique
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return policed(settings, POLICY)
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
+    return policed(lasting, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
+
+
+@pytest.fixture(autouse=True)
+def _policy(settings: Settings) -> Iterator[None]:
+    yield
+    write(settings, POLICY)
 
 
 UNGRANTABLE = {
@@ -38,10 +46,10 @@ UNGRANTABLE = {
 
 @pytest.mark.parametrize("terms", UNGRANTABLE.values(), ids=UNGRANTABLE)
 async def test_where_each_call_needs_its_own_answer_no_grant_is_taken(
-    settings: Settings, serve: Serve, approvals: ApprovalClient, terms: str
+    settings: Settings, play: Start, approvals: ApprovalClient, terms: str
 ) -> None:
     write(settings, f'[[checkpoint]]\ncheckpoint_id = "p"\naction_pattern = "pay"\n{terms}\n')
-    async with played(settings, serve)([FIRST], agent="payer") as (run, _):
+    async with play([FIRST], agent="payer") as (run, _):
         [waiting] = await run.waits_for()
         assert (await approvals.get(waiting.id)).request.grantable is False
         terms_given = {"condition": "true", "max_uses": 3, "expires_in": "PT1H"}
@@ -56,10 +64,10 @@ async def test_where_each_call_needs_its_own_answer_no_grant_is_taken(
 
 
 async def test_a_call_that_only_the_default_stopped_takes_no_grant(
-    settings: Settings, serve: Serve, approvals: ApprovalClient
+    settings: Settings, play: Start, approvals: ApprovalClient
 ) -> None:
     write(settings, 'default = "gate"')
-    async with played(settings, serve)([FIRST], agent="payer") as (run, _):
+    async with play([FIRST], agent="payer") as (run, _):
         [waiting] = await run.waits_for()
         with pytest.raises(WorkflowUpdateFailedError) as raised:
             await grant(approvals, waiting.id)
@@ -117,7 +125,7 @@ async def test_a_client_cannot_ask_for_what_is_granted_already(approvals: Approv
         await approvals.request(FORGED)
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("play")
 async def test_a_request_that_calls_itself_granted_is_refused_where_no_run_stands_behind_it(
     approvals: ApprovalClient, settings: Settings
 ) -> None:

@@ -1,7 +1,7 @@
 """MCP servers that the model's provider calls: it asks before each call, and our policy answers."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,9 +10,9 @@ from agents.tool import MCPToolApprovalFunctionResult, MCPToolApprovalRequest
 
 from cli.settings import Settings
 
-from .agent_runs import playing, using
+from .agent_runs import Answering, answering
 from .gating import ALLOW_ALL, GATE_ALL, own
-from .model_server import Asks, Text, model_server
+from .model_server import Asks, Text
 from .office import write
 
 
@@ -57,21 +57,30 @@ ERASE = Asks("crm", "erase", '{"id": 7, "password": "hunter2hunter2"}')
 LOOKUP = Asks("crm", "lookup", '{"id": 7}')
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
     """With the agents of this module; erasing waits."""
-    return own(settings, __name__, POLICY)
+    return own(lasting, __name__, POLICY)
+
+
+@pytest.fixture(autouse=True)
+def _policy(settings: Settings) -> Iterator[None]:
+    yield
+    write(settings, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def clerks(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Answering]:
+    async with answering(settings, connection, "responses") as answers:
+        yield answers
 
 
 @pytest.mark.parametrize("agent", AGENTS)
 async def test_the_provider_is_told_to_ask_always_whatever_the_agents_own_settings_say(
-    settings: Settings, connection: dict[str, Any], agent: str
+    clerks: Answering, agent: str
 ) -> None:
-    async with (
-        model_server(Text("Nothing to do.")) as server,
-        playing(using(settings, server, "responses"), connection) as play,
-    ):
-        await (await play.start(agent)).result()
+    server, play = clerks(Text("Nothing to do."))
+    await (await play.start(agent)).result()
     [tool] = server.requests[0].body["tools"]
     assert (tool["server_label"], tool["require_approval"]) == ("crm", "always")
 
@@ -79,36 +88,28 @@ async def test_the_provider_is_told_to_ask_always_whatever_the_agents_own_settin
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("approved", [True, False])
 async def test_a_gated_call_waits_and_the_provider_hears_what_a_person_said(
-    settings: Settings, connection: dict[str, Any], agent: str, approved: bool
+    clerks: Answering, agent: str, approved: bool
 ) -> None:
-    async with (
-        model_server(ERASE, Text("Done.")) as server,
-        playing(using(settings, server, "responses"), connection) as play,
-    ):
-        run = await play.start(agent)
-        [waiting] = await run.waits_for()
-        request = (await play.approvals.get(waiting.id)).request
-        assert (request.action, request.risk) == ("Erase 7", "critical")
-        assert (request.tool, request.checkpoint) == ("crm.erase", "erasures")
-        assert request.arguments == {"id": 7, "password": "[masked]"}
-        assert not request.editable  # the provider has the arguments; nobody could change them
-        assert not request.grantable
-        assert len(server.requests) == 1
-        await play.approvals.decide(waiting.id, approved=approved, reviewer="ada", reason="why")
-        assert (await run.result()).output == "Done."
+    server, play = clerks(ERASE, Text("Done."))
+    run = await play.start(agent)
+    [waiting] = await run.waits_for()
+    request = (await play.approvals.get(waiting.id)).request
+    assert (request.action, request.risk) == ("Erase 7", "critical")
+    assert (request.tool, request.checkpoint) == ("crm.erase", "erasures")
+    assert request.arguments == {"id": 7, "password": "[masked]"}
+    assert not request.editable  # the provider has the arguments; nobody could change them
+    assert not request.grantable
+    assert len(server.requests) == 1
+    await play.approvals.decide(waiting.id, approved=approved, reviewer="ada", reason="why")
+    assert (await run.result()).output == "Done."
 
     said = (True, None) if approved else (False, "Rejected: why")
     assert server.requests[1].permissions == {"mcpr_1": said}
 
 
-async def test_a_call_that_the_policy_lets_through_asks_nobody(
-    settings: Settings, connection: dict[str, Any]
-) -> None:
-    async with (
-        model_server(LOOKUP, Text("Done.")) as server,
-        playing(using(settings, server, "responses"), connection) as play,
-    ):
-        result = await (await play.start("clerk")).result()
+async def test_a_call_that_the_policy_lets_through_asks_nobody(clerks: Answering) -> None:
+    server, play = clerks(LOOKUP, Text("Done."))
+    result = await (await play.start("clerk")).result()
     assert result.approvals == []
     assert server.requests[1].permissions == {"mcpr_1": (True, None)}
 
@@ -174,35 +175,29 @@ POLICIES: dict[str, tuple[str, bool]] = {
 
 @pytest.mark.parametrize(("policy", "gated"), POLICIES.values(), ids=POLICIES)
 async def test_which_policies_stop_a_call_at_the_provider(
-    settings: Settings, connection: dict[str, Any], policy: str, gated: bool
+    settings: Settings, clerks: Answering, policy: str, gated: bool
 ) -> None:
     write(settings, policy)
-    async with (
-        model_server(LOOKUP, Text("Done.")) as server,
-        playing(using(settings, server, "responses"), connection) as play,
-    ):
-        run = await play.start("clerk")
-        if gated:
-            [waiting] = await run.waits_for()
-            await play.approvals.reject(waiting.id, reviewer="ada")
-        await run.result()
+    server, play = clerks(LOOKUP, Text("Done."))
+    run = await play.start("clerk")
+    if gated:
+        [waiting] = await run.waits_for()
+        await play.approvals.reject(waiting.id, reviewer="ada")
+    await run.result()
     assert server.requests[1].permissions["mcpr_1"][0] is not gated
 
 
 async def test_the_reviewer_is_told_that_a_condition_on_unchecked_arguments_opened_nothing(
-    settings: Settings, connection: dict[str, Any]
+    settings: Settings, clerks: Answering
 ) -> None:
     rehearsal = CHECKPOINT.format("deploy") + "when = 'args.dry_run != false'\nallow = true"
     write(settings, rehearsal)
-    async with (
-        model_server(Asks("crm", "deploy", '{"dry_run": "false"}'), Text("Done.")) as server,
-        playing(using(settings, server, "responses"), connection) as play,
-    ):
-        run = await play.start("clerk")
-        [waiting] = await run.waits_for()
-        request = (await play.approvals.get(waiting.id)).request
-        await play.approvals.reject(waiting.id, reviewer="ada")
-        await run.result()
+    server, play = clerks(Asks("crm", "deploy", '{"dry_run": "false"}'), Text("Done."))
+    run = await play.start("clerk")
+    [waiting] = await run.waits_for()
+    request = (await play.approvals.get(waiting.id)).request
+    await play.approvals.reject(waiting.id, reviewer="ada")
+    await run.result()
     assert request.checkpoint == "c"
     assert "can't be checked against a schema" in request.details
     assert server.requests[1].permissions["mcpr_1"][0] is False
@@ -223,13 +218,10 @@ MALFORMED = {
 @pytest.mark.parametrize("tool", ["erase", "lookup"])
 @pytest.mark.parametrize("arguments", MALFORMED.values(), ids=MALFORMED)
 async def test_arguments_that_nobody_could_read_are_refused_and_nobody_is_asked(
-    settings: Settings, connection: dict[str, Any], arguments: str, tool: str
+    clerks: Answering, arguments: str, tool: str
 ) -> None:
-    async with (
-        model_server(Asks("crm", tool, arguments), Text("Sorry.")) as server,
-        playing(using(settings, server, "responses"), connection) as play,
-    ):
-        result = await (await play.start("clerk")).result()
+    server, play = clerks(Asks("crm", tool, arguments), Text("Sorry."))
+    result = await (await play.start("clerk")).result()
     assert result.approvals == []
     approve, reason = server.requests[1].permissions["mcpr_1"]
     assert approve is False
@@ -238,44 +230,33 @@ async def test_arguments_that_nobody_could_read_are_refused_and_nobody_is_asked(
 
 
 async def test_arguments_too_large_to_be_shown_are_refused_and_nobody_is_asked(
-    settings: Settings, connection: dict[str, Any]
+    clerks: Answering,
 ) -> None:
     large = json.dumps({"id": "x" * 300_000})
-    async with (
-        model_server(Asks("crm", "erase", large), Text("Sorry.")) as server,
-        playing(using(settings, server, "responses"), connection) as play,
-    ):
-        result = await (await play.start("clerk")).result()
+    server, play = clerks(Asks("crm", "erase", large), Text("Sorry."))
+    result = await (await play.start("clerk")).result()
     assert result.approvals == []
     approve, reason = server.requests[1].permissions["mcpr_1"]
     assert approve is False
     assert str(reason).startswith("Nothing was asked and nothing ran: ")
 
 
-async def test_a_server_that_the_agent_does_not_have_gets_no_permission(
-    settings: Settings, connection: dict[str, Any]
-) -> None:
-    async with (
-        model_server(Asks("crm2", "lookup", "{}"), Text("never")) as server,
-        playing(using(settings, server, "responses"), connection) as play,
-    ):
-        error, *_ = await (await play.start("clerk")).failure()
+async def test_a_server_that_the_agent_does_not_have_gets_no_permission(clerks: Answering) -> None:
+    server, play = clerks(Asks("crm2", "lookup", "{}"), Text("never"))
+    error, *_ = await (await play.start("clerk")).failure()
     assert getattr(error, "type", None) == "ModelBehaviorError"
     assert len(server.requests) == 1
 
 
 async def test_a_rejection_that_stops_the_run_gives_no_permission(
-    settings: Settings, connection: dict[str, Any]
+    settings: Settings, clerks: Answering
 ) -> None:
     write(settings, POLICY + '    on_reject = "stop"\n')
-    async with (
-        model_server(ERASE, Text("never")) as server,
-        playing(using(settings, server, "responses"), connection) as play,
-    ):
-        run = await play.start("clerk")
-        [waiting] = await run.waits_for()
-        await play.approvals.reject(waiting.id, reviewer="ada", reason="never")
-        error, *_ = await run.failure()
+    server, play = clerks(ERASE, Text("never"))
+    run = await play.start("clerk")
+    [waiting] = await run.waits_for()
+    await play.approvals.reject(waiting.id, reviewer="ada", reason="never")
+    error, *_ = await run.failure()
     assert getattr(error, "type", None) == "CollaborationError"
     assert "rejected: crm.erase: never" in str(error)
     assert len(server.requests) == 1

@@ -1,6 +1,7 @@
 """What a condition read is what the tool gets: no value that the two would read differently passes."""
 
 import json
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from agents import Agent, ModelSettings, function_tool
 from cli.settings import Settings
 from tools.kinds import unusable
 
-from .agent_runs import Start, told
+from .agent_runs import Start, played_by_one, told
 from .gating import ACTIVITIES, effect, own
 from .support import call
 
@@ -56,9 +57,15 @@ AGENTS = {"deployer": lambda: Agent(name="deployer", tools=[deploy, note, erase]
 __all__ = ["ACTIVITIES"]
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return own(settings, __name__, POLICY)
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
+    return own(lasting, __name__, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 @pytest.mark.parametrize("dry_run", ["false", "no", 0, "0", "off", None, [], {}])

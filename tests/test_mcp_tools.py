@@ -1,43 +1,62 @@
-"""Tools of MCP servers, in a real process behind ``temporal_mcp_server``: gated like any other."""
+"""Tools of MCP servers behind ``temporal_mcp_server``, over HTTP and in a process of their own: gated
+like any other."""
 
+import asyncio
 import json
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from agents import Agent
 from agents.agent import MCPConfig
-from agents.mcp import MCPServer, MCPServerStdio
+from agents.mcp import MCPServer, MCPServerStdio, MCPServerStreamableHttp
 from temporalio.openai_agents.workflow import temporal_mcp_server
 
 import worker
 from clearance import ApprovalClient
 from cli.settings import Settings
 
-from .agent_runs import Run, Start, told
+from . import mcp_bank
+from .agent_runs import Run, Start, played_by_one, told
 from .conftest import Serve
 from .gating import ALLOW_ALL, GATE_ALL, own
 from .mcp_bank import LONG
 from .office import decide, write
 from .support import PlayedModel, call, unique
 
-LEDGER = Path("/nowhere")
-"""Where the bank writes: a file of each test's own."""
+
+class Bank(uvicorn.Server):
+    """The bank over HTTP, beside the tests."""
+
+    address = ""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """They are the tests'."""
+        yield
 
 
 def bank() -> MCPServer:
-    """The bank's own process, started by the worker."""
-    script = str(Path(__file__).with_name("mcp_bank.py"))
-    return MCPServerStdio(
-        params={"command": sys.executable, "args": [script, str(LEDGER)]}, name="bank"
-    )
+    """The bank over HTTP."""
+    return MCPServerStreamableHttp(params={"url": Bank.address}, name="bank")
 
 
-def _with_bank(config: MCPConfig | None = None, **options: Any) -> Callable[[], Agent[Any]]:
+def branch() -> MCPServer:
+    """The bank in a process of its own, started by the worker."""
+    arguments = [str(Path(mcp_bank.__file__)), str(mcp_bank.LEDGER)]
+    return MCPServerStdio(params={"command": sys.executable, "args": arguments}, name="branch")
+
+
+def _with_bank(
+    config: MCPConfig | None = None, name: str = "bank", **options: Any
+) -> Callable[[], Agent[Any]]:
     def build() -> Agent[Any]:
-        servers = [temporal_mcp_server("bank", **options)]
+        servers = [temporal_mcp_server(name, **options)]
         return Agent(name="teller", mcp_servers=servers, mcp_config=config or MCPConfig())
 
     return build
@@ -45,12 +64,13 @@ def _with_bank(config: MCPConfig | None = None, **options: Any) -> Callable[[], 
 
 AGENTS = {
     "teller": _with_bank(),
+    "branch": _with_bank(name="branch"),
     "prefixed": _with_bank(MCPConfig(include_server_in_tool_names=True)),
     "always": _with_bank(require_approval="always"),
     "some": _with_bank(require_approval={"transfer": "always", "balance": "never"}),
     "never": _with_bank(require_approval="never"),
 }
-MCP_SERVERS = {"bank": bank}
+MCP_SERVERS = {"bank": bank, "branch": branch}
 
 TRANSFERS_WAIT = """
     default = "allow"
@@ -63,11 +83,35 @@ TRANSFERS_WAIT = """
 """
 
 
-@pytest.fixture
-def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
     """With the agents of this module; transfers wait."""
-    monkeypatch.setattr(sys.modules[__name__], "LEDGER", tmp_path / "ledger")
-    return own(settings, __name__, TRANSFERS_WAIT)
+    return own(lasting, __name__, TRANSFERS_WAIT)
+
+
+@pytest.fixture(autouse=True)
+def _policy(settings: Settings) -> Iterator[None]:
+    yield
+    write(settings, TRANSFERS_WAIT)
+
+
+@pytest.fixture(scope="module")
+async def _bank(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]:
+    app = mcp_bank.server.streamable_http_app(stateless_http=True, json_response=True)
+    with socket.create_server(("127.0.0.1", 0)) as listening, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mcp_bank, "LEDGER", tmp_path_factory.mktemp("bank") / "ledger")
+        patch.setattr(Bank, "address", f"http://127.0.0.1:{listening.getsockname()[1]}/mcp")
+        running = Bank(uvicorn.Config(app, log_config=None, access_log=False))
+        serving = asyncio.create_task(running.serve(sockets=[listening]))
+        yield
+        running.should_exit = True
+        await serving
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any], _bank: None) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 @pytest.fixture
@@ -78,7 +122,8 @@ def to() -> str:
 
 def ledger(to: str) -> list[str]:
     """What the bank did for somebody."""
-    lines = LEDGER.read_text().splitlines() if LEDGER.exists() else []
+    file = mcp_bank.LEDGER
+    lines = file.read_text().splitlines() if file.exists() else []
     return [line for line in lines if line.endswith(to)]
 
 
@@ -86,12 +131,14 @@ def transfer(to: str, name: str = "transfer", **further: Any) -> Any:
     return call(name, json.dumps({"to": to, "cents": 100, **further}))
 
 
-@pytest.mark.parametrize("approved", [True, False])
+@pytest.mark.parametrize(
+    ("agent", "approved"), [("teller", True), ("teller", False), ("branch", True)]
+)
 async def test_a_tool_of_an_mcp_server_waits_for_a_person(
-    play: Start, approvals: ApprovalClient, to: str, approved: bool
+    play: Start, approvals: ApprovalClient, to: str, agent: str, approved: bool
 ) -> None:
     looked = call("balance", json.dumps({"of": to}), "call_0")
-    async with play([looked], [transfer(to)], agent="teller") as (run, model):
+    async with play([looked], [transfer(to)], agent=agent) as (run, model):
         [waiting] = await run.waits_for()
         assert (waiting.action, waiting.tool) == (f"Send 100 to {to}", "transfer")
         assert ledger(to) == [f"balance of {to}"]

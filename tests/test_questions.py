@@ -1,6 +1,7 @@
 """More than yes or no: an agent asks, a person answers in a known form, and a tool gets the value."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 import pytest
@@ -20,7 +21,7 @@ from tools.examine import answer_error, examine
 from tools.gate import response
 from tools.questions import asks_itself, question
 
-from .agent_runs import Start, told
+from .agent_runs import Start, played_by_one, told
 from .gating import ACTIVITIES, effect, effects, own
 from .office import ADA, decide
 from .support import call
@@ -93,9 +94,15 @@ AGENTS = {"painter": lambda: Agent(name="painter", tools=[*TOOLS, book, look])}
 __all__ = ["ACTIVITIES"]
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return own(settings, __name__, POLICY)
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
+    return own(lasting, __name__, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 def ask(tool: str = "ask_colour", call_id: str = "call_1", **more: str) -> ResponseFunctionToolCall:

@@ -2,7 +2,9 @@
 
 import json
 import logging
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from openai.types.responses import ResponseFunctionToolCall
@@ -12,8 +14,7 @@ from temporalio.exceptions import ApplicationError
 from clearance import ApprovalClient
 from cli.settings import Settings
 
-from .agent_runs import Run, Start, played, told
-from .conftest import Serve
+from .agent_runs import Run, Start, played_by_one, told
 from .office import ADA, decide, done, policed, write
 from .support import call, eventually
 
@@ -34,9 +35,21 @@ POLICY = """
 PAY = call("pay", json.dumps({"to": "Ada", "cents": 100}), "call_pay")
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return policed(settings, POLICY)
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
+    return policed(lasting, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
+
+
+@pytest.fixture(autouse=True)
+def _policy(settings: Settings) -> Iterator[None]:
+    yield
+    write(settings, POLICY)
 
 
 def delegate(tool: str, call_id: str) -> ResponseFunctionToolCall:
@@ -171,11 +184,11 @@ async def test_what_was_approved_before_has_been_done_and_stays_done(
 
 
 async def test_the_agents_own_question_is_stopped_too_where_the_policy_says_so(
-    settings: Settings, serve: Serve, approvals: ApprovalClient
+    settings: Settings, play: Start, approvals: ApprovalClient
 ) -> None:
     write(settings, POLICY + '\n    on_reject = "stop"\n')
     asking = call("wait_for_confirmation", json.dumps({"action": "Wire it"}))
-    async with played(settings, serve)([asking], agent="assistant") as (run, _):
+    async with play([asking], agent="assistant") as (run, _):
         [waiting] = await run.waits_for()
         await approvals.reject(waiting.id, reviewer=ADA, reason="Not now")
 
@@ -216,11 +229,11 @@ async def test_a_withdrawn_request_stops_nothing(play: Start, approvals: Approva
 
 
 async def test_one_rejection_of_two_people_stops_the_run(
-    settings: Settings, serve: Serve, approvals: ApprovalClient
+    settings: Settings, play: Start, approvals: ApprovalClient
 ) -> None:
     terms = 'quorum = 2\n    audience = ["ada@example.com", "bob"]'
     write(settings, POLICY.replace('"^pay$"', f'"^pay$"\n    {terms}'))
-    async with played(settings, serve)([PAY], agent="payer") as (run, _):
+    async with play([PAY], agent="payer") as (run, _):
         [waiting] = await run.waits_for()
         await decide(approvals, waiting.id)
         assert (await approvals.get(waiting.id)).status == "pending"

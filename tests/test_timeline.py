@@ -1,6 +1,7 @@
 """A run as a timeline, read from Temporal alone: what was said, called, asked and done, in order."""
 
 import json
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,11 +19,12 @@ from clearance.timeline import MAX_EVENTS, Entry, Timeline, timeline
 from clearance.turns import MAX_RESULT, Secrets
 from cli.settings import Settings
 
-from .agent_runs import Start
+from .agent_runs import Start, apart, played_by_one
 from .gating import ACTIVITIES, effect, own
 from .office import ADA, decide
-from .played import FOLDER
+from .played import FOLDER, recordings
 from .raw import RUNS_LEFT_OPEN
+from .record_histories import CASES
 from .support import call, eventually, unique
 
 pytestmark = RUNS_LEFT_OPEN
@@ -61,9 +63,15 @@ description_template = "Pay {cents} cents"
 """
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return own(settings, __name__, POLICY)
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
+    return own(lasting, __name__, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 def calls(tool: str, call_id: str = "call_1", **arguments: Any) -> Any:
@@ -276,12 +284,15 @@ async def test_of_a_long_history_the_beginning_is_told_and_the_end(
 
 
 async def test_it_is_read_without_any_worker(
-    play: Start, approvals: ApprovalClient, settings: Settings
+    settings: Settings, connection: dict[str, Any], temporal: Client
 ) -> None:
-    async with play([calls("pay", cents=100)], agent="payer") as (run, _):
+    async with (
+        played_by_one(apart(settings), connection) as alone,
+        alone([calls("pay", cents=100)], agent="payer") as (run, _),
+    ):
         await run.waits_for()
 
-    line = await timeline(approvals.temporal, run.handle.id)
+    line = await timeline(temporal, run.handle.id)
 
     assert told(line)[-1] == ("gate", "Pay 100 cents", "pending")
 
@@ -344,7 +355,10 @@ async def whole(events: list[HistoryEvent]) -> tuple[Entry, ...]:
     return tuple(Entry.model_validate(vars(one)) for one in reader.drafts())
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.glob("agent-*.json")), ids=lambda file: file.stem)
+NEWEST = [file for case in CASES if case.startswith("agent-") for file in recordings(case)[-1:]]
+
+
+@pytest.mark.parametrize("file", NEWEST, ids=lambda file: file.stem)
 async def test_of_strange_payloads_less_is_told_and_nothing_fails(file: Any) -> None:
     recorded = json.loads(file.read_text())
     entries = await whole(list(WorkflowHistory.from_json(file.stem, recorded).events))
