@@ -89,7 +89,7 @@ def _on_the_fly() -> Agent[Any]:
         async def build(
             ctx: RunContextWrapper[Any], arguments: str, number: int = number
         ) -> Agent[Any]:
-            gc.collect()
+            gc.collect(1)  # what is young; all of it takes a second
             back = _on_the_fly().handoffs
             return Agent(name=f"payer-{number}", tools=[pay, look], handoffs=back)
 
@@ -148,6 +148,14 @@ ROUTES: dict[str, list[Turn]] = {
     "own-class": [],
 }
 """What the models say, one after the other, until a payer pays."""
+
+
+pytestmark = pytest.mark.usefixtures("player")
+
+
+@pytest.fixture(scope="module")
+def lasting(lasting: Settings) -> Settings:
+    return own(lasting, __name__, PAYMENTS_WAIT)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -13,8 +14,8 @@ from .conftest import Serve
 from .raw import Handle, ask, decision, history, is_admitted, is_taken, only
 from .support import eventually
 
-SHORT = timedelta(seconds=2)
-"""Long enough for a worker to take the request before it expires."""
+SHORT = timedelta(seconds=4)
+"""Long enough for a worker to take requests, and to stop, before they expire."""
 
 SOON = ApprovalRequest(action="Deploy?", expires_in=SHORT)
 
@@ -29,19 +30,13 @@ async def passed(handle: Handle) -> None:
     await eventually(over)
 
 
-async def asked(approvals: ApprovalClient, serve: Serve, *, taken_by_worker: bool) -> Handle:
-    """A request that no worker serves any more, or that none has ever served."""
-    if not taken_by_worker:
-        return await ask(approvals, SOON)
-    async with serve():
-        handle = await ask(approvals, SOON)
-        await eventually(lambda: is_taken(handle))
-        return handle
+async def asked(approvals: ApprovalClient, count: int) -> list[Handle]:
+    return await asyncio.gather(*(ask(approvals, SOON) for _ in range(count)))
 
 
 async def test_a_request_nobody_decides_expires(approvals: ApprovalClient, serve: Serve) -> None:
     async with serve():
-        handle = await ask(approvals, SOON)
+        handle = await ask(approvals, SOON.model_copy(update={"expires_in": timedelta(seconds=1)}))
 
         outcome = await approvals.wait(handle.id, timedelta(seconds=20))
 
@@ -56,65 +51,49 @@ async def test_a_request_nobody_decides_expires(approvals: ApprovalClient, serve
         assert (refused.value.status, refused.value.decision) == ("expired", None)
 
 
-@pytest.mark.parametrize("taken_by_worker", [True, False], ids=["timer set", "never run"])
-@pytest.mark.parametrize("approved", [True, False])
-async def test_a_decision_stored_in_time_counts_when_the_worker_is_back_after_the_deadline(
-    approvals: ApprovalClient, serve: Serve, taken_by_worker: bool, approved: bool
-) -> None:
-    handle = await asked(approvals, serve, taken_by_worker=taken_by_worker)
-    await handle.signal("record_decision", decision(SOON, approved=approved))
-    await passed(handle)
-
-    async with serve():
-        outcome = await approvals.wait(handle.id, timedelta(seconds=20))
-    assert outcome.status == ("approved" if approved else "rejected")
-    assert outcome.decision is not None
-    assert outcome.decision.reviewer == "ada@example.com"
-
-
-@pytest.mark.parametrize("taken_by_worker", [True, False], ids=["timer set", "never run"])
-async def test_a_decision_made_after_the_deadline_does_not_count_although_no_worker_had_expired_it(
-    approvals: ApprovalClient, serve: Serve, taken_by_worker: bool
-) -> None:
-    handle = await asked(approvals, serve, taken_by_worker=taken_by_worker)
-    await passed(handle)
-
-    await handle.signal("record_decision", decision(SOON))
-    await handle.signal("approve", True)
-
-    async with serve():
-        outcome = await approvals.wait(handle.id, timedelta(seconds=20))
-        assert outcome.status == "expired"
-        view = await approvals.get(handle.id)
-    assert [event.kind for event in view.events] == ["created", "refused", "refused", "expired"]
-    assert all(event.reason.startswith("too late") for event in view.events[1:3])
-
-
-async def test_a_bare_signal_sent_in_time_but_handled_after_the_deadline_does_not_count(
+async def test_a_decision_stored_in_time_counts_when_a_worker_is_back_after_the_deadline_no_other(
     approvals: ApprovalClient, serve: Serve
 ) -> None:
-    handle = await ask(approvals, SOON)
-    await handle.signal("approve", True)
-    await passed(handle)
-
+    """Of requests whose timer a worker had set, and of some that none had ever seen."""
     async with serve():
-        outcome = await approvals.wait(handle.id, timedelta(seconds=20))
-        assert outcome.status == "expired"
+        taken = await asked(approvals, 3)
+        for one in taken:
+            await eventually(partial(is_taken, one))
+    *unseen, bare, updated = await asked(approvals, 5)
+    approved, rejected, late = zip(taken, unseen, strict=True)
+    for one in approved:
+        await one.signal("record_decision", decision(SOON))
+    for one in rejected:
+        await one.signal("record_decision", decision(SOON, approved=False))
+    await bare.signal("approve", True)  # by nobody: it counts when it is handled
+    for one in (*taken, *unseen, bare, updated):
+        await passed(one)
 
-
-async def test_an_update_that_reaches_the_workflow_after_the_deadline_is_refused(
-    approvals: ApprovalClient, serve: Serve
-) -> None:
-    handle = await ask(approvals, SOON)
-    await passed(handle)
-
-    late = asyncio.create_task(handle.execute_update("decide", decision(SOON), id="late"))
-    await eventually(lambda: is_admitted(handle, "late"))
+    for one in late:
+        await one.signal("record_decision", decision(SOON))
+        await one.signal("approve", True)
+    update = asyncio.create_task(updated.execute_update("decide", decision(SOON), id="late"))
+    await eventually(lambda: is_admitted(updated, "late"))
     async with serve():
         with pytest.raises(WorkflowUpdateFailedError) as refused:
-            await late
+            await update
         assert "too late: the deadline was" in str(refused.value.cause)
-        assert (await approvals.wait(handle.id, timedelta(seconds=20))).status == "expired"
+        for status, handles in {
+            "approved": approved,
+            "rejected": rejected,
+            "expired": (*late, bare, updated),
+        }.items():
+            for one in handles:
+                outcome = await approvals.wait(one.id, timedelta(seconds=20))
+                assert outcome.status == status
+                by = outcome.decision and outcome.decision.reviewer
+                assert by == (None if status == "expired" else "ada@example.com")
+        for one in late:
+            events = (await approvals.get(one.id)).events
+            assert [event.kind for event in events] == [
+                *("created", "refused", "refused", "expired")
+            ]
+            assert all(event.reason.startswith("too late") for event in events[1:3])
 
 
 async def test_a_request_without_a_deadline_sets_no_timer(

@@ -37,6 +37,14 @@ POLICY = """
 """
 
 
+with_a_worker = pytest.mark.usefixtures("player")
+
+
+@pytest.fixture(scope="module")
+def lasting(lasting: Settings) -> Settings:
+    return policed(lasting, POLICY)
+
+
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return policed(settings, POLICY)
@@ -65,6 +73,7 @@ async def refers_to(approvals: ApprovalClient, id: str) -> tuple[str | None, int
     return request.previous, request.attempt
 
 
+@with_a_worker
 async def test_the_run_goes_on_and_the_next_call_refers_to_the_one_before(
     play: Start, approvals: ApprovalClient
 ) -> None:
@@ -94,6 +103,7 @@ async def test_the_run_goes_on_and_the_next_call_refers_to_the_one_before(
     assert view.decision.changes_requested
 
 
+@with_a_worker
 async def test_an_approval_ends_the_attempts_and_another_tool_has_its_own(
     play: Start, approvals: ApprovalClient
 ) -> None:
@@ -118,6 +128,7 @@ async def test_an_approval_ends_the_attempts_and_another_tool_has_its_own(
         await run.result()
 
 
+@with_a_worker
 async def test_a_rejection_after_it_stops_the_run_as_the_policy_says(
     play: Start, approvals: ApprovalClient
 ) -> None:
@@ -131,6 +142,7 @@ async def test_a_rejection_after_it_stops_the_run_as_the_policy_says(
     assert done(run.handle.id) == []
 
 
+@with_a_worker
 async def test_an_agent_that_asks_reads_it_too(play: Start, approvals: ApprovalClient) -> None:
     asking = [
         call("wait_for_confirmation", json.dumps({"action": f"Draft {n}"}), f"call_{n}")
@@ -147,6 +159,7 @@ async def test_an_agent_that_asks_reads_it_too(play: Start, approvals: ApprovalC
     assert told(model)["call_2"] == "Approved"
 
 
+@with_a_worker
 async def test_it_ends_the_grants_of_the_tool(play: Start, approvals: ApprovalClient) -> None:
     turns = [[pay(1, "call_1")], [pay(1_000, "call_2")], [pay(1, "call_3")]]
     async with play(*turns, agent="payer") as (run, _):

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +151,12 @@ async def test_whoever_lacks_the_key_is_told_which_and_everything_else_is_listed
 
 
 async def test_a_worker_without_the_key_waits_for_it_and_nothing_is_lost(
-    settings: Settings, connection: dict[str, Any], key_file: Path
+    settings: Settings, connection: dict[str, Any], key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     approvals = await with_keys(connection, settings, key_file)
+    # Tried again after the time of a task: ten seconds, unless somebody says so.
+    start = partial(approvals.temporal.start_workflow, task_timeout=timedelta(seconds=3))
+    monkeypatch.setattr(approvals.temporal, "start_workflow", start)
     asked = await approvals.request("Deploy")
     handle = approvals.temporal.get_workflow_handle(asked.id)
     async with worker.running(settings, connection):

@@ -15,12 +15,24 @@ from .office import write
 from .support import call
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
+pytestmark = pytest.mark.usefixtures("player")
+
+
+def gated(settings: Settings) -> Settings:
     """Everything waits, for anyone."""
     settings = settings.model_copy(update={"policy": settings.state.with_name("policy.toml")})
     write(settings, GATE_ALL)
     return settings
+
+
+@pytest.fixture(scope="module")
+def lasting(lasting: Settings) -> Settings:
+    return gated(lasting)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return gated(settings)
 
 
 def asking(arguments: Any, call_id: str = "call_1") -> ResponseFunctionToolCall:

@@ -1,12 +1,14 @@
 """``kill -9`` at the worst moment: of the worker, of the server. What was promised still happens."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from temporalio.client import Client
 
 from clearance import ApprovalClient, Receipt
+from clearance.contract import child_id
 from clearance.runs import AgentResult, AgentRun, start_run
 from cli import embedded
 from cli.settings import EmbeddedServer, Settings
@@ -14,6 +16,8 @@ from cli.settings import EmbeddedServer, Settings
 from .processes import ACTION, Process, answers, kill, server_process, worker_process
 from .raw import Handle, ask, impatient
 from .support import eventually, unique
+
+ADA = "ada@example.com"
 
 
 async def waiting_run(client: Client, settings: Settings) -> Handle:
@@ -36,127 +40,93 @@ async def waiting_run(client: Client, settings: Settings) -> Handle:
     return handle
 
 
+async def waiting_runs(client: Client, settings: Settings, count: int) -> list[Handle]:
+    """Some at once."""
+    return await asyncio.gather(*(waiting_run(client, settings) for _ in range(count)))
+
+
+def request_of(run: Handle) -> str:
+    return child_id(run.id, 1)
+
+
 async def finished(handle: Handle) -> AgentResult:
     return AgentResult.model_validate(await handle.result())
-
-
-@pytest.mark.parametrize(
-    ("approved", "told"), [(True, "Approved"), (False, "Rejected: Wrong account")]
-)
-async def test_a_decision_made_while_the_killed_worker_is_away_takes_effect_when_one_is_back(
-    server: EmbeddedServer, temporal: Client, settings: Settings, approved: bool, told: str
-) -> None:
-    approvals = impatient(temporal, settings)
-    async with worker_process(settings, server.address) as worker:
-        run = await waiting_run(temporal, settings)
-        await kill(worker)
-
-    receipt = await approvals.decide(
-        f"{run.id}.1", approved=approved, reviewer="ada@example.com", reason="Wrong account"
-    )
-    assert (receipt.in_effect, receipt.status, receipt.recorded_at) == (False, "pending", None)
-
-    async with worker_process(settings, server.address):
-        result = await finished(run)
-    assert result.output == told
-    [outcome] = result.approvals
-    assert outcome.decision is not None
-    assert outcome.decision.decision_id == receipt.decision_id
-    assert outcome.decision.reviewer == "ada@example.com"
-
-
-async def test_a_decision_made_after_the_killed_worker_was_replaced_counts_at_once(
-    server: EmbeddedServer, temporal: Client, settings: Settings
-) -> None:
-    async with worker_process(settings, server.address) as worker:
-        run = await waiting_run(temporal, settings)
-        await kill(worker)
-
-    async with worker_process(settings, server.address):
-        receipt = await decided_in_effect(temporal, settings, run)
-        assert receipt.status == "approved"
-        assert (await finished(run)).output == "Approved"
-
-
-async def test_a_bare_signal_sent_while_the_killed_worker_is_away_is_not_lost(
-    server: EmbeddedServer, temporal: Client, settings: Settings
-) -> None:
-    async with worker_process(settings, server.address) as worker:
-        run = await waiting_run(temporal, settings)
-        await kill(worker)
-
-    await temporal.get_workflow_handle(f"{run.id}.1").signal("approve", True)
-
-    async with worker_process(settings, server.address):
-        assert (await finished(run)).output == "Approved"
-
-
-async def test_a_request_is_readable_while_the_killed_worker_is_away(
-    server: EmbeddedServer, temporal: Client, settings: Settings
-) -> None:
-    async with worker_process(settings, server.address) as worker:
-        run = await waiting_run(temporal, settings)
-        await kill(worker)
-
-    view = await impatient(temporal, settings).get(f"{run.id}.1")
-
-    assert (view.status, view.request.action, view.complete) == ("pending", ACTION, False)
 
 
 async def decided_in_effect(client: Client, settings: Settings, run: Handle) -> Receipt:
     return await ApprovalClient(
         client, task_queue=settings.approvals_queue, answer_timeout=timedelta(seconds=20)
-    ).approve(f"{run.id}.1", reviewer="ada@example.com")
+    ).approve(request_of(run), reviewer=ADA)
 
 
-async def test_a_request_outlives_the_killed_server_and_the_worker_goes_on_with_the_new_one(
+def counts(result: AgentResult, receipt: Receipt) -> bool:
+    """Whether it is the one decision of the run."""
+    [outcome] = result.approvals
+    assert outcome.decision is not None
+    return (outcome.decision.decision_id, outcome.decision.reviewer) == (receipt.decision_id, ADA)
+
+
+async def test_what_is_decided_or_signalled_while_the_killed_worker_is_away_or_after_it_counts(
+    server: EmbeddedServer, temporal: Client, settings: Settings
+) -> None:
+    """Of four runs, three of which are answered before another worker is there; all can be read."""
+    away = impatient(temporal, settings)
+    async with worker_process(settings, server.address) as worker:
+        runs = await waiting_runs(temporal, settings, 4)
+        await kill(worker)
+    approved, rejected, signalled, later = map(request_of, runs)
+
+    receipts = await asyncio.gather(
+        away.approve(approved, reviewer=ADA),
+        away.reject(rejected, reviewer=ADA, reason="Wrong account"),
+    )
+    for receipt in receipts:
+        assert (receipt.in_effect, receipt.status) == (False, "pending")
+        assert receipt.recorded_at is None
+    await temporal.get_workflow_handle(signalled).signal("approve", True)
+    view = await away.get(later)
+    assert (view.status, view.request.action, view.complete) == ("pending", ACTION, False)
+
+    async with worker_process(settings, server.address):
+        receipt = await decided_in_effect(temporal, settings, runs[3])
+        assert receipt.status == "approved"
+        results = await asyncio.gather(*map(finished, runs))
+    told = ["Approved", "Rejected: Wrong account", "Approved", "Approved"]
+    assert [one.output for one in results] == told
+    assert [counts(*one) for one in zip(results, receipts, strict=False)] == [True, True]
+
+
+async def test_requests_and_what_was_acknowledged_as_recorded_outlive_the_killed_server(
     settings: Settings, tmp_path: Path
 ) -> None:
+    """First the worker goes on with the new server, then both are killed; one was never served."""
     port, database = embedded.free_port(0), tmp_path / "temporal.db"
-    async with server_process(port, database) as server:
-        client = await connected(server, port)
-        async with worker_process(settings, f"127.0.0.1:{port}"):
-            run = await waiting_run(client, settings)
+    async with AsyncExitStack() as workers:
+        async with server_process(port, database) as server:
+            client = await connected(server, port)
+            serving = worker_process(settings, f"127.0.0.1:{port}")
+            worker = await workers.enter_async_context(serving)
+            outlives, recorded = await waiting_runs(client, settings, 2)
             await kill(server)
 
-            async with server_process(port, database):
-                receipt = await decided_in_effect(client, settings, run)
-                assert receipt.status == "approved"
-                assert (await finished(run)).output == "Approved"
-
-
-async def test_a_decision_acknowledged_as_recorded_outlives_the_killed_server(
-    settings: Settings, tmp_path: Path
-) -> None:
-    port, database = embedded.free_port(0), tmp_path / "temporal.db"
-    async with server_process(port, database) as server:
-        client = await connected(server, port)
-        async with worker_process(settings, f"127.0.0.1:{port}") as worker:
-            run = await waiting_run(client, settings)
+        async with server_process(port, database) as server:
+            receipt = await decided_in_effect(client, settings, outlives)
+            assert receipt.status == "approved"
+            assert (await finished(outlives)).output == "Approved"
             await kill(worker)
-        receipt = await impatient(client, settings).approve(f"{run.id}.1", reviewer="ada")
-        await kill(server)
-        assert not receipt.in_effect
+
+            approvals = impatient(client, settings)
+            receipt = await approvals.approve(request_of(recorded), reviewer=ADA)
+            assert not receipt.in_effect
+            unserved = await ask(approvals, "Deploy?")
+            await unserved.signal("approve", False)
+            await kill(server)
 
     async with server_process(port, database), worker_process(settings, f"127.0.0.1:{port}"):
-        result = await finished(run)
+        result = await finished(recorded)
+        assert (await approvals.wait(unserved.id, timedelta(seconds=30))).status == "rejected"
     assert result.output == "Approved"
-    assert result.approvals[0].decision is not None
-    assert result.approvals[0].decision.decision_id == receipt.decision_id
-
-
-async def test_a_request_nobody_had_served_outlives_the_killed_server(
-    settings: Settings, tmp_path: Path
-) -> None:
-    port, database = embedded.free_port(0), tmp_path / "temporal.db"
-    async with server_process(port, database) as server:
-        approvals = impatient(await connected(server, port), settings)
-        handle = await ask(approvals, "Deploy?")
-        await handle.signal("approve", False)
-        await kill(server)
-
-    async with server_process(port, database), worker_process(settings, f"127.0.0.1:{port}"):
-        assert (await approvals.wait(handle.id, timedelta(seconds=30))).status == "rejected"
+    assert counts(result, receipt)
 
 
 async def connected(server: Process, port: int) -> Client:

@@ -1,7 +1,10 @@
 """A directory that is changed, broken and mended while requests wait: nothing is lost, nothing opens."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,6 +37,8 @@ from .support import PlayedModel, call, eventually, says
 from .test_time import passed, started
 
 FINANCE = ApprovalRequest(action="Pay", audience=("group:finance",))
+WITHIN = timedelta(seconds=4)
+SOON = ApprovalRequest(action="Pay", audience=("group:finance",), expires_in=WITHIN)
 BROKEN = "[groups]\nfinance = 'ada'\n"
 
 with_a_worker = pytest.mark.usefixtures("worker_running")
@@ -58,35 +63,32 @@ async def tries(handle: Handle) -> bool:
     return bool(only(await history(handle), EventType.EVENT_TYPE_TIMER_STARTED))
 
 
-@with_a_worker
-async def test_a_decision_waits_while_the_directory_is_broken_and_counts_once_it_is_mended(
-    temporal: Client, settings: Settings, approvals: ApprovalClient
-) -> None:
+Scene = AsyncIterator[None]
+"""Of one request: it goes as far as it does before the directory breaks, then until it is mended."""
+
+
+async def decided(settings: Settings, approvals: ApprovalClient) -> Scene:
+    """A decision waits and counts."""
     asked = await approvals.request(FINANCE)
-    rewrite(settings, BROKEN)
-
-    receipt = await impatient(temporal, settings).approve(asked.id, reviewer="ada")
-
+    yield
+    receipt = await impatient(approvals.temporal, settings).approve(asked.id, reviewer="ada")
     assert not receipt.in_effect
     view = await approvals.get(asked.id)
     assert (view.status, kinds(view)) == ("pending", ["created"])
-    rewrite(settings, PEOPLE)
+    yield
     outcome = await approvals.wait(asked.id)
     assert outcome.decision is not None
     assert (outcome.status, outcome.decision.reviewer) == ("approved", "ada")
     assert kinds(await approvals.get(asked.id)) == ["created", "approved"]
-    await replays(temporal.get_workflow_handle(asked.id))
+    await replays(approvals.temporal.get_workflow_handle(asked.id))
 
 
-@with_a_worker
-async def test_what_came_while_it_was_broken_is_taken_in_its_order(
-    settings: Settings, approvals: ApprovalClient
-) -> None:
+async def several(settings: Settings, approvals: ApprovalClient) -> Scene:
+    """What came is taken in its order."""
     asked = await approvals.request(FINANCE.model_copy(update={"quorum": 2, "requester": MARY}))
     handle = approvals.temporal.get_workflow_handle(asked.id)
-    rewrite(settings, BROKEN)
+    yield
     act = {"kind": "delegated", "who": ADA, "to": GRACE, "act_id": "one"}
-
     await handle.signal("record_decision", decision(FINANCE, reviewer=CLEO))
     await handle.signal("record_act", act)
     await handle.signal("record_decision", decision(FINANCE, reviewer=GRACE))
@@ -94,8 +96,7 @@ async def test_what_came_while_it_was_broken_is_taken_in_its_order(
     await handle.signal("record_decision", decision(FINANCE, reviewer=ADA))
     await handle.signal("record_decision", decision(FINANCE, reviewer=BOB))
     assert kinds(await approvals.get(asked.id)) == ["created"]
-    rewrite(settings, PEOPLE)
-
+    yield
     assert (await approvals.wait(asked.id)).approved
     view = await approvals.get(asked.id)
     assert [(one.kind, one.who, one.on_behalf_of) for one in view.events[1:]] == [
@@ -109,90 +110,90 @@ async def test_what_came_while_it_was_broken_is_taken_in_its_order(
     await replays(handle)
 
 
-@with_a_worker
-async def test_made_in_time_it_counts_though_the_deadline_passes_before_it_is_mended(
-    settings: Settings, approvals: ApprovalClient
-) -> None:
-    request = ApprovalRequest(**{**dict(FINANCE), "expires_in": "PT5S"})
-    asked = await approvals.request(request)
+async def decided_in_time(settings: Settings, approvals: ApprovalClient) -> Scene:
+    """It counts although the deadline passes meanwhile."""
+    asked = await approvals.request(SOON)
     handle = approvals.temporal.get_workflow_handle(asked.id)
-    rewrite(settings, BROKEN)
-    await handle.signal("record_decision", decision(request, reviewer=ADA))
+    yield
+    await handle.signal("record_decision", decision(SOON, reviewer=ADA))
     assert asked.deadline is not None
     await passed(asked.deadline)
     await eventually(lambda: tries(handle))
-    late = decision(request, reviewer=BOB)
+    late = decision(SOON, reviewer=BOB)
     await handle.signal("record_decision", late)
     assert (await approvals.get(asked.id)).status == "pending"
-
-    rewrite(settings, PEOPLE)
-
+    yield
     outcome = await approvals.wait(asked.id)
     assert outcome.decision is not None
     assert (outcome.status, outcome.decision.reviewer) == ("approved", ADA)
     await replays(handle)
 
 
-@with_a_worker
-async def test_made_too_late_it_does_not_count_and_the_request_expires_once_it_is_mended(
-    settings: Settings, approvals: ApprovalClient
-) -> None:
-    request = ApprovalRequest(**{**dict(FINANCE), "expires_in": "PT5S"})
-    handle = await started(approvals, request, settings)
+async def decided_too_late(settings: Settings, approvals: ApprovalClient) -> Scene:
+    """It doesn't count, and the request expires."""
+    handle = await started(approvals, SOON, settings)
     await eventually(lambda: is_taken(handle))
-    rewrite(settings, BROKEN)
+    yield
     await handle.signal("record_act", {"kind": "commented", "who": ADA, "text": "-", "act_id": "1"})
-    await passed((await handle.describe()).start_time + timedelta(seconds=5))
-    await handle.signal("record_decision", decision(request, reviewer=ADA))
+    await passed((await handle.describe()).start_time + WITHIN)
+    await handle.signal("record_decision", decision(SOON, reviewer=ADA))
     assert (await approvals.get(handle.id)).status == "pending"
-
-    rewrite(settings, PEOPLE)
-
+    yield
     assert (await approvals.wait(handle.id)).status == "expired"
     assert (await refusals(approvals, handle.id))[0].startswith(("too late", "already expired"))
     await replays(handle)
 
 
-@with_a_worker
-async def test_while_it_is_broken_a_request_can_still_be_withdrawn_through_temporal(
-    settings: Settings, approvals: ApprovalClient
-) -> None:
+async def withdrawn(settings: Settings, approvals: ApprovalClient) -> Scene:
+    """It can be withdrawn through Temporal, before anything is mended."""
     asked = await approvals.request(FINANCE)
     handle = approvals.temporal.get_workflow_handle(asked.id)
-    rewrite(settings, BROKEN)
+    yield
     await handle.signal("record_decision", decision(FINANCE, reviewer=ADA))
     await eventually(lambda: tries(handle))
     await handle.signal("record_decision", decision(FINANCE, reviewer=BOB))
-
     await handle.cancel()
-
     assert (await approvals.wait(asked.id)).status == "withdrawn"
     view = await approvals.get(asked.id)
     assert view.status == "withdrawn"
     assert kinds(view) == ["created", "withdrawn", "refused", "refused"]
     assert {one.who for one in view.events[2:]} == {ADA, BOB}
     await replays(handle)
+    yield
 
 
-@pytest.mark.parametrize("ends", [False, True], ids=["mended", "cancelled"])
-async def test_a_request_made_while_it_is_broken_waits_too(
-    settings: Settings, approvals: ApprovalClient, serve: Serve, ends: bool
+async def asked_meanwhile(settings: Settings, approvals: ApprovalClient) -> Scene:
+    """One that is asked then waits, too, and can be withdrawn, too."""
+    yield
+    mended = await started(approvals, FINANCE, settings)
+    cancelled = await started(approvals, FINANCE, settings)
+    for one in (mended, cancelled):
+        await one.signal("record_decision", decision(FINANCE, reviewer=ADA))
+    for one in (mended, cancelled):
+        await eventually(partial(tries, one))
+        assert (await approvals.get(one.id)).status == "pending"
+    await cancelled.cancel()
+    assert (await approvals.wait(cancelled.id)).status == "withdrawn"
+    assert kinds(await approvals.get(cancelled.id)) == ["created", "withdrawn", "refused"]
+    yield
+    assert (await approvals.wait(mended.id)).status == "approved"
+    assert kinds(await approvals.get(mended.id)) == ["created", "approved"]
+    await replays(cancelled)
+    await replays(mended)
+
+
+SCENES = (decided, several, decided_in_time, decided_too_late, withdrawn, asked_meanwhile)
+
+
+@with_a_worker
+async def test_what_comes_while_it_is_broken_waits_in_its_order_and_counts_as_of_when_it_came(
+    settings: Settings, approvals: ApprovalClient
 ) -> None:
-    async with serve():
-        rewrite(settings, BROKEN)
-        handle = await started(approvals, FINANCE, settings)
-        await handle.signal("record_decision", decision(FINANCE, reviewer=ADA))
-        await eventually(lambda: tries(handle))
-        assert (await approvals.get(handle.id)).status == "pending"
-        if ends:
-            await handle.cancel()
-        else:
-            rewrite(settings, PEOPLE)
-        status = "withdrawn" if ends else "approved"
-        assert (await approvals.wait(handle.id)).status == status
-        after = ["created", "withdrawn", "refused"] if ends else ["created", "approved"]
-        assert kinds(await approvals.get(handle.id)) == after
-    await replays(handle)
+    """In several requests at once, of which one was decided in time, one too late, one is withdrawn."""
+    scenes = [one(settings, approvals) for one in SCENES]
+    for text in (PEOPLE, BROKEN, PEOPLE):
+        rewrite(settings, text)
+        await asyncio.gather(*(anext(one, None) for one in scenes))
 
 
 async def test_a_worker_that_is_replaced_meanwhile_takes_it_up_also_without_memory(

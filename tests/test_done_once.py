@@ -29,11 +29,12 @@ from cli.settings import EmbeddedServer, Settings
 from tools.gate import idempotency_key
 
 from . import warm
-from .agent_runs import MAIL, Run
+from .agent_runs import MAIL, Play, Run
+from .conftest import Serve
 from .model_server import MODEL, Call, ModelServer, Text, calls, model_server
 from .office import ADA, decide, policed
 from .processes import Process, kill
-from .support import eventually
+from .support import PlayedModel, call, eventually, says
 from .test_activities import Mailbox
 
 POLICY = """
@@ -51,21 +52,42 @@ SOON: Any = {
 
 
 class Slow(BaseModel):
-    """A refund, and where the shop is."""
+    """What is done in a folder, as the samples do it, and said late: while a file ``slow`` is there."""
 
-    refund: Refund
     folder: str
+    key: str
+
+    def done(self) -> None:
+        """Note the attempt, and wait."""
+        folder = Path(self.folder)
+        with (folder / "attempts").open("a") as attempts:
+            attempts.write(f"{self.key}\n")
+        while (folder / "slow").exists():
+            activity.wait_for_cancelled_sync(timedelta(milliseconds=50))
+
+
+class SlowRefund(Slow):
+    cents: int
+
+
+class SlowMail(Slow):
+    body: str
 
 
 @activity.defn
-def refund_slowly(slow: Slow) -> str:
-    """Refund as the sample does, and say so late, as long as a file ``slow`` is there."""
-    folder = Path(slow.folder)
-    said = ShopActivities(folder / "shop.db").issue_refund(slow.refund)
-    with (folder / "attempts").open("a") as attempts:
-        attempts.write(f"{slow.refund.idempotency_key}\n")
-    while (folder / "slow").exists():
-        activity.wait_for_cancelled_sync(timedelta(milliseconds=50))
+def refund_slowly(slow: SlowRefund) -> str:
+    refund = Refund(order_id="A-1001", cents=slow.cents, idempotency_key=slow.key)
+    said = ShopActivities(Path(slow.folder) / "shop.db").issue_refund(refund)
+    slow.done()
+    return said
+
+
+@activity.defn
+def write_slowly(slow: SlowMail) -> str:
+    email = Email(to=ADA, subject="Hello", body=slow.body, idempotency_key=slow.key)
+    outbox = MailActivities(smtp_url=None, outbox=Path(slow.folder) / "outbox", sender=ADA)
+    said = asyncio.run(outbox.send_email(email))
+    slow.done()
     return said
 
 
@@ -80,21 +102,28 @@ async def mail(to: str, subject: str, body: str) -> str:
 
 
 @function_tool
+async def write(folder: str, body: str) -> str:
+    """Write a mail into the outbox."""
+    slow = SlowMail(folder=folder, key=idempotency_key(), body=body)
+    return await workflow.execute_activity(write_slowly, slow, **SOON)
+
+
+@function_tool
 async def give_back(folder: str, cents: int) -> str:
     """Refund an order."""
-    refund = Refund(order_id="A-1001", cents=cents, idempotency_key=idempotency_key())
-    return await workflow.execute_activity(
-        refund_slowly, Slow(refund=refund, folder=folder), **SOON
-    )
+    slow = SlowRefund(folder=folder, key=idempotency_key(), cents=cents)
+    return await workflow.execute_activity(refund_slowly, slow, **SOON)
 
 
-AGENTS = {"clerk": lambda: Agent(name="clerk", tools=[mail, give_back])}
-ACTIVITIES = [refund_slowly]
+AGENTS = {"clerk": lambda: Agent(name="clerk", tools=[mail, write, give_back])}
+ACTIVITIES = [refund_slowly, write_slowly]
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return policed(settings, POLICY)
+    settings = policed(settings, POLICY).model_copy(update={"agents": (__name__,)})
+    settings.state.mkdir()
+    return settings
 
 
 @asynccontextmanager
@@ -140,12 +169,6 @@ async def worker_process(
         await kill(process)
 
 
-async def started(client: Client, settings: Settings) -> Run:
-    run = AgentRun(agent="clerk", prompt="Do it", approvals_queue=settings.approvals_queue)
-    handle = await start_run(client, run, task_queue=settings.agents_queue)
-    return Run(handle, ApprovalClient(client, task_queue=settings.approvals_queue))
-
-
 class KillingMailbox(Mailbox):
     """Takes a mail, and kills whoever sent it before it hears so."""
 
@@ -171,135 +194,94 @@ async def killing_mail_server() -> AsyncIterator[tuple[str, KillingMailbox]]:
         await server.wait_closed()
 
 
-async def test_a_mail_whose_sender_was_killed_before_it_heard_that_it_went_is_the_same_mail_again(
+def ledger(settings: Settings) -> dict[str, int]:
+    """Cents of every refund by its key, of which there is one each."""
+    with closing(sqlite3.connect(settings.state / "shop.db")) as db:
+        rows = db.execute("SELECT idempotency_key, cents FROM refunds").fetchall()
+    assert len(rows) == len(dict(rows))
+    return dict(rows)
+
+
+async def waiting(
+    client: Client, settings: Settings, model: ModelServer, tool: str, **arguments: Any
+) -> tuple[Run, str]:
+    """A run that waits with this call, and the approval's id."""
+    model.answers.append(calls(Call(tool, json.dumps(arguments))))
+    run = AgentRun(agent="clerk", prompt="Do it", approvals_queue=settings.approvals_queue)
+    handle = await start_run(client, run, task_queue=settings.agents_queue)
+    begun = Run(handle, ApprovalClient(client, task_queue=settings.approvals_queue))
+    [one] = await begun.waits_for()
+    return begun, one.id
+
+
+async def test_what_a_killed_worker_had_done_and_not_said_is_done_once_under_the_approvals_id(
     settings: Settings, server: EmbeddedServer, temporal: Client
 ) -> None:
-    send = calls(Call("mail", json.dumps(MAIL)))
-    async with (
-        killing_mail_server() as (url, mailbox),
-        model_server(send, Text("Sent.")) as model,
-    ):
+    """A refund, one that was edited, a mail into the outbox, and one over SMTP, which is the same again."""
+    folder, outbox = str(settings.state), settings.state / "outbox"
+    attempts, slow = settings.state / "attempts", settings.state / "slow"
+    slow.touch()
+    async with killing_mail_server() as (url, mailbox), model_server() as model:
         async with worker_process(settings, server, model, CLEARANCE_SMTP_URL=url) as worker:
-            run = await started(temporal, settings)
-            [waiting] = await run.waits_for()
+            refund, refunded = await waiting(
+                temporal, settings, model, "give_back", folder=folder, cents=2_900
+            )
+            edited, given = await waiting(
+                temporal, settings, model, "give_back", folder=folder, cents=2_800
+            )
+            written, filed = await waiting(
+                temporal, settings, model, "write", folder=folder, body="It ships."
+            )
+            sent, mailed = await waiting(temporal, settings, model, "mail", **MAIL)
+            await decide(refund.approvals, refunded)
+            await decide(edited.approvals, given, arguments={"folder": folder, "cents": 1_000})
+            await decide(written.approvals, filed)
+
+            async def effected() -> bool:
+                return attempts.exists() and len(set(attempts.read_text().splitlines())) == 3
+
+            await eventually(effected)
             mailbox.victim = worker
-            await run.approvals.approve(waiting.id, reviewer=ADA)
+            await decide(sent.approvals, mailed)
             await worker.wait()
-        assert len(mailbox.mails) == 1  # it went, and Temporal doesn't know
 
+        # All of it is done, and Temporal doesn't know.
+        assert ledger(settings) == {refunded: 2_900, given: 1_000}
+        assert (len(list(outbox.iterdir())), len(mailbox.mails)) == (1, 1)
+        before = attempts.read_text().splitlines()
+        slow.unlink()
+        model.answers.extend([Text("Done.")] * 4)
         async with worker_process(settings, server, model, CLEARANCE_SMTP_URL=url):
-            result = await run.result()
+            results = await asyncio.gather(
+                *(one.result() for one in (refund, edited, written, sent))
+            )
+        told = [text for one in model.requests for text in one.results.values()]
 
-    assert [one.approval_id for one in result.approvals] == [waiting.id]
+    assert [[one.approval_id for one in result.approvals] for result in results] == [
+        *([refunded], [given], [filed], [mailed])
+    ]
+    again = attempts.read_text().splitlines()[len(before) :]
+    assert set(again) == {refunded, given, filed}
+    assert ledger(settings) == {refunded: 2_900, given: 1_000}
+    assert "refunded 29.00 for A-1001" in told
+    [of_edited] = [one for one in told if "cents: 2800 became 1000" in one]
+    assert of_edited.endswith("refunded 10.00 for A-1001")
+    assert len(list(outbox.iterdir())) == 1
     first, second = mailbox.mails  # which every mail store takes for one: same id, same content
     assert first["Message-ID"] == second["Message-ID"]
     assert first.get_content() == second.get_content()
     assert (first["To"], first["Subject"]) == (second["To"], second["Subject"])
 
 
-async def test_a_mail_into_the_outbox_stays_one_file_when_its_worker_is_killed(
-    settings: Settings, server: EmbeddedServer, temporal: Client
-) -> None:
-    """The file is there before anything is acknowledged, so whenever the kill comes it is one."""
-    send = calls(Call("mail", json.dumps(MAIL)))
-    outbox = settings.state / "outbox"
-    async with model_server(send, Text("Sent.")) as model:
-        async with worker_process(settings, server, model) as worker:
-            run = await started(temporal, settings)
-            [waiting] = await run.waits_for()
-            await run.approvals.approve(waiting.id, reviewer=ADA)
-
-            async def written() -> bool:
-                return outbox.exists() and bool(list(outbox.glob("*.eml")))
-
-            await eventually(written)
-            await kill(worker)
-        async with worker_process(settings, server, model):
-            await run.result()
-    assert len(list(outbox.iterdir())) == 1
-
-
-def ledger(settings: Settings) -> list[tuple[str, int]]:
-    """Key and cents of every refund."""
-    with closing(sqlite3.connect(settings.state / "shop.db")) as db:
-        return db.execute("SELECT idempotency_key, cents FROM refunds").fetchall()
-
-
-async def refunding(settings: Settings, temporal: Client) -> tuple[Run, str, Path]:
-    """A run that waits with a refund: itself, the approval's id, the file of attempts."""
-    settings.state.mkdir(exist_ok=True)
-    (settings.state / "slow").touch()
-    run = await started(temporal, settings)
-    [waiting] = await run.waits_for()
-    return run, waiting.id, settings.state / "attempts"
-
-
-def give(settings: Settings, cents: int) -> Call:
-    return Call("give_back", json.dumps({"folder": str(settings.state), "cents": cents}))
-
-
-async def test_a_refund_whose_worker_was_killed_before_it_said_so_is_one_row_under_the_approvals_id(
-    settings: Settings, server: EmbeddedServer, temporal: Client
-) -> None:
-    async with model_server(calls(give(settings, 2_900)), Text("Refunded.")) as model:
-        async with worker_process(settings, server, model) as worker:
-            run, approval, attempts = await refunding(settings, temporal)
-            await run.approvals.approve(approval, reviewer=ADA)
-
-            async def effected() -> bool:
-                return attempts.exists() and approval in attempts.read_text()
-
-            await eventually(effected)
-            await kill(worker)
-        assert ledger(settings) == [(approval, 2_900)]
-        (settings.state / "slow").unlink()
-
-        async with worker_process(settings, server, model):
-            await run.result()
-        assert model.requests[-1].results == {"call_1": "refunded 29.00 for A-1001"}
-
-    assert attempts.read_text().splitlines() == [approval] * 2
-    assert ledger(settings) == [(approval, 2_900)]
-
-
-async def test_an_edited_refund_is_repeated_as_it_was_edited(
-    settings: Settings, server: EmbeddedServer, temporal: Client
-) -> None:
-    async with model_server(calls(give(settings, 2_900)), Text("Refunded.")) as model:
-        async with worker_process(settings, server, model) as worker:
-            run, approval, attempts = await refunding(settings, temporal)
-            edited = {"folder": str(settings.state), "cents": 1_000}
-            await decide(run.approvals, approval, arguments=edited)
-
-            async def effected() -> bool:
-                return attempts.exists() and approval in attempts.read_text()
-
-            await eventually(effected)
-            await kill(worker)
-        (settings.state / "slow").unlink()
-
-        async with worker_process(settings, server, model):
-            await run.result()
-        told = model.requests[-1].results["call_1"]
-
-    assert told.endswith("refunded 10.00 for A-1001")
-    assert "cents: 2900 became 1000" in told
-    assert attempts.read_text().splitlines() == [approval] * 2
-    assert ledger(settings) == [(approval, 1_000)]
-
-
 async def test_two_calls_alike_are_two_approvals_and_two_effects(
-    settings: Settings, server: EmbeddedServer, temporal: Client
+    settings: Settings, serve: Serve, approvals: ApprovalClient
 ) -> None:
-    alike = give(settings, 100)
-    both = calls(alike, Call(alike.name, alike.arguments, "call_2"))
-    async with (
-        model_server(both, Text("Refunded.")) as model,
-        worker_process(settings, server, model),
-    ):
-        run = await started(temporal, settings)
+    alike = json.dumps({"folder": str(settings.state), "cents": 100})
+    both = [call("give_back", alike, one) for one in ("call_1", "call_2")]
+    async with serve(PlayedModel(both, [says("Refunded.")])) as serving:
+        run = await Play(settings, serving).start("clerk")
         waiting = await run.waits_for(2)
         for one in waiting:
-            await run.approvals.approve(one.id, reviewer=ADA)
+            await approvals.approve(one.id, reviewer=ADA)
         await run.result()
-    assert sorted(ledger(settings)) == [(one.id, 100) for one in waiting]
+    assert ledger(settings) == {one.id: 100 for one in waiting}

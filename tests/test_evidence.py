@@ -14,15 +14,14 @@ from clearance.evidence import evidence
 from cli.audit_trace import by_policy
 from cli.settings import Settings
 
-from .agent_runs import Run, Start, played
-from .conftest import Serve
+from .agent_runs import Run, Start
 from .office import ADA, GRACE, decide, grant, policed, write
 from .raw import RUNS_LEFT_OPEN
 from .support import call
 from .test_secrets import GIVEN, leaks
 from .traced import Histories, Verdict, alter, check, histories
 
-pytestmark = RUNS_LEFT_OPEN
+pytestmark = [RUNS_LEFT_OPEN, pytest.mark.usefixtures("player")]
 
 POLICY = """
     secrets = ["iban"]
@@ -49,6 +48,11 @@ POLICY = """
 """
 
 PASSES = Verdict("PASS", ())
+
+
+@pytest.fixture(scope="module")
+def lasting(lasting: Settings) -> Settings:
+    return policed(lasting, POLICY)
 
 
 @pytest.fixture
@@ -233,10 +237,7 @@ async def test_a_run_that_was_terminated_ends_with_its_request_withdrawn(
 
 
 async def test_the_sample_agent_passes(
-    settings: Settings,
-    serve: Serve,
-    approvals: ApprovalClient,
-    tmp_path: Path,
+    play: Start, settings: Settings, approvals: ApprovalClient, tmp_path: Path
 ) -> None:
     looks = call("look_up_order", json.dumps({"order_id": "A-1001"}), "call_0")
     refunds = call("issue_refund", json.dumps({"order_id": "A-1001", "cents": 100}))
@@ -244,7 +245,7 @@ async def test_the_sample_agent_passes(
         settings,
         'default = "allow"\n[[checkpoint]]\ncheckpoint_id = "r"\naction_pattern = "^issue_"',
     )
-    async with asking(played(settings, serve), [looks], [refunds], agent="refund") as (run, id):
+    async with asking(play, [looks], [refunds], agent="refund") as (run, id):
         await approvals.approve(id, reviewer=ADA)
     found = await (await recorded(run)).evidence()
     assert found.events[3]["action"] == {

@@ -32,13 +32,19 @@ AGENTS = {"payer": lambda: Agent(name="payer", tools=[pay, fail])}
 __all__ = ["ACTIVITIES"]
 
 
+POLICY = GATE_ALL + "\n[[checkpoint]]\ncheckpoint_id = 'pay'\naction_pattern = '^pay$'"
+
+pytestmark = pytest.mark.usefixtures("player")
+
+
+@pytest.fixture(scope="module")
+def lasting(lasting: Settings) -> Settings:
+    return own(lasting, __name__, POLICY)
+
+
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return own(
-        settings,
-        __name__,
-        GATE_ALL + "\n[[checkpoint]]\ncheckpoint_id = 'pay'\naction_pattern = '^pay$'",
-    )
+    return own(settings, __name__, POLICY)
 
 
 def calls(tool: str, cents: int, call_id: str = "call_1") -> ResponseFunctionToolCall:

@@ -146,6 +146,14 @@ AGENTS: dict[str, Callable[[], Agent[Any]]] = {
 ACTIVITIES = [wire, *EFFECTS]
 
 
+pytestmark = pytest.mark.usefixtures("player")
+
+
+@pytest.fixture(scope="module")
+def lasting(lasting: Settings) -> Settings:
+    return own(lasting, __name__, GATE_ALL)
+
+
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """With the agents of this module; everything waits."""
