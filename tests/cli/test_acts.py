@@ -59,17 +59,17 @@ async def test_whoever_stands_in_decides_for_whom_it_was_handed_over_by(
 ) -> None:
     asked = await approvals.request(_REFUND)
 
-    early = only_line(await cli("approve", asked.id, "--as", "eve"), 1)
-    said = await cli("delegate", asked.id, "--to", "eve", "--reason", "on leave")
+    early = only_line(await cli.inside("approve", asked.id, "--as", "eve"), 1)
+    said = await cli.inside("delegate", asked.id, "--to", "eve", "--reason", "on leave")
     assert (said.code, said.err) == (0, "")
     assert said.out == f"eve may decide {asked.id} for you.\n"
-    shown = await cli("show", asked.id)
-    done = await cli("approve", asked.id, "--as", "eve")
+    shown = await cli.inside("show", asked.id)
+    done = await cli.inside("approve", asked.id, "--as", "eve")
 
     assert "eve is not in the audience" in early
     assert re.search(r"Standing in +eve for ada@example\.com", shown.out)
     assert done.out == f"{asked.id} is approved.\n"
-    after = await cli("show", asked.id)
+    after = await cli.inside("show", asked.id)
     assert "approved by eve for ada@example.com at" in after.out
     assert "delegated by ada@example.com to eve (cli): on leave" in _record(after)
 
@@ -79,16 +79,16 @@ async def test_who_asked_withdraws_and_nobody_else(
 ) -> None:
     asked = await approvals.request(_REFUND)
 
-    refused = only_line(await cli("withdraw", asked.id), 1)
+    refused = only_line(await cli.inside("withdraw", asked.id), 1)
     said = await cli("withdraw", asked.id, "--as", "grace", "--reason", "she kept it")
-    late = only_line(await cli("comment", asked.id, "Good."), 1)
+    late = only_line(await cli.inside("comment", asked.id, "Good."), 1)
 
     assert "ada@example.com neither asked for this nor is an operator" in refused
     assert (said.code, said.out) == (0, f"{asked.id} is withdrawn.\n")
     outcome = await approvals.wait(asked.id)
     assert (outcome.status, outcome.reason) == ("withdrawn", "withdrawn by grace: she kept it")
     assert "withdrawn" in late
-    shown = await cli("show", asked.id)
+    shown = await cli.inside("show", asked.id)
     assert re.search(r"Status +withdrawn by grace: she kept it", shown.out)
     assert "refused ada@example.com (cli): ada@example.com neither asked" in _record(shown)
 
@@ -98,7 +98,7 @@ async def test_json_carries_the_receipt(
 ) -> None:
     asked = await approvals.request(_REFUND)
 
-    said = await cli("comment", asked.id, "Fine.", "--json")
+    said = await cli.inside("comment", asked.id, "Fine.", "--json")
 
     assert (said.code, said.err, set(said.json)) == (0, "", _RECEIPT)
     assert (said.json["approval_id"], said.json["status"]) == (asked.id, "pending")
@@ -140,7 +140,7 @@ async def test_what_is_malformed_is_not_sent(
 ) -> None:
     asked = await approvals.request(_REFUND)
 
-    said = await cli(*(asked.id if word == "ID" else word for word in words))
+    said = await cli.inside(*(asked.id if word == "ID" else word for word in words))
 
     assert says in only_line(said, 2)
     assert await _recorded(approvals, asked.id) == []
@@ -151,10 +151,10 @@ async def test_reading_a_request_is_recorded_once_and_never_fails_the_command(
 ) -> None:
     asked = await approvals.request(_REFUND)
 
-    await cli("show", asked.id, "--json")
-    await cli("show", asked.id)
-    await cli("show", asked.id)
-    nameless = await cli.having(CLEARANCE_REVIEWER="x" * 201)("show", asked.id)
+    await cli.inside("show", asked.id, "--json")
+    await cli.inside("show", asked.id)
+    await cli.inside("show", asked.id)
+    nameless = await cli.having(CLEARANCE_REVIEWER="x" * 201).inside("show", asked.id)
 
     assert await _recorded(approvals, asked.id) == [("viewed", "ada@example.com", "")]
     assert (nameless.code, nameless.err) == (0, "")
@@ -166,8 +166,8 @@ async def test_what_people_write_forges_no_line_of_the_record(
     asked = await approvals.request(_REFUND)
     forged = "Fine\n9  2026-11-21 10:00:00 UTC  approved by cfo (cli)\x1b[2J"
 
-    await cli("comment", asked.id, forged, "--as", "bob")
-    record = _record(await cli("show", asked.id))
+    await cli.inside("comment", asked.id, forged, "--as", "bob")
+    record = _record(await cli.inside("show", asked.id))
 
     [line] = [one for one in record.splitlines() if "approved by cfo" in one]
     assert re.match(r"│ {30,}9  2026", line)

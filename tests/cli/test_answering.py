@@ -61,7 +61,8 @@ async def test_an_answer_is_typed_as_the_schema_has_it(
 ) -> None:
     asked = await approvals.request(_ORDER)
 
-    said = await cli("approve", asked.id, *(word for one in flags for word in ("--answer", one)))
+    words = [word for one in flags for word in ("--answer", one)]
+    said = await cli.inside("approve", asked.id, *words)
 
     assert (said.code, said.err, said.out) == (0, "", f"{asked.id} is approved.\n")
     assert await _answered(approvals, asked.id) == answer
@@ -99,7 +100,8 @@ async def test_an_answer_that_does_not_do_is_told_and_leaves_the_gate_shut(
 ) -> None:
     asked = await approvals.request(_ORDER)
 
-    said = await cli("approve", asked.id, *(word for one in flags for word in ("--answer", one)))
+    words = [word for one in flags for word in ("--answer", one)]
+    said = await cli.inside("approve", asked.id, *words)
 
     assert says in only_line(said, code)
     assert (await approvals.get(asked.id)).status == "pending"
@@ -111,12 +113,12 @@ async def test_a_request_that_asks_for_one_value_is_answered_with_it(
     schemas: dict[str, dict[str, Any]] = {"{x}": {"type": "string"}, "3": {"type": "integer"}}
     for typed, schema in schemas.items():
         asked = await approvals.request(ApprovalRequest(action="Ask", response_schema=schema))
-        missing = only_line(await cli("approve", asked.id), 2)
+        missing = only_line(await cli.inside("approve", asked.id), 2)
         assert "this has to be answered: add --answer ... (" in missing
         assert "say it once" in only_line(
-            await cli("approve", asked.id, "--answer", typed, "--answer", typed), 2
+            await cli.inside("approve", asked.id, "--answer", typed, "--answer", typed), 2
         )
-        assert (await cli("approve", asked.id, "--answer", typed)).code == 0
+        assert (await cli.inside("approve", asked.id, "--answer", typed)).code == 0
         assert str(await _answered(approvals, asked.id)) == typed
 
 
@@ -126,10 +128,10 @@ async def test_what_asks_for_nothing_takes_no_answer_and_a_rejection_needs_none(
     plain = await approvals.request("Deploy")
     asked = await approvals.request(_ORDER)
 
-    said = only_line(await cli("approve", plain.id, "--answer", "colour=red"), 2)
+    said = only_line(await cli.inside("approve", plain.id, "--answer", "colour=red"), 2)
 
     assert "asks for no answer: leave --answer out" in said
-    assert (await cli("reject", asked.id)).code == 0
+    assert (await cli.inside("reject", asked.id)).code == 0
 
 
 async def test_at_a_terminal_the_answers_are_asked_for_one_by_one(
@@ -190,9 +192,9 @@ async def test_only_the_last_stage_is_asked_for_the_answer(
         )
     )
 
-    first = await cli("approve", asked.id)
-    second = only_line(await cli("approve", asked.id), 2)
-    third = await cli("approve", asked.id, "--answer", "yes")
+    first = await cli.inside("approve", asked.id)
+    second = only_line(await cli.inside("approve", asked.id), 2)
+    third = await cli.inside("approve", asked.id, "--answer", "yes")
 
     assert first.out.endswith("The stage “manager” is done; “director” is asked now.\n")
     assert "this has to be answered: add --answer ... (yes or no)" in second

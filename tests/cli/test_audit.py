@@ -56,51 +56,51 @@ async def test_a_ledger_that_nobody_touched_is_told_by_its_head(shell: Shell) ->
 async def test_a_changed_row_is_named_and_makes_the_command_fail(shell: Shell) -> None:
     unguarded(_database(shell))
     change(_database(shell), "UPDATE ledger SET body = replace(body, 'ada', 'eve')")
-    said = await shell("audit", "verify")
+    said = await shell.inside("audit", "verify")
     assert said.code == 1
     assert (
         "row 1, request pay.1, execution run-of-pay.1, event 1: it was changed or moved" in said.out
     )
-    told = await shell("audit", "verify", "--json")
+    told = await shell.inside("audit", "verify", "--json")
     assert (told.code, told.json["faults"][0]["position"]) == (1, 1)
 
 
 async def test_a_cut_off_end_is_told_by_a_head_that_was_signed(shell: Shell) -> None:
     public = await shell("audit", "key", "key.pem")
     assert (public.code, len(public.out.strip())) == (0, 44)
-    assert "never overwritten" in only_line(await shell("audit", "key", "key.pem"), 2)
-    assert "CLEARANCE_LEDGER_KEY" in only_line(await shell("audit", "head", "--sign"), 2)
+    assert "never overwritten" in only_line(await shell.inside("audit", "key", "key.pem"), 2)
+    assert "CLEARANCE_LEDGER_KEY" in only_line(await shell.inside("audit", "head", "--sign"), 2)
     signing = shell.having(CLEARANCE_LEDGER_KEY="key.pem")
     signed = await signing("audit", "head", "--sign")
     assert signed.json.keys() == {"position", "hash", "at", "key_id", "signature"}
     (shell.folder / "heads").write_text(signed.out)
     (shell.folder / "key.pub").write_text(public.out)
     known = ("--head", "heads", "--key", "key.pub")
-    assert "1 signed head: no fault" in (await shell("audit", "verify", *known)).out
+    assert "1 signed head: no fault" in (await shell.inside("audit", "verify", *known)).out
 
     unguarded(_database(shell))
     change(_database(shell), "DELETE FROM ledger WHERE position = 4")
-    assert (await shell("audit", "verify")).code == 0
+    assert (await shell.inside("audit", "verify")).code == 0
     configured = signing.having(CLEARANCE_LEDGER_HEADS="heads")
-    for cut in (await shell("audit", "verify", *known), await configured("audit", "verify")):
+    for cut in (await shell.inside("audit", "verify", *known), await configured("audit", "verify")):
         assert cut.code == 1
         assert f"the ledger ends at 3, and a head signed at {signed.json['at']} says 4" in cut.out
 
 
 async def test_a_head_that_somebody_else_signed_is_a_fault(shell: Shell) -> None:
-    await shell("audit", "key", "key.pem")
-    other = await shell("audit", "key", "other.pem")
-    signed = await shell.having(CLEARANCE_LEDGER_KEY="key.pem")("audit", "head", "--sign")
+    await shell.inside("audit", "key", "key.pem")
+    other = await shell.inside("audit", "key", "other.pem")
+    signed = await shell.having(CLEARANCE_LEDGER_KEY="key.pem").inside("audit", "head", "--sign")
     (shell.folder / "heads").write_text(signed.out)
-    unchecked = await shell("audit", "verify", "--head", "heads")
+    unchecked = await shell.inside("audit", "verify", "--head", "heads")
     assert (unchecked.code, "Nobody's signature was checked" in unchecked.err) == (0, True)
-    said = await shell("audit", "verify", "--head", "heads", "--key", other.out.strip())
+    said = await shell.inside("audit", "verify", "--head", "heads", "--key", other.out.strip())
     assert (said.code, "no signature of that key" in said.out) == (1, True)
     for given in ("/nope", "nope.pub"):
-        missing = await shell("audit", "verify", "--key", given)
+        missing = await shell.inside("audit", "verify", "--key", given)
         assert f"there is no file {given}" in only_line(missing, 2)
     for bad in (("--head", "none"), ("--head", "key.pem"), ("--head", "heads", "--key", "AAAA")):
-        only_line(await shell("audit", "verify", *bad), 2)
+        only_line(await shell.inside("audit", "verify", *bad), 2)
     (shell.folder / "key.pem").chmod(0o644)
     open_ = shell.having(CLEARANCE_LEDGER_KEY="key.pem")
     assert "others may read" in only_line(await open_("audit", "head", "--sign"), 2)
@@ -113,16 +113,16 @@ async def test_signed_decisions_are_counted_and_held_against_the_keys_that_are_t
     async with Ledger.open(f"sqlite:///{_database(shell)}") as ledger:
         await ledger.append([played(ours, "signed.1")])
     trusting = ("audit", "verify", "--decision-keys")
-    said = await shell(*trusting, str(ours.public))
+    said = await shell.inside(*trusting, str(ours.public))
     assert (said.code, said.err) == (0, "")
     assert "9 rows, no signed head, 2 signed decisions: no fault" in said.out
-    assert (await shell("audit", "verify", "--json")).json["signed_decisions"] == 2
-    untrusted = await shell(*trusting, str(theirs.public))
+    assert (await shell.inside("audit", "verify", "--json")).json["signed_decisions"] == 2
+    untrusted = await shell.inside(*trusting, str(theirs.public))
     assert untrusted.code == 1
     assert "row 5, request signed.1" in untrusted.out
     assert f"it pins the key {ours.pinned[0].id}, which is not" in untrusted.out
     for bad in (str(ours.private), "none.json"):
-        only_line(await shell(*trusting, bad), 2)
+        only_line(await shell.inside(*trusting, bad), 2)
 
 
 async def test_an_export_is_verified_without_us_as_the_documentation_says(shell: Shell) -> None:
@@ -158,7 +158,7 @@ async def test_a_table_has_no_cell_that_a_spreadsheet_would_calculate(shell: She
 
 async def test_an_export_can_be_narrowed(shell: Shell) -> None:
     async def rows(*narrowed: str) -> list[int]:
-        said = await shell("audit", "export", "--format", "jsonl", *narrowed)
+        said = await shell.inside("audit", "export", "--format", "jsonl", *narrowed)
         assert said.code == 0, said.err
         return [json.loads(line)["position"] for line in said.out.splitlines()]
 
@@ -184,18 +184,18 @@ async def test_an_export_can_be_narrowed(shell: Shell) -> None:
 async def test_what_can_not_be_exported_is_one_line(
     shell: Shell, arguments: tuple[str, ...], said: str
 ) -> None:
-    assert said in only_line(await shell("audit", "export", *arguments), 2)
+    assert said in only_line(await shell.inside("audit", "export", *arguments), 2)
 
 
 async def test_where_there_is_no_ledger_none_is_made(alone: Shell) -> None:
     shell = alone.having(CLEARANCE_STATE="none")
     for command in ("verify", "export", "head"):
-        assert "there is no such file" in only_line(await shell("audit", command), 1)
+        assert "there is no such file" in only_line(await shell.inside("audit", command), 1)
     assert not (alone.folder / "none").exists()
     away = alone.having(CLEARANCE_LEDGER_URL="postgresql://ada:geheim@127.0.0.1:1/ledger")
     wrong = alone.having(CLEARANCE_LEDGER_URL="mysql://ada:geheim@127.0.0.1/ledger")
     said = "clearance: CLEARANCE_LEDGER_URL: write sqlite:///path or postgresql://user@host/name\n"
     assert only_line(await wrong("audit", "verify"), 2) == said
-    line = only_line(await away("audit", "verify"), 1)
+    line = only_line(await away.inside("audit", "verify"), 1)
     assert "127.0.0.1" in line
     assert "geheim" not in line

@@ -1,6 +1,7 @@
-"""What commands say when Temporal goes away under them."""
+"""What commands and a worker say when Temporal goes away under them."""
 
 import asyncio
+import signal
 from datetime import timedelta
 from typing import Any
 
@@ -55,19 +56,32 @@ async def test_a_decision_that_may_have_been_recorded_is_told_with_how_to_send_i
     assert [one.key for one in view.events if one.who == "ada"] == ["d-7"]
 
 
-async def test_a_watched_list_says_that_temporal_is_away_and_goes_on_when_it_is_back(
+async def test_a_worker_and_a_watched_list_say_once_that_temporal_is_away_and_go_on_when_it_is_back(
     cli: Shell, server: EmbeddedServer, approvals: ApprovalClient
 ) -> None:
     await approvals.request("Pay the first")
-    async with (
-        proxy(int(server.address.rpartition(":")[2])) as way,
-        cli.having(TEMPORAL_ADDRESS=way.address).terminal("pending", "--watch") as terminal,
-    ):
-        await terminal.shows("Pay the first")
-        way.cut()
-        await terminal.shows("Temporal does not answer; what waits is shown again when it does")
-        await approvals.request("Pay the second")
-        way.heal()
-        await terminal.shows("Pay the second")
-        terminal.interrupts()
-        assert (await terminal.ends()).code == 130
+    async with proxy(int(server.address.rpartition(":")[2])) as way:
+        shell = cli.having(TEMPORAL_ADDRESS=way.address)
+        async with (
+            shell.start("worker") as worker,
+            shell.terminal("pending", "--watch") as terminal,
+        ):
+            await worker.says("approvals on")
+            await terminal.shows("Pay the first")
+            way.cut()
+            await terminal.shows("Temporal does not answer; what waits is shown again when it does")
+            await worker.says(f"warning clearance Temporal at {way.address} does not answer: ")
+            await approvals.request("Pay the second")
+            way.heal()
+            await terminal.shows("Pay the second")
+            await worker.says(r"info clearance Temporal answers again, \d+ s later")
+            terminal.interrupts()
+            assert (await terminal.ends()).code == 130
+            worker.signal(signal.SIGTERM)
+            ended = await worker.ends()
+
+    assert ended.code == 0
+    began, *logged, stopping, stopped = ended.err.splitlines()
+    assert len(logged) == 2, ended.err
+    assert "approvals on" in began
+    assert ("stopping" in stopping, "stopped" in stopped) == (True, True)

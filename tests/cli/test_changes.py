@@ -99,7 +99,7 @@ async def test_arguments_that_are_set_are_what_runs_and_are_shown_before(
     asked = await approvals.request(PAY)
     flags = [word for one in assignments for word in ("--set", one)]
 
-    said = await cli("approve", asked.id, *flags)
+    said = await cli.inside("approve", asked.id, *flags)
 
     assert said.code == 0, said.err
     names = [line.partition(":")[0] for line in said.err.splitlines() if line[:1].strip()]
@@ -146,7 +146,7 @@ async def test_what_makes_no_sense_is_one_line_and_nothing_is_sent(
 ) -> None:
     asked = await approvals.request(PAY)
 
-    assert says in only_line(await cli("approve", asked.id, *flags), code)
+    assert says in only_line(await cli.inside("approve", asked.id, *flags), code)
 
     assert await untouched(approvals, asked.id)
 
@@ -156,7 +156,7 @@ async def test_what_does_not_fit_the_schema_is_refused_with_what_is_wrong(
 ) -> None:
     asked = await approvals.request(PAY)
 
-    said = await cli("approve", asked.id, "--set", "amount=1001")
+    said = await cli.inside("approve", asked.id, "--set", "amount=1001")
 
     assert said.code == 1
     assert "amount: must be at most 1000" in said.err.splitlines()[-1]
@@ -180,7 +180,7 @@ async def test_without_a_worker_changes_are_recorded_and_take_effect_later(
 ) -> None:
     asked = await approvals.request(PAY)
 
-    said = await cli("approve", asked.id, "--set", "amount=80")
+    said = await cli.inside("approve", asked.id, "--set", "amount=80")
 
     assert (said.code, said.err) == (0, "amount: 100 -> 80\n")
     assert "is recorded; it takes effect when a worker is back" in said.out

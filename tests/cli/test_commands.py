@@ -72,7 +72,7 @@ def test_every_command_is_tested_through_a_process() -> None:
 
 @pytest.mark.parametrize("command", sorted(_COMMANDS))
 async def test_the_help_of_a_command_names_its_every_flag(alone: Shell, command: str) -> None:
-    shown = await alone(*command.split(), "--help")
+    shown = await alone.inside(*command.split(), "--help")
     assert (shown.code, shown.err) == (0, "")
     for parameter in _COMMANDS[command].params:
         is_option = parameter.param_type_name == "option"

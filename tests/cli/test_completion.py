@@ -21,7 +21,7 @@ async def _complete(shell: Shell, kind: str, line: str) -> Ended:
         _TYPER_COMPLETE_FISH_ACTION="get-args",
         COMP_WORDS="\n".join(words),
         COMP_CWORD=str(len(words) - 1),
-    )()
+    ).inside()
 
 
 @pytest.fixture

@@ -69,12 +69,12 @@ async def test_without_a_terminal_the_phrase_is_a_flag(
 ) -> None:
     asked = await approvals.request(SELL)
 
-    said = only_line(await cli("approve", asked.id), 2)
+    said = only_line(await cli.inside("approve", asked.id), 2)
     assert "add --confirm 'A$(touch x)'" in said  # quoted, so that nobody runs it by pasting it
     assert await untouched(approvals, asked.id)
-    wrong = only_line(await cli("approve", asked.id, "--confirm", "A"), 1)
+    wrong = only_line(await cli.inside("approve", asked.id, "--confirm", "A"), 1)
     assert "type 'A$(touch x)' to confirm" in wrong
-    done = await cli("approve", asked.id, "--confirm", "A$(touch x)")
+    done = await cli.inside("approve", asked.id, "--confirm", "A$(touch x)")
     assert (done.code, done.err) == (0, "")
 
 
@@ -83,7 +83,7 @@ async def test_the_phrase_that_is_asked_for_is_that_of_the_changed_arguments(
 ) -> None:
     asked = await approvals.request(SELL.model_copy(update={"editable": True}))
 
-    said = await cli("approve", asked.id, "--set", "symbol=MSFT")
+    said = await cli.inside("approve", asked.id, "--set", "symbol=MSFT")
 
     assert said.code == 2
     assert said.err.splitlines()[-1].endswith("add --confirm MSFT")
@@ -94,7 +94,7 @@ async def test_further_calls_are_approved_with_the_terms_that_are_told(
 ) -> None:
     asked = await approvals.request(PAY)
 
-    said = await cli(
+    said = await cli.inside(
         *("approve", asked.id, "--grant", "args.amount <= 100", "--uses", "3", "--for", "2h")
     )
 
@@ -113,7 +113,7 @@ async def test_a_condition_that_does_not_hold_grants_and_approves_nothing(
 ) -> None:
     asked = await approvals.request(PAY)
 
-    said = only_line(await cli("approve", asked.id, "--grant", "args.amount < 100"), 1)
+    said = only_line(await cli.inside("approve", asked.id, "--grant", "args.amount < 100"), 1)
 
     assert "doesn't hold for this very call" in said
     assert (await approvals.get(asked.id)).status == "pending"

@@ -50,7 +50,7 @@ async def test_json_carries_the_receipt(
     cli: Shell, approvals: ApprovalClient, worker_running: object, command: str
 ) -> None:
     asked = await approvals.request("Deploy")
-    said = await cli(command, asked.id, "--json")
+    said = await cli.inside(command, asked.id, "--json")
     assert (said.code, said.err) == (0, "")
     assert set(said.json) == _RECEIPT
     assert (said.json["approval_id"], said.json["status"]) == (asked.id, _VERDICTS[command])
@@ -61,16 +61,16 @@ async def test_who_decides_is_the_reviewer_setting_unless_said(
     cli: Shell, approvals: ApprovalClient, worker_running: object
 ) -> None:
     asked = await approvals.request(ApprovalRequest(action="Pay", audience=("bob",)))
-    said = only_line(await cli("approve", asked.id), 1)
+    said = only_line(await cli.inside("approve", asked.id), 1)
     assert "ada@example.com is not in the audience (bob)" in said
-    assert (await cli.having(CLEARANCE_REVIEWER="bob")("approve", asked.id)).code == 0
+    assert (await cli.having(CLEARANCE_REVIEWER="bob").inside("approve", asked.id)).code == 0
 
 
 async def test_an_empty_name_decides_as_nobody(
     cli: Shell, approvals: ApprovalClient, worker_running: object
 ) -> None:
     asked = await approvals.request("Deploy")
-    assert "reviewer" in only_line(await cli("approve", asked.id, "--as", ""), 2)
+    assert "reviewer" in only_line(await cli.inside("approve", asked.id, "--as", ""), 2)
     assert (await approvals.get(asked.id)).status == "pending"
 
 
@@ -79,8 +79,8 @@ async def test_an_id_may_be_any_beginning_or_end(
 ) -> None:
     stem = unique("deploy")
     one, two = await _two_listed(approvals, stem)
-    assert (await cli("approve", f"{stem}-o")).out == f"{one} is approved.\n"
-    assert (await cli("reject", two[4:])).out == f"{two} is rejected.\n"
+    assert (await cli.inside("approve", f"{stem}-o")).out == f"{one} is approved.\n"
+    assert (await cli.inside("reject", two[4:])).out == f"{two} is rejected.\n"
 
 
 @both
@@ -89,7 +89,7 @@ async def test_an_ambiguous_id_lists_what_it_fits(
 ) -> None:
     stem = unique("deploy")
     one, two = await _two_listed(approvals, stem)
-    said = only_line(await cli(command, stem), 2)
+    said = only_line(await cli.inside(command, stem), 2)
     assert one in said
     assert two in said
     assert {(await approvals.get(id)).status for id in (one, two)} == {"pending"}
@@ -101,7 +101,7 @@ async def test_an_unknown_id_lists_the_nearest(
 ) -> None:
     stem = unique("deploy")
     one, _ = await _two_listed(approvals, stem)
-    assert one in only_line(await cli(command, f"{stem}-onne"), 2)
+    assert one in only_line(await cli.inside(command, f"{stem}-onne"), 2)
 
 
 @both
@@ -110,7 +110,7 @@ async def test_what_is_decided_stays_so_and_says_by_whom_and_when(
 ) -> None:
     asked = await approvals.request("Deploy")
     receipt = await approvals.reject(asked.id, reviewer="grace", reason="not today")
-    said = only_line(await cli(command, asked.id), 1)
+    said = only_line(await cli.inside(command, asked.id), 1)
     assert receipt.recorded_at is not None
     when = receipt.recorded_at.strftime("%Y-%m-%d %H:%M:%S UTC")
     assert f"already decided: rejected by grace at {when}" in said
@@ -122,7 +122,7 @@ async def test_what_was_withdrawn_takes_no_decision(
 ) -> None:
     asked = await approvals.request("Deploy")
     await approvals.temporal.get_workflow_handle(asked.id).terminate()
-    assert "withdrawn" in only_line(await cli("approve", asked.id), 1)
+    assert "withdrawn" in only_line(await cli.inside("approve", asked.id), 1)
 
 
 @both
@@ -130,10 +130,10 @@ async def test_a_decision_on_another_digest_is_refused(
     cli: Shell, approvals: ApprovalClient, worker_running: object, command: str
 ) -> None:
     asked = await approvals.request("Deploy")
-    said = only_line(await cli(command, asked.id, "--digest", "0" * 64), 1)
+    said = only_line(await cli.inside(command, asked.id, "--digest", "0" * 64), 1)
     assert "read it again" in said
     assert (await approvals.get(asked.id)).status == "pending"
-    assert (await cli(command, asked.id, "--digest", asked.digest)).code == 0
+    assert (await cli.inside(command, asked.id, "--digest", asked.digest)).code == 0
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ async def test_a_malformed_decision_is_not_sent(
     cli: Shell, approvals: ApprovalClient, worker_running: object, flags: list[str], says: str
 ) -> None:
     asked = await approvals.request("Deploy")
-    assert says in only_line(await cli("approve", asked.id, *flags), 2)
+    assert says in only_line(await cli.inside("approve", asked.id, *flags), 2)
     assert (await approvals.get(asked.id)).status == "pending"
 
 
@@ -171,5 +171,5 @@ async def test_without_a_worker_json_says_that_it_is_not_yet_in_effect(
     cli: Shell, approvals: ApprovalClient
 ) -> None:
     asked = await approvals.request("Deploy")
-    said = await cli("approve", asked.id, "--json")
+    said = await cli.inside("approve", asked.id, "--json")
     assert (said.json["status"], said.json["recorded_at"]) == ("pending", None)

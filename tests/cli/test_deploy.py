@@ -44,7 +44,7 @@ class Fleet:
 
     async def status(self) -> dict[tuple[str, str], dict[str, Any]]:
         """By deployment and build, what ``deploy status`` says."""
-        shown = await self.shell("deploy", "status", "--json")
+        shown = await self.shell.inside("deploy", "status", "--json")
         found = shown.json if shown.code == 0 else []
         return {(one["deployment"], one["build"]): one for one in found}
 
@@ -72,12 +72,12 @@ async def test_a_build_is_rolled_out_ramped_and_rolled_back(
     line = await fleet.start("1")
     assert f"build 1 of {name}; nothing new is routed to" in line
     assert line.endswith("here: `clearance deploy current 1`")
-    shown = await shell("deploy", "status")
+    shown = await shell.inside("deploy", "status")
     assert shown.err.splitlines() == [
         f"{name}-{role}: nothing is routed to any build: `clearance deploy current 1`"
         for role in ("approvals", "agents")
     ]
-    checks = {one["check"]: one for one in (await shell("doctor", "--json")).json}
+    checks = {one["check"]: one for one in (await shell.inside("doctor", "--json")).json}
     assert not checks["deployment"]["ok"]
     assert "goes to workers of no build" in checks["approvals worker"]["finding"]
     ramped = await shell("deploy", "ramp", "1", "--percent", "10", "--only", "agents")
@@ -90,7 +90,7 @@ async def test_a_build_is_rolled_out_ramped_and_rolled_back(
         f"{name}-approvals: 1 is current (before: none).\n"
         f"{name}-agents: 1 is current (before: none).\n",
     )
-    again = await shell("deploy", "current", "1", "--only", "agents")
+    again = await shell.inside("deploy", "current", "1", "--only", "agents")
     assert again.out == f"{name}-agents: 1 is current already.\n"
     await approvals.request("Deploy?")
 
@@ -98,18 +98,18 @@ async def test_a_build_is_rolled_out_ramped_and_rolled_back(
         return bool((await fleet.status())[f"{name}-approvals", "1"]["open"] == 1)
 
     await eventually(is_counted)
-    checks = {one["check"]: one for one in (await shell("doctor", "--json")).json}
+    checks = {one["check"]: one for one in (await shell.inside("doctor", "--json")).json}
     assert checks["deployment"]["ok"]
     assert checks["approvals worker"]["ok"]
 
     await fleet.start("2")
-    ramped = await shell("deploy", "ramp", "2", "--percent", "20", "--only", "agents")
+    ramped = await shell.inside("deploy", "ramp", "2", "--percent", "20", "--only", "agents")
     assert ramped.out == f"{name}-agents: 20% goes to 2, the rest to 1.\n"
     now = await fleet.status()
     assert [now[f"{name}-agents", build]["percent"] for build in "12"] == [80, 20]
     assert [now[f"{name}-approvals", build]["percent"] for build in "12"] == [100, 0]
 
-    assert (await shell("deploy", "current", "2")).code == 0
+    assert (await shell.inside("deploy", "current", "2")).code == 0
     now = await fleet.status()
     assert [now[f"{name}-agents", build]["status"] for build in "12"] == ["draining", "current"]
     assert only_line(await shell("deploy", "drained", "2"), 1) == (
@@ -117,9 +117,9 @@ async def test_a_build_is_rolled_out_ramped_and_rolled_back(
         f"{name}-agents is current, 0 pinned\n"
     )
 
-    back = await shell("deploy", "current", "1")
+    back = await shell.inside("deploy", "current", "1")
     assert back.out.endswith(f"{name}-agents: 1 is current (before: 2).\n")
-    table = (await shell("deploy", "status")).out
+    table = (await shell.inside("deploy", "status")).out
     assert table.splitlines()[0].split() == [
         *("DEPLOYMENT", "BUILD", "STATUS", "NEW", "WORK", "OPEN", "PINNED", "WORKERS")
     ]
@@ -127,11 +127,11 @@ async def test_a_build_is_rolled_out_ramped_and_rolled_back(
 
     off = await shell("deploy", "off")
     assert off.out.splitlines()[0] == f"{name}-approvals: no build is current (before: 1)."
-    assert (await shell("deploy", "status")).err.splitlines() == [
+    assert (await shell.inside("deploy", "status")).err.splitlines() == [
         f"{name}-{role}: versioning is off: new work goes to workers without a build"
         for role in ("approvals", "agents")
     ]
-    checks = {one["check"]: one for one in (await shell("doctor", "--json")).json}
+    checks = {one["check"]: one for one in (await shell.inside("doctor", "--json")).json}
     assert checks["deployment"]["ok"]
     assert "versioning is off" in checks["deployment"]["finding"]
     assert not checks["approvals worker"]["ok"]  # none of them runs without a build
@@ -143,25 +143,27 @@ async def test_work_is_not_sent_where_nobody_would_do_it(fleet: Fleet) -> None:
     await fleet.start("2", agents=False)
 
     # Known to one of the two only: neither is changed.
-    assert only_line(await shell("deploy", "current", "2"), 2) == (
+    assert only_line(await shell.inside("deploy", "current", "2"), 2) == (
         f"clearance: {name}-agents has no build 2 (known: 1): start a worker with "
         "CLEARANCE_BUILD_ID=2 first\n"
     )
     assert {one["status"] for one in (await fleet.status()).values()} == {"inactive"}
-    assert (await shell("deploy", "current", "2", "--only", "approvals")).code == 0
+    assert (await shell.inside("deploy", "current", "2", "--only", "approvals")).code == 0
     assert "known: 2, 1" in only_line(
-        await shell("deploy", "ramp", "3", "--percent", "5", "--only", "approvals"), 2
+        await shell.inside("deploy", "ramp", "3", "--percent", "5", "--only", "approvals"), 2
     )
-    assert "no deployment has a build 9" in only_line(await shell("deploy", "drained", "9"), 2)
+    assert "no deployment has a build 9" in only_line(
+        await shell.inside("deploy", "drained", "9"), 2
+    )
 
     await fleet.stop()
-    assert only_line(await shell("deploy", "current", "1"), 1) == (
+    assert only_line(await shell.inside("deploy", "current", "1"), 1) == (
         f"clearance: no worker of build 1 polls {fleet.settings.approvals_queue}: start one with "
         "CLEARANCE_BUILD_ID=1, or add --allow-no-pollers\n"
     )
-    shown = await shell("deploy", "status")
+    shown = await shell.inside("deploy", "status")
     assert f"{name}-approvals: no worker of the current build 2 runs" in shown.err
-    assert (await shell("deploy", "current", "1", "--allow-no-pollers")).code == 0
+    assert (await shell.inside("deploy", "current", "1", "--allow-no-pollers")).code == 0
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ async def test_what_cannot_be_meant_is_one_line(
     cli: Shell, arguments: list[str], environment: dict[str, str | None], code: int, said: str
 ) -> None:
     shell = cli.having(**({"CLEARANCE_DEPLOYMENT": unique("fleet")} | environment))
-    assert said in only_line(await shell("deploy", *arguments), code)
+    assert said in only_line(await shell.inside("deploy", *arguments), code)
 
 
 async def test_a_worker_of_a_deployment_has_to_say_which_build_it_is(cli: Shell) -> None:

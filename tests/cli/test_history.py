@@ -59,7 +59,7 @@ async def test_what_has_ended_is_listed_newest_first_with_who_when_and_why(
 
 
 async def test_json_carries_the_whole_line(cli: Shell, four: dict[str, str]) -> None:
-    shown = await cli("history", "--json", "--limit", "1")
+    shown = await cli.inside("history", "--json", "--limit", "1")
 
     assert (shown.code, shown.err) == (0, "")
     [one] = shown.json
@@ -67,42 +67,38 @@ async def test_json_carries_the_whole_line(cli: Shell, four: dict[str, str]) -> 
     assert (one["id"], one["status"]) == (four["withdrawn"], "withdrawn")
 
 
-@pytest.mark.parametrize(
-    ("flags", "found"),
-    [
-        (["--status", "rejected"], ["changes", "rejected"]),
-        (["--reviewer", "BOB"], ["changes", "rejected"]),
-        (["--tool", "refund"], ["approved"]),
-        (["--requester", "grace"], ["withdrawn", "rejected"]),
-        (["--risk", "high"], ["approved"]),
-        (["--checkpoint", "sql"], ["withdrawn"]),
-        (["--status", "rejected", "--requester", "grace"], ["rejected"]),
-        (["--since", "1h", "--risk", "high"], ["approved"]),
-        (["--until", "1h"], []),
-        (["--since", "2020-01-01", "--until", "2020-12-31"], []),
-        (["--since", "0001-01-02", "--until", "9999-12-30", "--limit", "1"], ["withdrawn"]),
-        (["--limit", "2"], ["withdrawn", "changes"]),
-    ],
-    ids=" ".join,
-)
-async def test_a_filter_keeps_what_fits(
-    cli: Shell, four: dict[str, str], flags: list[str], found: list[str]
-) -> None:
-    shown = await cli("history", "--json", *flags)
+_FILTERS: list[tuple[list[str], list[str]]] = [
+    (["--status", "rejected"], ["changes", "rejected"]),
+    (["--reviewer", "BOB"], ["changes", "rejected"]),
+    (["--tool", "refund"], ["approved"]),
+    (["--requester", "grace"], ["withdrawn", "rejected"]),
+    (["--risk", "high"], ["approved"]),
+    (["--checkpoint", "sql"], ["withdrawn"]),
+    (["--status", "rejected", "--requester", "grace"], ["rejected"]),
+    (["--since", "1h", "--risk", "high"], ["approved"]),
+    (["--until", "1h"], []),
+    (["--since", "2020-01-01", "--until", "2020-12-31"], []),
+    (["--since", "0001-01-02", "--until", "9999-12-30", "--limit", "1"], ["withdrawn"]),
+    (["--limit", "2"], ["withdrawn", "changes"]),
+]
 
-    assert [one["id"] for one in shown.json] == [four[name] for name in found]
+
+async def test_a_filter_keeps_what_fits(cli: Shell, four: dict[str, str]) -> None:
+    for flags, found in _FILTERS:
+        shown = await cli.inside("history", "--json", *flags)
+        assert [one["id"] for one in shown.json] == [four[name] for name in found], flags
 
 
 async def test_the_run_filter_keeps_that_run_s(cli: Shell, four: dict[str, str]) -> None:
-    assert len((await cli("history", "--json", "--run", four["run"])).json) == 4
-    assert (await cli("history", "--json", "--run", four["run"][:-1])).json == []
+    assert len((await cli.inside("history", "--json", "--run", four["run"])).json) == 4
+    assert (await cli.inside("history", "--json", "--run", four["run"][:-1])).json == []
 
 
 async def test_where_nothing_has_ended_it_says_so(cli: Shell) -> None:
-    shown = await cli("history")
+    shown = await cli.inside("history")
     assert (shown.code, shown.out, shown.err) == (0, "", "Nothing has ended yet.\n")
-    assert (await cli("history", "--risk", "low")).err == "Nothing that has ended fits.\n"
-    assert (await cli("history", "--json")).json == []
+    assert (await cli.inside("history", "--risk", "low")).err == "Nothing that has ended fits.\n"
+    assert (await cli.inside("history", "--json")).json == []
 
 
 @pytest.mark.parametrize(
@@ -118,7 +114,7 @@ async def test_where_nothing_has_ended_it_says_so(cli: Shell) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 async def test_a_bad_filter_says_what_to_write(cli: Shell, flags: list[str], says: str) -> None:
-    assert says in only_line(await cli("history", *flags), 2)
+    assert says in only_line(await cli.inside("history", *flags), 2)
 
 
 @pytest.mark.parametrize(

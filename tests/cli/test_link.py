@@ -32,7 +32,7 @@ def shell(cli: Shell) -> Shell:
 
 async def asked(shell: Shell, *more: str) -> str:
     """A request that waits for the CFO; its id."""
-    return (await shell("request", "Wire the money", "--audience", CFO, *more)).out.strip()
+    return (await shell.inside("request", "Wire the money", "--audience", CFO, *more)).out.strip()
 
 
 async def test_a_link_opens_the_request_until_it_is_revoked(shell: Shell) -> None:
@@ -55,49 +55,51 @@ async def test_a_link_opens_the_request_until_it_is_revoked(shell: Shell) -> Non
 async def test_revoking_one_persons_links_leaves_the_others(shell: Shell) -> None:
     id = await asked(shell, "--audience", "mary@example.com")
     for who in (CFO, CFO, "mary@example.com"):
-        await shell("link", id, "--for", who)
+        await shell.inside("link", id, "--for", who)
 
-    assert (await shell("link", id, "--revoke", "--for", CFO)).out.startswith("2 links to ")
-    nothing = await shell("link", id, "--revoke", "--for", CFO)
+    assert (await shell.inside("link", id, "--revoke", "--for", CFO)).out.startswith("2 links to ")
+    nothing = await shell.inside("link", id, "--revoke", "--for", CFO)
     assert (nothing.code, nothing.out) == (0, "")
     assert "holds" in nothing.err
-    assert (await shell("link", id, "--revoke")).out.endswith(" revoked: mary@example.com.\n")
+    assert (await shell.inside("link", id, "--revoke")).out.endswith(
+        " revoked: mary@example.com.\n"
+    )
 
 
 async def test_its_address_is_the_public_one(shell: Shell) -> None:
     shell = shell.having(CLEARANCE_PUBLIC_URL="https://approvals.example.com")
-    made = await shell("link", await asked(shell), "--for", CFO)
+    made = await shell.inside("link", await asked(shell), "--for", CFO)
     assert re.fullmatch(r"https://approvals\.example\.com/l/[\w.-]+\n", made.out)
     assert "Only this machine" not in made.err
 
 
 async def test_a_request_that_has_ended_gets_no_link(shell: Shell) -> None:
     id = await asked(shell)
-    await shell("reject", id, "--as", CFO)
-    assert f"{id} is rejected already" in only_line(await shell("link", id, "--for", CFO), 2)
+    await shell.inside("reject", id, "--as", CFO)
+    assert f"{id} is rejected already" in only_line(await shell.inside("link", id, "--for", CFO), 2)
 
 
 async def test_who_cannot_decide_gets_no_link(shell: Shell) -> None:
     id = await asked(shell)
-    said = only_line(await shell("link", id, "--for", "eve@example.com"), 2)
+    said = only_line(await shell.inside("link", id, "--for", "eve@example.com"), 2)
     assert f"eve@example.com is not among those who may decide {id}: {CFO}" in said
 
 
 async def test_where_anybody_may_decide_everybody_gets_a_link(shell: Shell) -> None:
-    id = (await shell("request", "Deploy")).out.strip()
-    assert (await shell("link", id, "--for", "eve@example.com")).code == 0
+    id = (await shell.inside("request", "Deploy")).out.strip()
+    assert (await shell.inside("link", id, "--for", "eve@example.com")).code == 0
 
 
 async def test_members_of_a_group_get_a_link_and_others_none(shell: Shell) -> None:
-    id = (await shell("request", "Pay", "--audience", "group:finance")).out.strip()
-    assert (await shell("link", id, "--for", CFO)).code == 0
-    assert "not among those" in only_line(await shell("link", id, "--for", "eve"), 2)
+    id = (await shell.inside("request", "Pay", "--audience", "group:finance")).out.strip()
+    assert (await shell.inside("link", id, "--for", CFO)).code == 0
+    assert "not among those" in only_line(await shell.inside("link", id, "--for", "eve"), 2)
 
 
 async def test_where_no_file_says_who_is_in_a_group_anybody_gets_a_link(shell: Shell) -> None:
-    id = (await shell("request", "Pay", "--audience", "group:finance")).out.strip()
+    id = (await shell.inside("request", "Pay", "--audience", "group:finance")).out.strip()
     (shell.folder / "reviewers.toml").unlink()
-    assert (await shell("link", id, "--for", "eve@example.com")).code == 0
+    assert (await shell.inside("link", id, "--for", "eve@example.com")).code == 0
 
 
 @pytest.mark.parametrize(
@@ -115,8 +117,8 @@ async def test_where_no_file_says_who_is_in_a_group_anybody_gets_a_link(shell: S
 async def test_what_makes_no_sense_makes_no_link(
     shell: Shell, arguments: tuple[str, ...], said: str
 ) -> None:
-    assert said in only_line(await shell("link", "any", *arguments), 2)
+    assert said in only_line(await shell.inside("link", "any", *arguments), 2)
 
 
 async def test_an_unknown_request_gets_no_link(shell: Shell) -> None:
-    only_line(await shell("link", "no-such-request", "--for", CFO), 2)
+    only_line(await shell.inside("link", "no-such-request", "--for", CFO), 2)

@@ -119,7 +119,16 @@ async def test_no_name_that_somebody_may_choose_is_among_what_the_gate_says(
         assert "SYSTEM" in str(one.written_by_others) or one is whole.record[0]
 
 
-async def test_an_assistant_decides_as_the_person_it_was_switched_on_for_what_it_has_read(
+NOT_FOR_ASSISTANTS: list[tuple[dict[str, Any], str]] = [
+    ({"requester": ADA, "self_approval": ("requester",)}, "no assistant of theirs decides it"),
+    ({"audience": ()}, "nobody is named"),
+    ({"audience": (BOB,)}, "not in the audience"),
+    ({"risk": "critical"}, "decide in the inbox"),
+    ({"confirm_phrase": "send"}, "decide in the inbox"),
+]
+
+
+async def test_an_assistant_decides_for_its_person_what_it_read_and_what_it_may_not_is_recorded(
     cli: Shell, approvals: ApprovalClient, serve: Serve
 ) -> None:
     async with serve(), assistant(cli, "--decide-as", ADA) as client:
@@ -148,20 +157,6 @@ async def test_an_assistant_decides_as_the_person_it_was_switched_on_for_what_it
         done = await says(client, "decide", **named, approve=True, stage=whole["stage"])
         assert done["status"] == "pending"
 
-
-NOT_FOR_ASSISTANTS: list[tuple[dict[str, Any], str]] = [
-    ({"requester": ADA, "self_approval": ("requester",)}, "no assistant of theirs decides it"),
-    ({"audience": ()}, "nobody is named"),
-    ({"audience": (BOB,)}, "not in the audience"),
-    ({"risk": "critical"}, "decide in the inbox"),
-    ({"confirm_phrase": "send"}, "decide in the inbox"),
-]
-
-
-async def test_what_an_assistant_may_not_decide_is_refused_by_the_gate_and_recorded(
-    cli: Shell, approvals: ApprovalClient, serve: Serve
-) -> None:
-    async with serve(), assistant(cli, "--decide-as", ADA) as client:
         for fields, why in NOT_FOR_ASSISTANTS:
             asked = await approvals.request(mail(**fields))
             named = {"id": asked.id, "digest": asked.digest, "reason": "because"}

@@ -56,7 +56,7 @@ async def test_the_list_shows_it_literally(cli: Shell, evil: ApprovalSummary) ->
 
 
 async def test_the_whole_request_shows_it_literally(cli: Shell, evil: ApprovalSummary) -> None:
-    shown = await cli("show", evil.id)
+    shown = await cli.inside("show", evil.id)
     assert shown.code == 0
     _assert_harmless(shown.out)
     for part in _SHOWN:
@@ -68,10 +68,10 @@ async def test_who_decided_and_why_are_shown_literally(
     cli: Shell, approvals: ApprovalClient, evil: ApprovalSummary
 ) -> None:
     await approvals.reject(evil.id, reviewer=_MARKUP, reason=f"because\n{_EVIL}")
-    shown = await cli("show", evil.id)
+    shown = await cli.inside("show", evil.id)
     _assert_harmless(shown.out)
     assert f"rejected by {_MARKUP}" in _joined(shown)
-    refused = only_line(await cli("approve", evil.id, "--as", _MARKUP), 1)
+    refused = only_line(await cli.inside("approve", evil.id, "--as", _MARKUP), 1)
     assert f"rejected by {_MARKUP}" in refused
 
 
@@ -109,7 +109,7 @@ async def test_no_line_of_an_action_passes_for_one_of_ours(
 ) -> None:
     asked = await approvals.request(ApprovalRequest(action=_FORGED, details=_FORGED, risk="high"))
     for arguments in (("show", asked.id), ("pending",)):
-        shown = (await cli(*arguments)).out
+        shown = (await cli.inside(*arguments)).out
         assert "approved by the boss" in shown
         lines = [line.removeprefix("│ ") for line in shown.splitlines()]
         assert not [line for line in lines if re.match(r"(Status +approved|Risk +low)", line)]
@@ -147,6 +147,6 @@ async def test_an_id_that_a_stranger_chose_is_harmless_too(
 
     await eventually(listed)
     for arguments in (("pending",), ("show", "\nid"), ("approve", "\nid")):
-        shown = await cli(*arguments)
+        shown = await cli.inside(*arguments)
         assert shown.code == 0, shown.err
         _assert_harmless(shown.out + shown.err)

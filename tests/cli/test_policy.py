@@ -231,7 +231,7 @@ async def test_explain_gives_programs_the_same_as_json(shell: Shell) -> None:
 async def test_explain_judges_as_the_gate_would(
     shell: Shell, options: tuple[str, ...], by: str, gated: bool
 ) -> None:
-    explained = (await shell("policy", "explain", "pay", *options, "--json")).json
+    explained = (await shell.inside("policy", "explain", "pay", *options, "--json")).json
     assert (explained["checkpoint"], explained["gated"]) == (by, gated)
     assert (explained["request"] is not None) is gated
 
@@ -265,7 +265,7 @@ async def test_explain_of_a_call_that_only_the_default_stops(alone: Shell) -> No
 async def test_arguments_that_are_no_json_object_are_refused(
     shell: Shell, args: str, said: str
 ) -> None:
-    assert said in only_line(await shell("policy", "explain", "pay", "--args", args), 2)
+    assert said in only_line(await shell.inside("policy", "explain", "pay", "--args", args), 2)
 
 
 async def test_explain_says_where_no_request_could_be_made(shell: Shell) -> None:

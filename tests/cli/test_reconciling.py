@@ -1,7 +1,5 @@
 """``clearance audit reconcile``; and what Temporal has forgotten is read from the ledger."""
 
-import pytest
-
 import worker
 from clearance import ApprovalClient, ApprovalRequest, connect
 from cli.settings import EmbeddedServer, Settings
@@ -49,24 +47,24 @@ async def test_what_temporal_has_forgotten_is_listed_and_shown_whole(
             await approvals.request(ApprovalRequest(action=f"Pay {id}", tool="pay"), id=id)
             await approvals.approve(id, reviewer=ADA, reason="as agreed")
         await _terminated(approvals, settings, ids[2])
-        before = await cli("show", ids[0], "--json")
-        listed = await cli("history", "--json")
-        done = await cli("audit", "reconcile", "--json")
-    first = await cli("history", "--json")
+        before = await cli.inside("show", ids[0], "--json")
+        listed = await cli.inside("history", "--json")
+        done = await cli.inside("audit", "reconcile", "--json")
+    first = await cli.inside("history", "--json")
     await forget(approvals, *ids)
 
-    kept = await cli("history", "--json")
-    narrowed = await cli("history", "--json", "--tool", "sql")
-    shown = await cli("show", ids[0], "--json")
+    kept = await cli.inside("history", "--json")
+    narrowed = await cli.inside("history", "--json", "--tool", "sql")
+    shown = await cli.inside("show", ids[0], "--json")
     async with assistant(cli) as client:
         told = await says(client, "history", reviewer=ADA)
         whole = await says(client, "get_request", id=ids[0])
-    panel = await cli("show", ids[0])
-    by_its_end = await cli("show", f"{run[-5:]}.3")
-    ambiguous = await cli("show", run)
-    unknown = await cli("show", "nobody-has-this")
-    doctor = await cli("doctor")
-    verified = await cli("audit", "verify")
+    panel = await cli.inside("show", ids[0])
+    by_its_end = await cli.inside("show", f"{run[-5:]}.3")
+    ambiguous = await cli.inside("show", run)
+    unknown = await cli.inside("show", "nobody-has-this")
+    doctor = await cli.inside("doctor")
+    verified = await cli.inside("audit", "verify")
 
     assert (done.code, done.json["missing"], done.json["left"]) == (0, 1, 0)
     assert [one["id"] for one in listed.json] == [one["id"] for one in first.json] == ids[::-1]
@@ -85,13 +83,11 @@ async def test_what_temporal_has_forgotten_is_listed_and_shown_whole(
     assert (verified.code, "6 rows" in verified.out) == (0, True)
 
 
-@pytest.mark.parametrize("command", [["history"], ["show"]])
 async def test_where_the_ledger_is_away_a_line_says_so_and_the_rest_is_temporals(
     cli: Shell,
     approvals: ApprovalClient,
     settings: Settings,
     worker_running: object,
-    command: list[str],
 ) -> None:
     await approvals.request("Pay", id=(id := unique("pay")))
     await approvals.approve(id, reviewer=ADA)
@@ -101,15 +97,16 @@ async def test_where_the_ledger_is_away_a_line_says_so_and_the_rest_is_temporals
 
     await eventually(listed)
     away = cli.having(CLEARANCE_LEDGER_URL="postgresql://clearance:hunter2@127.0.0.1:1/ledger")
-    argument = [id] if command == ["show"] else []
 
-    shown = await away(*command, *argument)
-    unknown = await away("show", "nobody-has-this")
-    doctor = await away("doctor")
+    history = await away.inside("history")
+    shown = await away.inside("show", id)
+    unknown = await away.inside("show", "nobody-has-this")
+    doctor = await away.inside("doctor")
 
-    assert (shown.code, "Pay" in shown.out) == (0, True)
-    [warning] = shown.err.splitlines()
-    assert warning.startswith("This is without the ledger")
+    for said in (history, shown):
+        assert (said.code, "Pay" in said.out) == (0, True)
+        [warning] = said.err.splitlines()
+        assert warning.startswith("This is without the ledger")
     assert "the ledger may have it" in only_line(unknown, unknown.code)
     assert "!!  ledger" in doctor.out
-    assert "hunter2" not in shown.err + unknown.err + doctor.out
+    assert "hunter2" not in history.err + shown.err + unknown.err + doctor.out

@@ -1,5 +1,6 @@
 """``clearance request``: a gate in any shell script."""
 
+import asyncio
 import json
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ from cli.settings import Settings
 from tests.processes import server_process, worker_process
 from tests.support import eventually, unique
 
-from .conftest import NOWHERE, Shell, only_line
+from .conftest import NOWHERE, Ended, Shell, only_line
 from .test_pending import SUMMARY
 
 _OUTCOME = {"approval_id", "status", "digest", "decision", "edit", "grant", "explanation"}
@@ -47,36 +48,32 @@ async def _whole(approvals: ApprovalClient, said: str) -> ApprovalView:
 async def test_approved_goes_on(
     cli: Shell, approvals: ApprovalClient, worker_running: object
 ) -> None:
-    for script, says in ((_SCRIPT, "built\n"), (_BRANCHES, "")):
-        async with cli.start("-c", script.format(flags=""), command="/bin/bash") as running:
-            asked = await _asked(approvals)
-            await running.says(f"clearance approve {asked.id}")
-            await approvals.approve(asked.id, reviewer="ada", reason="go")
-            ended = await running.ends()
-        assert ended.code == 0
-        assert ended.out == f"{says}{asked.id} is approved: go\ndeployed\n"
-
-
-async def test_rejected_goes_no_further(
-    cli: Shell, approvals: ApprovalClient, worker_running: object
-) -> None:
     async with cli.start("-c", _SCRIPT.format(flags=""), command="/bin/bash") as running:
         asked = await _asked(approvals)
-        await approvals.reject(asked.id, reviewer="ada", reason="not on a Friday")
+        await running.says(f"clearance approve {asked.id}")
+        await approvals.approve(asked.id, reviewer="ada", reason="go")
         ended = await running.ends()
-    assert (ended.code, ended.out) == (1, f"built\n{asked.id} is rejected: not on a Friday\n")
+    assert (ended.code, ended.out) == (0, f"built\n{asked.id} is approved: go\ndeployed\n")
 
 
-async def test_a_script_can_tell_a_rejection_from_the_rest(
+async def test_rejected_goes_no_further_and_a_script_can_tell_it_from_the_rest(
     cli: Shell, approvals: ApprovalClient, worker_running: object
 ) -> None:
-    async with cli.start("-c", _BRANCHES.format(flags=""), command="/bin/bash") as running:
-        await approvals.reject((await _asked(approvals)).id, reviewer="ada")
-        assert (await running.ends()).out.endswith("kept back: 1\n")
+    async def rejected(script: str, id: str) -> Ended:
+        text = script.format(flags=f"--id {id}")
+        async with cli.start("-c", text, command="/bin/bash") as running:
+            await running.says(f"clearance approve {id}")
+            await approvals.reject(id, reviewer="ada", reason="not on a Friday")
+            return await running.ends()
+
+    one, other = unique("deploy"), unique("deploy")
+    strict, branches = await asyncio.gather(rejected(_SCRIPT, one), rejected(_BRANCHES, other))
+    assert (strict.code, strict.out) == (1, f"built\n{one} is rejected: not on a Friday\n")
+    assert branches.out == f"{other} is rejected: not on a Friday\nkept back: 1\n"
 
 
 async def test_expired_exits_3(cli: Shell, worker_running: object) -> None:
-    ended = await cli.script(_SCRIPT.format(flags="--expires-in 1s"))
+    ended = await cli("request", "Deploy v2.4", "--wait", "--expires-in", "1s")
     assert ended.code == 3
     assert ended.out.endswith("is expired: nobody decided in time\n")
 
@@ -84,7 +81,7 @@ async def test_expired_exits_3(cli: Shell, worker_running: object) -> None:
 async def test_withdrawn_exits_4(
     cli: Shell, approvals: ApprovalClient, worker_running: object
 ) -> None:
-    async with cli.start("-c", _SCRIPT.format(flags=""), command="/bin/bash") as running:
+    async with cli.start("request", "Deploy v2.4", "--wait") as running:
         asked = await _asked(approvals)
         await approvals.temporal.get_workflow_handle(asked.id).terminate()
         ended = await running.ends()
@@ -95,20 +92,26 @@ async def test_withdrawn_exits_4(
 @pytest.mark.parametrize(
     ("environment", "flags", "code"),
     [
-        ({"TEMPORAL_ADDRESS": NOWHERE}, "", 5),
-        ({"TEMPORAL_NAMESPACE": "elsewhere"}, "", 5),
-        ({}, "--risk huge", 2),
-        ({}, "--bogus", 2),
-        ({"CLEARANCE_MODEL_API": "telepathy"}, "", 2),
+        ({"TEMPORAL_NAMESPACE": "elsewhere"}, [], 5),
+        ({}, ["--risk", "huge"], 2),
+        ({}, ["--bogus"], 2),
+        ({"CLEARANCE_MODEL_API": "telepathy"}, [], 2),
     ],
 )
-async def test_no_error_opens_the_gate(
-    cli: Shell, environment: dict[str, Any], flags: str, code: int
+async def test_every_error_has_its_code_and_says_nothing_to_a_script(
+    cli: Shell, environment: dict[str, Any], flags: list[str], code: int
 ) -> None:
-    shell = cli.having(**environment)
-    strict = await shell.script(_SCRIPT.format(flags=flags))
-    assert (strict.code, strict.out) == (code, "built\n")
-    assert (await shell.script(_BRANCHES.format(flags=flags))).out == f"kept back: {code}\n"
+    ended = await cli.having(**environment)("request", "Deploy v2.4", "--wait", *flags)
+    assert (ended.code, ended.out) == (code, "")
+
+
+async def test_no_error_opens_the_gate(alone: Shell) -> None:
+    shell = alone.having(TEMPORAL_ADDRESS=NOWHERE)
+    strict, branches = await asyncio.gather(
+        *(shell.script(script.format(flags="")) for script in (_SCRIPT, _BRANCHES))
+    )
+    assert (strict.code, strict.out) == (5, "built\n")
+    assert branches.out == "kept back: 5\n"
 
 
 async def test_a_server_that_goes_away_meanwhile_does_not_open_the_gate(
@@ -155,7 +158,7 @@ async def test_without_wait_it_prints_the_id_and_leaves(
 
 
 async def test_json_without_wait_is_the_summary(cli: Shell, worker_running: object) -> None:
-    said = await cli("request", "Deploy", "--json", "--expires-in", "never")
+    said = await cli.inside("request", "Deploy", "--json", "--expires-in", "never")
     assert (said.code, said.err, set(said.json)) == (0, "", SUMMARY)
     assert (said.json["action"], said.json["deadline"]) == ("Deploy", None)
 
@@ -174,7 +177,7 @@ async def test_a_request_carries_all_that_was_said(
     cli: Shell, approvals: ApprovalClient, worker_running: object
 ) -> None:
     id = unique("pay")
-    said = await cli(
+    said = await cli.inside(
         *("request", "Pay", "--tool", "pay", "--args", '{"cents": 8000, "to": {"iban": "DE02"}}'),
         *("--risk", "critical", "--audience", "bob", "--audience", "eve", "--expires-in", "2h"),
         *("--as", "grace", "--details", "Invoice 7", "--id", id),
@@ -195,8 +198,8 @@ async def test_details_come_from_a_file_or_from_the_input(
     (cli.folder / "notes.md").write_text("# Größe\n12 → 13\n")
     from_file = await cli("request", "Deploy", "--details", "@notes.md")
     assert (await _whole(approvals, from_file.out)).request.details == "# Größe\n12 → 13\n"
-    from_input = await cli.script("git --version | clearance request Deploy --details -")
-    assert (await _whole(approvals, from_input.out)).request.details.startswith("git version")
+    from_input = await cli("request", "Deploy", "--details", "-", stdin="12 → 13\n")
+    assert (await _whole(approvals, from_input.out)).request.details == "12 → 13\n"
 
 
 async def test_the_same_id_asks_once(
@@ -217,16 +220,20 @@ async def test_an_id_in_use_for_something_else_is_refused(
     cli: Shell, approvals: ApprovalClient, worker_running: object
 ) -> None:
     asked = await approvals.request("Deploy")
-    assert asked.id in only_line(await cli("request", "Delete", "--id", asked.id, "--wait"), 2)
+    assert asked.id in only_line(
+        await cli.inside("request", "Delete", "--id", asked.id, "--wait"), 2
+    )
     await approvals.approve(asked.id, reviewer="ada")
     await approvals.wait(asked.id)
-    assert asked.id in only_line(await cli("request", "Deploy", "--id", asked.id, "--wait"), 2)
+    assert asked.id in only_line(
+        await cli.inside("request", "Deploy", "--id", asked.id, "--wait"), 2
+    )
 
 
 async def test_without_a_worker_it_is_stored_and_says_so(
     cli: Shell, approvals: ApprovalClient
 ) -> None:
-    said = await cli("request", "Deploy", "--json")
+    said = await cli.inside("request", "Deploy", "--json")
     assert said.code == 0
     assert "the request is stored and waits" in said.err
     assert json.loads(said.out)["id"] == (await _asked(approvals)).id

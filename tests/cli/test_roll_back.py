@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from temporalio.openai_agents.testing import TestModelProvider
 
 import worker
@@ -17,8 +18,9 @@ from .conftest import Shell
 
 
 async def test_requests_go_back_to_the_old_build_and_drained_waits_for_the_runs_of_the_new_one(
-    settings: Settings, alone: Shell, tmp_path: Path
+    settings: Settings, alone: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cli.deploy._AGAIN", 0.2)
     name = unique("fleet")
     async with (
         draining_server(tmp_path / "server") as server,
@@ -44,10 +46,10 @@ async def test_requests_go_back_to_the_old_build_and_drained_waits_for_the_runs_
 
         back = await shell("deploy", "current", "1")
         assert (back.code, back.out.count("1 is current (before: 2).")) == (0, 2)
-        soon = await shell("deploy", "drained", "2", "--wait", "--timeout", "1s")
+        soon = await shell.inside("deploy", "drained", "2", "--wait", "--timeout", "1s")
         assert (soon.code, "keep the workers of build 2: " in soon.err) == (1, True)
 
-        waiting = asyncio.create_task(shell("deploy", "drained", "2", "--wait"))
+        waiting = asyncio.create_task(shell.inside("deploy", "drained", "2", "--wait"))
         await here.decide()  # by the old build all that waits, by each its own runs
         drained = await waiting
         assert (drained.code, drained.out) == (

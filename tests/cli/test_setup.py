@@ -15,41 +15,9 @@ from .conftest import NOWHERE, Shell
 _NAMES = [key.name for key in attributes.KEYS]
 
 
-async def test_setup_says_what_it_added_and_the_second_time_nothing(
+async def test_each_thing_that_is_missing_says_what_to_do_and_setup_adds_what_it_can_once(
     bare: Shell, untouched: Client
 ) -> None:
-    first = await bare("setup")
-    assert (first.code, first.err) == (0, "")
-    assert first.out == f"Added {', '.join(_NAMES)}.\n"
-    assert await attributes.missing(untouched) == []
-    second = await bare("setup")
-    assert (second.code, second.err) == (0, "")
-    assert second.out == "Everything is there already.\n"
-
-
-async def test_setup_adds_only_what_is_missing(cli: Shell) -> None:
-    assert (await cli("setup")).out == "Everything is there already.\n"
-
-
-async def test_a_good_installation_passes(cli: Shell, serve: Serve) -> None:
-    shell = cli.having(OPENAI_API_KEY="sk-any", CLEARANCE_MODEL="some-model")
-    async with serve(PlayedModel()):
-        passed = await shell("doctor")
-    assert (passed.code, passed.err) == (0, "")
-    lines = passed.out.splitlines()
-    assert [line[:3] for line in lines] == ["ok "] * 11
-    assert cli.env["TEMPORAL_ADDRESS"] in lines[0]
-    assert "Temporal keeps what is asked as it is" in lines[2]
-    assert "take decisions without a signature" in lines[3]
-    assert "nothing that has ended is missing" in lines[6]
-    assert "the worker signs none without CLEARANCE_LEDGER_KEY" in lines[7]
-    assert "every tool waits" in lines[8]
-    assert "there is no reviewers.toml here" in lines[9]
-    assert "some-model" in lines[10]
-    assert "sk-any" not in passed.out
-
-
-async def test_each_thing_that_is_missing_says_what_to_do(bare: Shell, untouched: Client) -> None:
     failed = await bare("doctor")
     assert (failed.code, failed.err) == (1, "")
     assert [line[:2] for line in failed.out.splitlines()] == [
@@ -70,9 +38,35 @@ async def test_each_thing_that_is_missing_says_what_to_do(bare: Shell, untouched
     assert failed.out.count("clearance worker") == 2
     assert "OPENAI_API_KEY" in failed.out
 
+    first = await bare("setup")
+    assert (first.code, first.err) == (0, "")
+    assert first.out == f"Added {', '.join(_NAMES)}.\n"
+    assert await attributes.missing(untouched) == []
+    second = await bare("setup")
+    assert (second.code, second.err) == (0, "")
+    assert second.out == "Everything is there already.\n"
+
+
+async def test_a_good_installation_passes(cli: Shell, serve: Serve) -> None:
+    shell = cli.having(OPENAI_API_KEY="sk-any", CLEARANCE_MODEL="some-model")
+    async with serve(PlayedModel()):
+        passed = await shell("doctor")
+    assert (passed.code, passed.err) == (0, "")
+    lines = passed.out.splitlines()
+    assert [line[:3] for line in lines] == ["ok "] * 11
+    assert cli.env["TEMPORAL_ADDRESS"] in lines[0]
+    assert "Temporal keeps what is asked as it is" in lines[2]
+    assert "take decisions without a signature" in lines[3]
+    assert "nothing that has ended is missing" in lines[6]
+    assert "the worker signs none without CLEARANCE_LEDGER_KEY" in lines[7]
+    assert "every tool waits" in lines[8]
+    assert "there is no reviewers.toml here" in lines[9]
+    assert "some-model" in lines[10]
+    assert "sk-any" not in passed.out
+
 
 async def test_json_carries_the_checks(cli: Shell, worker_running: object) -> None:
-    failed = await cli("doctor", "--json")
+    failed = await cli.inside("doctor", "--json")
     assert (failed.code, failed.err) == (1, "")
     assert all(set(check) == {"check", "ok", "finding"} for check in failed.json)
     assert {check["check"]: check["ok"] for check in failed.json} == {
@@ -96,10 +90,10 @@ async def test_the_policy_is_checked_with_the_line_of_its_fault(
     policy = tmp_path / "mine.toml"
     policy.write_text('default = "allow"\n')
     shell = cli.having(CLEARANCE_POLICY=str(policy))
-    good = {check["check"]: check for check in (await shell("doctor", "--json")).json}
+    good = {check["check"]: check for check in (await shell.inside("doctor", "--json")).json}
     assert good["policy"]["finding"] == f"{policy}: 0 checkpoints, default allow"
     policy.write_text('defaul = "allow"\n[[checkpoint]]\n')
-    failed = await shell("doctor", "--json")
+    failed = await shell.inside("doctor", "--json")
     broken = {check["check"]: check for check in failed.json}
     assert failed.code == 1
     assert broken["policy"]["ok"] is False
@@ -114,14 +108,14 @@ async def test_the_reviewers_are_counted_or_the_first_fault_is_told(
     reviewers = cli.folder / ("mine.toml" if configured else "reviewers.toml")
     shell = cli.having(CLEARANCE_REVIEWERS=reviewers.name) if configured else cli
     reviewers.write_text('[groups]\nfinance = ["ada", "grace"]\n')
-    good = {check["check"]: check for check in (await shell("doctor", "--json")).json}
+    good = {check["check"]: check for check in (await shell.inside("doctor", "--json")).json}
     assert good["reviewers"] == {
         "check": "reviewers",
         "ok": True,
         "finding": f"{reviewers.name}: 2 people, 1 group, 0 delegations",
     }
     reviewers.write_text('[groups]\nfinance = ["group:lead"]\nleads = 1\n')
-    failed = await shell("doctor", "--json")
+    failed = await shell.inside("doctor", "--json")
     broken = {check["check"]: check for check in failed.json}
     assert failed.code == 1
     assert (broken["reviewers"]["ok"], broken["reviewers"]["finding"]) == (
@@ -151,13 +145,13 @@ async def test_a_broken_key_hides_no_other_fault_and_channels_and_heads_are_look
     (cli.folder / "reviewers.toml").write_text(
         '[people."ada@example.com"]\nnotify = ["mail", "env:ADA_NTFY"]\n'
     )
-    await cli("audit", "key", "key.pem")
+    await cli.inside("audit", "key", "key.pem")
     signing = cli.having(
         CLEARANCE_ENCRYPTION_KEYS="none.json",
         CLEARANCE_LEDGER_KEY="key.pem",
         CLEARANCE_LEDGER_HEADS="heads",
     )
-    found = {one["check"]: one for one in (await signing("doctor", "--json")).json}
+    found = {one["check"]: one for one in (await signing.inside("doctor", "--json")).json}
     assert found["temporal"]["ok"]
     assert found["search attributes"]["ok"]
     assert "none.json" in found["encryption"]["finding"]
@@ -165,7 +159,7 @@ async def test_a_broken_key_hides_no_other_fault_and_channels_and_heads_are_look
     assert "set CLEARANCE_SMTP_URL; not set here: ADA_NTFY" in found["channels"]["finding"]
     assert re.fullmatch(r"signed by [0-9a-f]{16}; none in heads yet", found["heads"]["finding"])
     (cli.folder / "key.pem").unlink()
-    found = {one["check"]: one for one in (await signing("doctor", "--json")).json}
+    found = {one["check"]: one for one in (await signing.inside("doctor", "--json")).json}
     gone = "CLEARANCE_LEDGER_KEY: there is no file key.pem: `clearance audit key` makes a key"
     assert (found["heads"]["ok"], found["heads"]["finding"]) == (False, gone)
     refused = await signing.having(CLEARANCE_ENCRYPTION_KEYS=None)("worker")

@@ -76,7 +76,7 @@ async def test_a_pending_request_is_shown_whole(
 async def test_json_carries_the_whole_record(
     cli: Shell, refund: ApprovalSummary, worker_running: object
 ) -> None:
-    shown = await cli("show", "--json", refund.id)
+    shown = await cli.inside("show", "--json", refund.id)
     assert (shown.code, shown.err) == (0, "")
     view = shown.json
     assert set(view) == _KEYS
@@ -91,7 +91,7 @@ async def test_a_decided_request_says_who_decided_and_what_was_refused_before(
     handle = approvals.temporal.get_workflow_handle(refund.id)
     await handle.signal("approve", True)
     await approvals.reject(refund.id, reviewer="ada@example.com", reason="too much")
-    shown = await cli("show", refund.id)
+    shown = await cli.inside("show", refund.id)
     assert "rejected by ada@example.com at" in shown.out
     record = shown.out.split("Record")[1]
     assert re.search(
@@ -103,8 +103,8 @@ async def test_a_request_whose_asker_ended_is_withdrawn(
     cli: Shell, approvals: ApprovalClient, refund: ApprovalSummary, worker_running: object
 ) -> None:
     await approvals.temporal.get_workflow_handle(refund.id).terminate()
-    assert (await cli("show", "--json", refund.id)).json["status"] == "withdrawn"
-    shown = await cli("show", refund.id)
+    assert (await cli.inside("show", "--json", refund.id)).json["status"] == "withdrawn"
+    shown = await cli.inside("show", refund.id)
     assert shown.code == 0
     assert re.search(r"Status +withdrawn", shown.out)
 
@@ -127,7 +127,7 @@ async def test_a_request_that_ended_is_shown_without_a_worker_too(
     async with serve():
         await approvals.approve(refund.id, reviewer="ada@example.com", reason="fine")
         await approvals.wait(refund.id)
-    shown = await cli("show", refund.id)
+    shown = await cli.inside("show", refund.id)
     assert "approved by ada@example.com at" in shown.out
     assert ": fine" in shown.out
 
@@ -142,7 +142,7 @@ async def test_an_id_may_be_cut_at_either_end(
 
     await eventually(listed)
     for part in (asked.id[:-1], asked.id[1:], f" {asked.id} "):
-        assert (await cli("show", "--json", part)).json["id"] == asked.id
+        assert (await cli.inside("show", "--json", part)).json["id"] == asked.id
 
 
 async def test_an_unknown_id_lists_the_nearest(cli: Shell, approvals: ApprovalClient) -> None:
@@ -150,7 +150,7 @@ async def test_an_unknown_id_lists_the_nearest(cli: Shell, approvals: ApprovalCl
 
     async def offered() -> bool:
         mistyped = asked.id[:-3] + "zz" + asked.id[-2:]
-        return asked.id in only_line(await cli("show", mistyped), 2)
+        return asked.id in only_line(await cli.inside("show", mistyped), 2)
 
     await eventually(offered)
 
@@ -174,7 +174,7 @@ async def test_why_it_is_asked_and_how_to_decide_it_are_shown_as_somebody_elses_
             }
         )
     )
-    shown = await cli("show", asked.id)
+    shown = await cli.inside("show", asked.id)
     assert (shown.code, shown.err) == (0, "")
     facts = dict(re.findall(r"^│ (\w[\w ]*?) {2,}(.+?) *│$", shown.out, re.MULTILINE))
     assert facts["Status"] == "pending (0 of 2)"
@@ -197,7 +197,7 @@ async def test_an_edit_too_long_to_be_compared_says_so_and_shows_what_runs(
     )
     await approvals.approve(asked.id, reviewer="ada", changes={"body": rows.replace("old", "new")})
 
-    shown = await cli("show", asked.id)
+    shown = await cli.inside("show", asked.id)
 
     assert (shown.code, shown.err) == (0, "")
     assert "too long to be compared here: before 2,000 lines" in shown.out

@@ -37,9 +37,9 @@ async def test_each_decision_of_several_says_how_many_there_are(
     asked = await approvals.request(_TWO)
 
     said = [
-        await cli("approve", asked.id, "--as", "ada"),
-        await cli("reject", asked.id, "--as", "bob"),
-        await cli("reject", asked.id, "--as", "cleo"),
+        await cli.inside("approve", asked.id, "--as", "ada"),
+        await cli.inside("reject", asked.id, "--as", "bob"),
+        await cli.inside("reject", asked.id, "--as", "cleo"),
     ]
 
     assert [one.out for one in said] == [
@@ -54,7 +54,7 @@ async def test_who_changes_the_arguments_is_told_that_somebody_else_has_to_appro
 ) -> None:
     asked = await approvals.request(_TWO)
 
-    said = await cli("approve", asked.id, "--as", "ada", "--set", "amount=80")
+    said = await cli.inside("approve", asked.id, "--as", "ada", "--set", "amount=80")
 
     assert said.out == (
         f"Your changes to {asked.id} are in (amount: 100 -> 80), but you may not approve them "
@@ -68,10 +68,10 @@ async def test_where_their_own_changes_count_it_says_so_with_the_changes(
 ) -> None:
     asked = await approvals.request(_TWO.model_copy(update={"self_approval": ("editor",)}))
 
-    first = await cli("approve", asked.id, "--as", "ada", "--set", "amount=80")
-    shown = await cli("show", asked.id)
-    again = only_line(await cli("approve", asked.id, "--as", "ADA"), 1)
-    second = await cli("approve", asked.id, "--as", "bob")
+    first = await cli.inside("approve", asked.id, "--as", "ada", "--set", "amount=80")
+    shown = await cli.inside("show", asked.id)
+    again = only_line(await cli.inside("approve", asked.id, "--as", "ADA"), 1)
+    second = await cli.inside("approve", asked.id, "--as", "bob")
 
     assert first.out == (
         f"Your approval of {asked.id} is counted: 1 of 2 approvals, "
@@ -89,8 +89,8 @@ async def test_the_end_of_a_stage_says_which_one_is_asked_now(
 ) -> None:
     asked = await approvals.request(_STAGED)
 
-    early = only_line(await cli("approve", asked.id, "--as", "bob"), 1)
-    said = [await cli("approve", asked.id, "--as", name) for name in ("ada", "bob", "cleo")]
+    early = only_line(await cli.inside("approve", asked.id, "--as", "bob"), 1)
+    said = [await cli.inside("approve", asked.id, "--as", name) for name in ("ada", "bob", "cleo")]
 
     assert "bob is not in the audience (ada)" in early
     assert [one.out for one in said] == [
@@ -110,7 +110,7 @@ async def test_how_far_a_request_is_stands_in_every_reading(
         await approvals.approve(id, reviewer=name)
 
     async def known() -> str:
-        shown = (await cli("pending")).out
+        shown = (await cli.inside("pending")).out
         return shown if len(re.findall(r"\d+ s ago", shown)) == 2 else ""
 
     header, *lines = (await eventually(known)).splitlines()
@@ -119,7 +119,7 @@ async def test_how_far_a_request_is_stands_in_every_reading(
     assert re.search(r"director \(2 of 2\), 1 of 2: bob \d+ s ago$", ends[staged.id])
     assert re.search(r" 1 of 2: ada \d+ s ago$", ends[two.id])
     assert ends[plain.id].endswith(" 6 d 23 h")
-    shown = (await cli("show", staged.id)).out
+    shown = (await cli.inside("show", staged.id)).out
     assert re.search(r"Status +pending in stage director \(1 of 2\)", shown)
     assert re.search(r"Stage 1 +manager: done; 1 of 1: ada approved \d+ s ago", shown)
     assert re.search(r"Stage 2 +director: open; 1 of 2: bob approved", shown)
@@ -133,8 +133,8 @@ async def test_asking_for_changes_is_a_rejection_that_says_which(
 ) -> None:
     asked = await approvals.request("Mail Bob")
 
-    silent = only_line(await cli("reject", asked.id, "--ask-changes"), 2)
-    said = await cli("reject", asked.id, "--ask-changes", "--reason", "shorter")
+    silent = only_line(await cli.inside("reject", asked.id, "--ask-changes"), 2)
+    said = await cli.inside("reject", asked.id, "--ask-changes", "--reason", "shorter")
 
     assert "--ask-changes needs --reason: what should be changed?" in silent
     assert said.out == (
@@ -142,11 +142,11 @@ async def test_asking_for_changes_is_a_rejection_that_says_which(
     )
     outcome = await approvals.wait(asked.id)
     assert (outcome.changes_requested, outcome.reason) == (True, "shorter")
-    assert "rejected with changes requested by" in (await cli("show", asked.id)).out
+    assert "rejected with changes requested by" in (await cli.inside("show", asked.id)).out
 
 
 async def _asked(cli: Shell, approvals: ApprovalClient, *flags: str) -> ApprovalView:
-    said = await cli("request", "Pay", "--as", "grace", *flags)
+    said = await cli.inside("request", "Pay", "--as", "grace", *flags)
     assert said.code == 0, said.err
     return await approvals.get(said.out.strip())
 
@@ -219,7 +219,7 @@ async def test_a_request_of_several_stages_gives_its_other_terms_to_each(
 async def test_terms_that_make_no_sense_are_refused_and_say_what_to_write(
     cli: Shell, worker_running: object, flags: list[str], says: str
 ) -> None:
-    assert says in only_line(await cli("request", "Pay", *flags), 2)
+    assert says in only_line(await cli.inside("request", "Pay", *flags), 2)
 
 
 async def test_mine_goes_by_the_groups_and_delegations_of_the_directory(
@@ -241,14 +241,14 @@ async def test_mine_goes_by_the_groups_and_delegations_of_the_directory(
             return len([one async for one in approvals.pending()]) == len(ids)
 
         await eventually(listed)
-        mine = (await cli("pending", "--mine", "--json")).json
+        mine = (await cli.inside("pending", "--mine", "--json")).json
         assert [one["id"] for one in mine] == [ids[3], ids[1], ids[0]]
-        assert (await cli("approve", ids[0])).out == f"{ids[0]} is approved.\n"
-        await cli("approve", ids[1])
-        assert "approved by ada@example.com for bob at" in (await cli("show", ids[1])).out
+        assert (await cli.inside("approve", ids[0])).out == f"{ids[0]} is approved.\n"
+        await cli.inside("approve", ids[1])
+        assert "approved by ada@example.com for bob at" in (await cli.inside("show", ids[1])).out
 
     settings.reviewers.write_text("[groups\n")
-    said = await cli("pending", "--mine")
+    said = await cli.inside("pending", "--mine")
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith("clearance: reviewers.toml:")
 
@@ -265,8 +265,8 @@ async def test_explain_tells_of_stages_reminders_and_what_nobody_could_approve(
         '[[checkpoint]]\ncheckpoint_id = "own"\naction_pattern = "mail"\naudience = ["grace"]\n'
         'remind_after = ["1d"]\nremind_before = ["2h"]\ndeadline = "2d"\n'
     )
-    staged = (await alone("policy", "explain", "pay")).out
-    own = (await alone("policy", "explain", "mail", "--as", "grace")).out
+    staged = (await alone.inside("policy", "explain", "pay")).out
+    own = (await alone.inside("policy", "explain", "mail", "--as", "grace")).out
     assert "Stage 1       manager; asks mia; at the deadline bob, too; within 3 d" in staged
     assert "Stage 2       board; asks group:board; within 3 d; if args.amount > 10" in staged
     assert "Own approval  counts of editor" in staged

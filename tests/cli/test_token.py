@@ -24,13 +24,15 @@ async def test_a_token_is_printed_once_and_alone(shell: Shell) -> None:
 
 async def test_the_list_says_what_each_is_for_and_whether_it_holds(shell: Shell) -> None:
     create = ("token", "create", "--name")
-    await shell(*create, "ci", "--scopes", "request,read", "--expires", "never")
-    await shell(*create, "bot", "--scopes", "decide-as:cfo@example.com,read", "--expires", "30d")
-    await shell(*create, "old", "--scopes", "read")
+    await shell.inside(*create, "ci", "--scopes", "request,read", "--expires", "never")
+    await shell.inside(
+        *create, "bot", "--scopes", "decide-as:cfo@example.com,read", "--expires", "30d"
+    )
+    await shell.inside(*create, "old", "--scopes", "read")
     assert (await shell("token", "revoke", "old")).out == "old is revoked.\n"
 
-    ci, bot, old = (await shell("token", "list", "--json")).json
-    shown = await shell("token", "list")
+    ci, bot, old = (await shell.inside("token", "list", "--json")).json
+    shown = await shell.inside("token", "list")
 
     assert (ci["scopes"], ci["expires_at"], ci["status"]) == (["read", "request"], None, "holds")
     assert (bot["scopes"], bot["decides_as"]) == (["decide", "read"], "cfo@example.com")
@@ -41,9 +43,9 @@ async def test_the_list_says_what_each_is_for_and_whether_it_holds(shell: Shell)
 
 
 async def test_an_empty_list_says_so(shell: Shell) -> None:
-    said = await shell("token", "list")
+    said = await shell.inside("token", "list")
     assert (said.code, said.out, said.err) == (0, "", "There are no tokens.\n")
-    assert (await shell("token", "list", "--json")).json == []
+    assert (await shell.inside("token", "list", "--json")).json == []
 
 
 @pytest.mark.parametrize(
@@ -65,31 +67,31 @@ async def test_an_empty_list_says_so(shell: Shell) -> None:
 async def test_what_makes_no_sense_makes_no_token(
     shell: Shell, arguments: tuple[str, ...], said: str
 ) -> None:
-    assert said in only_line(await shell("token", "create", "--name", "ci", *arguments), 2)
-    assert (await shell("token", "list", "--json")).json == []
+    assert said in only_line(await shell.inside("token", "create", "--name", "ci", *arguments), 2)
+    assert (await shell.inside("token", "list", "--json")).json == []
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "\x1b[2J", "x" * 201])
 async def test_a_token_needs_a_name_of_one_line(shell: Shell, name: str) -> None:
-    only_line(await shell("token", "create", "--name", name, "--scopes", "read"), 2)
+    only_line(await shell.inside("token", "create", "--name", name, "--scopes", "read"), 2)
 
 
 async def test_a_name_is_used_once_also_after_its_token_was_revoked(shell: Shell) -> None:
-    await shell("token", "create", "--name", "ci", "--scopes", "read")
-    await shell("token", "revoke", "ci")
+    await shell.inside("token", "create", "--name", "ci", "--scopes", "read")
+    await shell.inside("token", "revoke", "ci")
 
-    again = await shell("token", "create", "--name", "ci", "--scopes", "read")
+    again = await shell.inside("token", "create", "--name", "ci", "--scopes", "read")
 
     assert "there is a token 'ci' already" in only_line(again, 2)
 
 
 async def test_revoking_what_there_is_not_is_one_line(shell: Shell) -> None:
-    assert "no token 'ci'" in only_line(await shell("token", "revoke", "ci"), 2)
+    assert "no token 'ci'" in only_line(await shell.inside("token", "revoke", "ci"), 2)
 
 
 async def test_asking_for_others_goes_with_asking(alone: Shell) -> None:
-    made = await alone("token", "create", "--name", "app", "--scopes", "request,request-for")
-    refused = await alone("token", "create", "--name", "b", "--scopes", "read,request-for")
+    made = await alone.inside("token", "create", "--name", "app", "--scopes", "request,request-for")
+    refused = await alone.inside("token", "create", "--name", "b", "--scopes", "read,request-for")
 
     assert made.code == 0, made.err
     assert "request, request-for" in made.err

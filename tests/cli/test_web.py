@@ -67,7 +67,7 @@ async def test_sign_in_says_where_no_inbox_runs(shell: Shell) -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "group:finance", "a\nb", "x" * 201])
 async def test_a_name_that_is_none_is_refused(shell: Shell, name: str) -> None:
-    only_line(await shell("sign-in", "--as", name), 2)
+    only_line(await shell.inside("sign-in", "--as", name), 2)
 
 
 async def test_a_public_address_is_the_one_that_is_printed(shell: Shell) -> None:
@@ -169,7 +169,7 @@ async def test_with_a_provider_no_command_signs_anybody_in(shell: Shell) -> None
 async def test_a_setting_that_makes_no_sense_is_named(
     shell: Shell, variable: str, value: str
 ) -> None:
-    assert variable in only_line(await shell.having(**{variable: value})("web"), 2)
+    assert variable in only_line(await shell.having(**{variable: value}).inside("web"), 2)
 
 
 @pytest.mark.parametrize(
