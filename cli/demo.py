@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
+from temporalio.client import WorkflowExecutionStatus
 
 from clearance import ApprovalClient
 from clearance.errors import AlreadyDecided, Refused
@@ -144,13 +145,14 @@ async def _run(
     client: ApprovalClient, settings: Settings, name: str, folder: Path
 ) -> tuple[str, Coroutine[Any, Any, AgentResult]]:
     """The run of this scenario: the one that still waits from last time, else a new one."""
-    left = [r async for r in list_runs(client.temporal, running=True)]
-    mine = [r.id for r in left if r.agent == name and r.id.startswith("demo-")]
+    left = [r async for r in list_runs(client.temporal, running=True) if r.id.startswith("demo-")]
+    left = [r for r in left if await _goes_on(client, r.id)]
+    mine = [r.id for r in left if r.agent == name]
     if mine:
         output.out(f"The run {mine[0]} was left waiting when this ended last time. It goes on.")
         handle = client.temporal.get_workflow_handle(mine[0])
         return handle.id, result_of(handle)
-    if not any(r.id.startswith("demo-") for r in left):
+    if not left:
         # A fresh shop and an empty outbox; the worker has the ledger beside them open.
         shutil.rmtree(folder / "outbox", ignore_errors=True)
         for file in folder.glob("shop.db*"):
@@ -168,6 +170,12 @@ async def _run(
     )
     output.out(f"You, to the agent: {SCENARIOS[name].prompt}")
     return handle.id, result_of(handle)
+
+
+async def _goes_on(client: ApprovalClient, id: str) -> bool:
+    """Whether it does: the list of runs may be a second late."""
+    found = await client.temporal.get_workflow_handle(id).describe()
+    return found.status == WorkflowExecutionStatus.RUNNING
 
 
 @asynccontextmanager

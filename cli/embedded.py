@@ -113,6 +113,7 @@ async def server(
             await _keep(await connect({"target_host": address}))
             announced = EmbeddedServer(
                 pid=process.pid,
+                starter=os.getpid(),
                 started=psutil.Process(process.pid).create_time(),
                 address=address,
                 ui=ui,
@@ -128,14 +129,16 @@ async def _take(lock: IO[bytes], state: Path) -> None:
     """Two servers on one database would spoil it.
 
     The server's guard holds the lock too: after a crash of ours it is free once the server has ended,
-    which takes a moment.
+    which takes a moment, and so does an orderly end.
     """
     for _ in range(50):
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            await asyncio.sleep(0.1)
-    running = EmbeddedServer.find(state)
+            running = EmbeddedServer.find(state)
+        if running and running.is_kept():
+            break
+        await asyncio.sleep(0.1)
     where = f" (process {running.pid}, {running.address})" if running else ""
     raise CannotStart(
         f"an embedded server runs here already{where}: use it, stop it, or set CLEARANCE_STATE "

@@ -224,6 +224,18 @@ class EmbeddedServer(_LeftBehind):
     address: str
     ui: str
 
+    starter: int = 0
+    """The process that started it, and stops it."""
+
+    def is_kept(self) -> bool:
+        """Whether that process still lives: orphaned, the server is about to end."""
+        import psutil
+
+        try:
+            return psutil.Process(self.pid).ppid() == self.starter
+        except psutil.Error:
+            return False
+
 
 class RunningInbox(_LeftBehind):
     """A running inbox, for ``clearance sign-in`` and ``link``."""

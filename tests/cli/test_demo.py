@@ -8,7 +8,6 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import httpx
-import pytest
 
 from .conftest import Shell, Terminal
 
@@ -29,9 +28,9 @@ def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
         return db.execute(query).fetchall()
 
 
-async def rejects(terminal: Terminal, reason: str) -> None:
+async def rejects(terminal: Terminal, reason: str, *, by: str = "r") -> None:
     """Answer the prompt."""
-    terminal.types("r")
+    terminal.types(by)
     await terminal.shows(r"Why not\? ")
     terminal.types(reason)
 
@@ -53,8 +52,8 @@ async def test_an_approved_mail_is_sent(alone: Shell) -> None:
     assert "outbox" in ended.out
 
 
-async def test_a_rejected_mail_is_not_sent_and_the_agent_says_why(alone: Shell) -> None:
-    async with alone.terminal("demo", "email") as terminal:
+async def test_a_rejected_mail_is_not_sent_and_the_agent_says_why(beside: Shell) -> None:
+    async with beside.terminal("demo", "email") as terminal:
         await terminal.shows(PROMPT)
         await rejects(terminal, "she moved to Oslo")
         ended = await terminal.ends()
@@ -62,82 +61,7 @@ async def test_a_rejected_mail_is_not_sent_and_the_agent_says_why(alone: Shell) 
     assert "is rejected by ada@example.com." in ended.out
     assert "The agent: I did not do it, because it was rejected: she moved to Oslo" in ended.out
     assert "nothing was sent" in ended.out
-    assert mails(alone.folder) == []
-
-
-async def test_an_approved_refund_is_written_once(alone: Shell) -> None:
-    async with alone.terminal("demo", "refund") as terminal:
-        shown = await terminal.shows(PROMPT)
-        assert rows(alone.folder, "SELECT * FROM refunds") == []
-        terminal.types("approve")
-        ended = await terminal.ends()
-    assert "Refund 12900 cents for order A-1001" in shown
-    assert ended.code == 0
-    assert "Refunds in the ledger: 1 " in ended.out
-    assert rows(alone.folder, "SELECT order_id, cents FROM refunds") == [("A-1001", 12_900)]
-    # The worker has it open from before the shop is made anew.
-    with closing(sqlite3.connect(alone.folder / ".clearance" / "demo" / "ledger.db")) as ledger:
-        assert ledger.execute("SELECT count(*) FROM ledger").fetchone() > (0,)
-    assert "Traceback" not in ended.out
-
-
-async def test_a_rejected_refund_is_not_written(alone: Shell) -> None:
-    async with alone.terminal("demo", "refund") as terminal:
-        await terminal.shows(PROMPT)
-        await rejects(terminal, "over 100")
-        ended = await terminal.ends()
-    assert (ended.code, rows(alone.folder, "SELECT * FROM refunds")) == (0, [])
-    assert "The agent: I did not do it, because it was rejected: over 100" in ended.out
-
-
-async def test_an_approved_cleanup_deletes_what_was_shown(alone: Shell) -> None:
-    async with alone.terminal("demo", "cleanup") as terminal:
-        shown = await terminal.shows(PROMPT)
-        assert len(rows(alone.folder, "SELECT * FROM customers")) == 5
-        terminal.types("yes")
-        ended = await terminal.ends()
-    for name in ("Charles Babbage", "Mary Somerville", "Alan Turing"):
-        assert name in shown
-    assert (ended.code, rows(alone.folder, "SELECT id FROM customers")) == (0, [(1,), (4,)])
-
-
-async def test_a_rejected_cleanup_deletes_nothing(alone: Shell) -> None:
-    async with alone.terminal("demo", "cleanup") as terminal:
-        await terminal.shows(PROMPT)
-        await rejects(terminal, "")
-        ended = await terminal.ends()
-    assert (ended.code, len(rows(alone.folder, "SELECT * FROM customers"))) == (0, 5)
-    assert "The agent: I did not do it, because it was rejected: no reason given" in ended.out
-
-
-@pytest.mark.parametrize(("answer", "refunds"), [("approve", 1), ("reject", 0)])
-async def test_an_answer_given_in_advance_needs_no_terminal(
-    alone: Shell, answer: str, refunds: int
-) -> None:
-    ended = await alone("demo", "refund", "--answer", answer)
-    assert ended.code == 0
-    assert f"\nRefunds in the ledger: {refunds} " in ended.out
-    assert len(rows(alone.folder, "SELECT * FROM refunds")) == refunds
-
-
-async def test_only_a_clear_answer_counts(alone: Shell) -> None:
-    async with alone.terminal("demo", "refund") as terminal:
-        for unclear in ("", "maybe", "approved?", "a a", "\x1b[A"):
-            await terminal.shows(PROMPT)
-            terminal.types(unclear)
-        await terminal.shows(PROMPT)
-        assert rows(alone.folder, "SELECT * FROM refunds") == []
-        terminal.types(" R ")
-        await terminal.shows(r"Why not\? ")
-        terminal.types("unclear")
-        assert (await terminal.ends()).code == 0
-    assert rows(alone.folder, "SELECT * FROM refunds") == []
-
-
-async def test_each_demo_starts_from_a_fresh_shop(alone: Shell) -> None:
-    for _ in range(2):
-        ended = await alone("demo", "refund", "--answer", "approve")
-        assert "\nRefunds in the ledger: 1 " in ended.out
+    assert mails(beside.folder) == []
 
 
 async def signed_in_at(shown: str) -> httpx.Response:
@@ -148,24 +72,60 @@ async def signed_in_at(shown: str) -> httpx.Response:
         return await browser.get(found[1])
 
 
-async def test_the_inbox_comes_up_beside_the_question_and_has_the_request(alone: Shell) -> None:
-    async with alone.terminal("demo", "refund") as terminal:
-        await terminal.shows(PROMPT)
+async def test_only_a_clear_answer_counts_and_each_demo_starts_from_a_fresh_shop(
+    beside: Shell,
+) -> None:
+    """Approved, rejected, and approved in advance; with the inbox beside the question."""
+    async with beside.terminal("demo", "refund") as terminal:
+        assert "Refund 12900 cents for order A-1001" in await terminal.shows(PROMPT)
         page = await signed_in_at(await terminal.shows(PROMPT))
         assert "Refund 12900 cents for order A-1001" in page.text
         assert "Signed in as ada@example.com" in page.text
-        terminal.types("a")
+        for unclear in ("", "maybe", "approved?", "a a", "\x1b[A"):
+            terminal.types(unclear)
+            await terminal.shows(PROMPT)
+        assert rows(beside.folder, "SELECT * FROM refunds") == []
+        terminal.types("approve")
         ended = await terminal.ends()
     assert ended.code == 0
-    assert len(rows(alone.folder, "SELECT * FROM refunds")) == 1
+    assert "Refunds in the ledger: 1 " in ended.out
+    assert "Traceback" not in ended.out
+    assert rows(beside.folder, "SELECT order_id, cents FROM refunds") == [("A-1001", 12_900)]
 
-
-async def test_the_demo_goes_on_where_its_inbox_cannot_start(alone: Shell) -> None:
-    shell = alone.having(CLEARANCE_DATABASE_URL="sqlite:////dev/null/clearance.db")
-    async with shell.terminal("demo", "refund") as terminal:
+    async with beside.terminal("demo", "refund") as terminal:
         await terminal.shows(PROMPT)
-        assert "The inbox can't be started: " in await terminal.shows(PROMPT)
-        terminal.types("a")
+        assert rows(beside.folder, "SELECT * FROM refunds") == []
+        await rejects(terminal, "", by=" R ")
         ended = await terminal.ends()
+    assert (ended.code, rows(beside.folder, "SELECT * FROM refunds")) == (0, [])
+    assert "The agent: I did not do it, because it was rejected: no reason given" in ended.out
+
+    ended = await beside("demo", "refund", "--answer", "approve")
     assert ended.code == 0
-    assert len(rows(shell.folder, "SELECT * FROM refunds")) == 1
+    assert "\nRefunds in the ledger: 1 " in ended.out
+    assert len(rows(beside.folder, "SELECT * FROM refunds")) == 1
+    # The worker has it open from before the shop is made anew.
+    with closing(sqlite3.connect(beside.folder / ".clearance" / "demo" / "ledger.db")) as ledger:
+        assert ledger.execute("SELECT count(*) FROM ledger").fetchone() > (0,)
+
+
+async def test_an_approved_cleanup_deletes_what_was_shown_also_where_the_inbox_cannot_start(
+    beside: Shell,
+) -> None:
+    shell = beside.having(CLEARANCE_DATABASE_URL="sqlite:////dev/null/clearance.db")
+    async with shell.terminal("demo", "cleanup") as terminal:
+        shown = await terminal.shows(PROMPT)
+        assert "The inbox can't be started: " in await terminal.shows(PROMPT)
+        assert len(rows(shell.folder, "SELECT * FROM customers")) == 5
+        terminal.types("yes")
+        ended = await terminal.ends()
+    for name in ("Charles Babbage", "Mary Somerville", "Alan Turing"):
+        assert name in shown
+    assert (ended.code, rows(shell.folder, "SELECT id FROM customers")) == (0, [(1,), (4,)])
+
+
+async def test_a_cleanup_rejected_in_advance_deletes_nothing(beside: Shell) -> None:
+    ended = await beside("demo", "cleanup", "--answer", "reject")
+    assert (ended.code, len(rows(beside.folder, "SELECT * FROM customers"))) == (0, 5)
+    assert "The agent: I did not do it, because it was rejected: no reason given" in ended.out
+    assert "Customers in the table: 5 of 5" in ended.out

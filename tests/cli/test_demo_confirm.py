@@ -19,10 +19,10 @@ allow = true
 
 
 @pytest.fixture
-def shell(alone: Shell) -> Shell:
+def shell(beside: Shell) -> Shell:
     """Where that policy is the one in force."""
-    (alone.folder / "checkpoints.toml").write_text(POLICY)
-    return alone
+    (beside.folder / "checkpoints.toml").write_text(POLICY)
+    return beside
 
 
 async def test_the_phrase_is_asked_for_until_it_is_typed(shell: Shell) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope
 
-from tests.model_server import APIS, MODEL, Api, Call, Text, calls, model_server
+from tests.model_server import MODEL, Call, Text, calls, model_server
 
 from .conftest import Shell
 from .test_demo import PROMPT, mails, rejects
@@ -17,45 +17,6 @@ from .test_demo import PROMPT, mails, rejects
 _MAIL = json.dumps({"to": "ada@example.com", "subject": "On its way", "body": "It left today."})
 _DRAFT = calls(Call("draft_email", _MAIL, "call_1"))
 _SEND = calls(Call("send_email", _MAIL, "call_2"))
-
-
-@pytest.mark.parametrize("api", APIS)
-async def test_a_real_model_plays_the_same_scenario_and_the_first_line_says_so(
-    alone: Shell, api: Api
-) -> None:
-    async with model_server(_DRAFT, _SEND, Text("Ada knows.")) as model:
-        shell = alone.having(
-            OPENAI_BASE_URL=model.url,
-            OPENAI_API_KEY=model.key,
-            CLEARANCE_MODEL=MODEL,
-            CLEARANCE_MODEL_API=api,
-        )
-        async with shell.terminal("demo") as terminal:
-            shown = await terminal.shows(PROMPT)
-            assert mails(alone.folder) == []
-            terminal.types("a")
-            ended = await terminal.ends()
-    assert shown.splitlines()[0] == (
-        f"Clearance demo, email: the model {MODEL} at {model.url} plays the agent."
-    )
-    assert ended.code == 0
-    assert "The agent: Ada knows." in ended.out
-    assert {request.api for request in model.requests} == {api}
-    assert model.requests[1].results["call_1"].startswith("To: ada@example.com")
-    assert "written to" in model.requests[2].results["call_2"]
-    assert [mail["Subject"] for mail in mails(alone.folder)] == ["On its way"]
-
-
-async def test_a_real_model_is_told_of_the_rejection(alone: Shell) -> None:
-    async with model_server(_DRAFT, _SEND, Text("I kept it back.")) as model:
-        shell = alone.having(OPENAI_BASE_URL=model.url, OPENAI_API_KEY=model.key)
-        async with shell.terminal("demo") as terminal:
-            await terminal.shows(PROMPT)
-            await rejects(terminal, "too curt")
-            ended = await terminal.ends()
-    assert "The agent: I kept it back." in ended.out
-    assert model.requests[2].results["call_2"] == "Rejected: too curt"
-    assert mails(alone.folder) == []
 
 
 class _Inbox:
@@ -78,29 +39,55 @@ async def smtp() -> AsyncIterator[tuple[str, _Inbox]]:
         yield f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", inbox
 
 
-async def test_with_a_mail_server_the_mail_is_really_sent(
-    alone: Shell, smtp: tuple[str, _Inbox]
+async def test_a_real_model_plays_the_same_scenario_and_the_approved_mail_is_really_sent(
+    beside: Shell, smtp: tuple[str, _Inbox]
 ) -> None:
     url, inbox = smtp
-    shell = alone.having(CLEARANCE_SMTP_URL=url, CLEARANCE_MAIL_FROM="shop@example.com")
-    async with shell.terminal("demo") as terminal:
-        await terminal.shows(PROMPT)
-        assert inbox.envelopes == []
-        terminal.types("a")
-        ended = await terminal.ends()
+    async with model_server(_DRAFT, _SEND, Text("Ada knows.")) as model:
+        shell = beside.having(
+            OPENAI_BASE_URL=model.url,
+            OPENAI_API_KEY=model.key,
+            CLEARANCE_MODEL=MODEL,
+            CLEARANCE_MODEL_API="chat_completions",
+            CLEARANCE_SMTP_URL=url,
+            CLEARANCE_MAIL_FROM="shop@example.com",
+        )
+        async with shell.terminal("demo") as terminal:
+            shown = await terminal.shows(PROMPT)
+            assert inbox.envelopes == []
+            terminal.types("a")
+            ended = await terminal.ends()
+    assert shown.splitlines()[0] == (
+        f"Clearance demo, email: the model {MODEL} at {model.url} plays the agent."
+    )
     assert ended.code == 0
+    assert "The agent: Ada knows." in ended.out
+    assert "nothing was sent" not in ended.out
+    assert {request.api for request in model.requests} == {"chat_completions"}
+    assert model.requests[1].results["call_1"].startswith("To: ada@example.com")
+    assert model.requests[2].results["call_2"] == "sent to ada@example.com by 127.0.0.1"
     (envelope,) = inbox.envelopes
     assert (envelope.mail_from, envelope.rcpt_tos) == ("shop@example.com", ["ada@example.com"])
     assert isinstance(envelope.content, bytes)
     mail = message_from_bytes(envelope.content, policy=policy.default)
-    assert mail["Subject"] == "Your order A-1001 has shipped"
-    assert mails(alone.folder) == []
-    assert "nothing was sent" not in ended.out
+    assert mail["Subject"] == "On its way"
+    assert mails(beside.folder) == []
 
 
-async def test_with_a_mail_server_a_rejected_mail_is_not_sent(
-    alone: Shell, smtp: tuple[str, _Inbox]
+async def test_a_real_model_is_told_of_the_rejection_and_nothing_is_sent(
+    beside: Shell, smtp: tuple[str, _Inbox]
 ) -> None:
     url, inbox = smtp
-    ended = await alone.having(CLEARANCE_SMTP_URL=url)("demo", "--answer", "reject")
-    assert (ended.code, inbox.envelopes) == (0, [])
+    async with model_server(_DRAFT, _SEND, Text("I kept it back.")) as model:
+        shell = beside.having(
+            OPENAI_BASE_URL=model.url, OPENAI_API_KEY=model.key, CLEARANCE_SMTP_URL=url
+        )
+        async with shell.terminal("demo") as terminal:
+            await terminal.shows(PROMPT)
+            await rejects(terminal, "too curt")
+            ended = await terminal.ends()
+    assert ended.code == 0
+    assert "The agent: I kept it back." in ended.out
+    assert {request.api for request in model.requests} == {"responses"}
+    assert model.requests[2].results["call_2"] == "Rejected: too curt"
+    assert (inbox.envelopes, mails(beside.folder)) == ([], [])

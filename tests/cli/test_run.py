@@ -1,8 +1,7 @@
 """``clearance run`` and ``clearance runs``: an agent, followed to its answer."""
 
+import asyncio
 import json
-
-import pytest
 
 from clearance import ApprovalClient, contract, keyfile, keys
 from clearance.runs import list_runs
@@ -38,9 +37,12 @@ async def _waiting(approvals: ApprovalClient) -> str:
     return id
 
 
-async def test_a_run_is_followed_over_a_real_model_server_to_its_answer(cli: Shell) -> None:
+async def test_a_run_over_a_real_model_server_is_followed_to_its_answer_or_to_why_it_ended(
+    cli: Shell, approvals: ApprovalClient
+) -> None:
+    """Answered; ended by somebody; failed because the model refuses the key."""
     asks = calls(Call("wait_for_confirmation", _ASK))
-    async with model_server(asks, Text("Deployed.")) as model:
+    async with model_server(asks, Text("Deployed."), asks) as model:
         shell = cli.having(
             OPENAI_BASE_URL=model.url, OPENAI_API_KEY=model.key, CLEARANCE_MODEL=MODEL
         )
@@ -54,16 +56,17 @@ async def test_a_run_is_followed_over_a_real_model_server_to_its_answer(cli: She
                 assert id in listed.out
                 assert (await cli("approve", id)).code == 0
                 ended = await run.ends()
-        told = model.requests[1].results
-    assert (ended.code, ended.out) == (0, "Deployed.\n")
-    assert told == {"call_1": "Approved"}
+            assert (ended.code, ended.out) == (0, "Deployed.\n")
+            assert model.requests[1].results == {"call_1": "Approved"}
 
+            async with cli.start("run", "Deploy.") as run:
+                id = (await run.says(r"clearance approve (\S+)\.1"))[1]
+                await approvals.temporal.get_workflow_handle(id).terminate(reason="wrong town")
+                ended = await run.ends()
+            assert (ended.code, ended.out) == (1, "")
+            assert ended.err.splitlines()[-1] == f"clearance: run {id} failed: wrong town"
 
-async def test_a_model_that_refuses_the_key_fails_the_run_with_its_words(cli: Shell) -> None:
-    async with model_server() as model:
-        shell = cli.having(OPENAI_BASE_URL=model.url, OPENAI_API_KEY="sk-wrong")
-        async with shell.start("worker") as worker:
-            await worker.says("agents on")
+            model.key = "another"
             ended = await cli("run", "Deploy v2.4.")
     assert (ended.code, ended.out) == (1, "")
     started, failed = ended.err.splitlines()
@@ -72,20 +75,29 @@ async def test_a_model_that_refuses_the_key_fails_the_run_with_its_words(cli: Sh
     assert "Incorrect API key provided" in failed
 
 
-@pytest.mark.parametrize("encrypted", [False, True])
-async def test_a_model_that_stumbles_is_said_to_be_retried(cli: Shell, encrypted: bool) -> None:
-    if encrypted:
-        keyfile.create(cli.folder / "keys.json", keys.new(keys.KINDS["encryption"]))
-        cli = cli.having(CLEARANCE_ENCRYPTION_KEYS="keys.json")
-    stumbles = [Failure(500, message="overloaded")] * 2
-    async with model_server(*stumbles, Text("Here I am.")) as model:
-        shell = cli.having(OPENAI_BASE_URL=model.url, OPENAI_API_KEY=model.key)
-        async with shell.start("worker") as worker:
-            await worker.says("agents on")
-            ended = await cli("run", "Hello?")
-    assert (ended.code, ended.out) == (0, "Here I am.\n")
-    assert "Retrying invoke_model_activity" in ended.err
-    assert "overloaded" in ended.err
+async def test_a_model_that_stumbles_is_said_to_be_retried_also_in_what_is_encrypted(
+    cli: Shell,
+) -> None:
+    keyfile.create(cli.folder / "keys.json", keys.new(keys.KINDS["encryption"]))
+    encrypted = cli.having(
+        CLEARANCE_ENCRYPTION_KEYS="keys.json",
+        CLEARANCE_APPROVALS_QUEUE=unique("approvals"),
+        CLEARANCE_AGENTS_QUEUE=unique("agents"),
+        CLEARANCE_STATE="elsewhere",
+    )
+
+    async def stumbles(cli: Shell) -> None:
+        async with model_server(*[Failure(500, message="overloaded")] * 100) as model:
+            shell = cli.having(OPENAI_BASE_URL=model.url, OPENAI_API_KEY=model.key)
+            async with shell.start("worker") as worker:
+                await worker.says("agents on")
+                async with cli.start("run", "Hello?") as run:
+                    await run.says("Retrying invoke_model_activity.*overloaded")
+                    model.answers = [Text("Here I am.")]
+                    ended = await run.ends()
+        assert (ended.code, ended.out) == (0, "Here I am.\n")
+
+    await asyncio.gather(stumbles(cli), stumbles(encrypted))
 
 
 async def test_json_carries_the_answer_and_what_was_decided_on_the_way(
@@ -180,21 +192,6 @@ async def test_ctrl_c_leaves_the_run_running(
         assert await _finish(approvals, await _waiting(approvals)) == "It is done."
 
 
-async def test_a_run_that_somebody_ended_fails_with_the_reason(
-    cli: Shell, approvals: ApprovalClient
-) -> None:
-    async with model_server(calls(Call("wait_for_confirmation", _ASK))) as model:
-        shell = cli.having(OPENAI_BASE_URL=model.url, OPENAI_API_KEY=model.key)
-        async with shell.start("worker") as worker:
-            await worker.says("agents on")
-            async with cli.start("run", "Deploy.") as run:
-                id = (await _waiting(approvals)).rpartition(".")[0]
-                await approvals.temporal.get_workflow_handle(id).terminate(reason="wrong town")
-                ended = await run.ends()
-    assert (ended.code, ended.out) == (1, "")
-    assert ended.err.splitlines()[-1] == f"clearance: run {id} failed: wrong town"
-
-
 async def test_runs_shows_what_each_waits_for(
     cli: Shell, approvals: ApprovalClient, serve: Serve
 ) -> None:
@@ -224,11 +221,3 @@ async def test_runs_shows_what_each_waits_for(
     (line,) = [line for line in table.splitlines() if line.startswith(open_)]
     assert line.split()[1:3] == ["assistant", "running"]
     assert f"{waits_for}  Deploy v2.4." in line
-
-
-async def test_no_runs_yet_is_said_beside_the_results(alone: Shell) -> None:
-    async with alone.start("up") as up:
-        await up.says("Ready")
-        shown = await alone("runs")
-        assert (shown.code, shown.out, shown.err) == (0, "", "No agent has run yet.\n")
-        assert (await alone("runs", "--json")).json == []
