@@ -1,7 +1,9 @@
 """A real inbox that listens, and people who are signed in to it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -22,9 +24,21 @@ from tests.support import missing
 from web.config import WebConfig
 from web.context import Context
 from web.server import running
+from web.who import cookie
 
 from . import idp
 from .engines import Engine
+
+
+def _soon(seconds: float) -> Awaitable[None]:
+    return asyncio.sleep(seconds / 10)
+
+
+# Whether it is to stop, and whether all have gone, uvicorn looks every tenth of a second: each test's
+# inbox would take two of them to end.
+pytest.MonkeyPatch().setattr(
+    "uvicorn.server.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": _soon})
+)
 
 CHROMIUM = [Path("/usr/bin/chromium-headless-shell"), Path("/usr/bin/chromium")]
 """The first that is there: what has no window to draw needs half of the processor's time."""
@@ -90,7 +104,7 @@ async def with_token(inbox: Context) -> AsyncIterator[WithToken]:
     clients: list[httpx.AsyncClient] = []
 
     async def enter(*scopes: Scope, as_: str | None = None) -> httpx.AsyncClient:
-        name = f"service-{len(clients)}"
+        name = f"service-{len(await inbox.store.tokens.all())}"
         token, _ = await inbox.store.tokens.create(name, scopes, decides_as=as_, lasts=None)
         headers = {"Authorization": f"Bearer {token}"}
         clients.append(httpx.AsyncClient(base_url=inbox.url, headers=headers))
@@ -169,7 +183,9 @@ async def open_page(inbox: Context, chromium: Browser) -> AsyncIterator[OpenPage
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", said)
         if who is not None:
-            await page.goto(f"/sign-in/{await inbox.store.sessions.invite(who)}")
+            secret, _ = await inbox.store.sessions.begin(who)
+            name = cookie(inbox.config)
+            await contexts[-1].add_cookies([{"name": name, "value": secret, "url": inbox.url}])
         answer = await page.goto(path)
         assert answer is not None
         assert answer.status == code
@@ -178,6 +194,5 @@ async def open_page(inbox: Context, chromium: Browser) -> AsyncIterator[OpenPage
         return page
 
     yield enter
-    for one in contexts:
-        await one.close()
+    await asyncio.gather(*(one.close() for one in contexts))
     assert not [fault for fault in faults if not fault.startswith(tuple(meant))]

@@ -13,6 +13,7 @@ from tests.support import unique
 from web.config import WebConfig
 from web.context import Context
 
+from . import shared
 from .asking import ask, ask_many, link, listed, titles, words
 from .conftest import SignedIn
 
@@ -126,64 +127,6 @@ async def test_a_broken_file_of_reviewers_is_told_and_the_rest_still_shown(
     assert "groups.finance" in words(page)
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("tool=pay", ["Pay Ann"]),
-        ("risk=high", ["Pay Ann"]),
-        ("requester=bob@example.com", ["Mail Ann"]),
-        ("run={run}", ["Mail Ann"]),
-        ("q=ann+MAIL", ["Mail Ann"]),
-        ("q=bob@", ["Mail Ann"]),
-        ("due=hour", ["Pay Ann"]),
-        ("due=week", ["Mail Ann", "Pay Ann"]),
-        ("tool=pay&requester=bob@example.com", []),
-        ("tool=it%27s", []),
-        ("tool=%22%5C", []),
-        ("q=%F0%9F%92%B8", []),
-    ],
-)
-async def test_it_narrows_to_what_is_asked_for(
-    approvals: ApprovalClient, signed_in: SignedIn, query: str, expected: list[str]
-) -> None:
-    hour, run = timedelta(minutes=30), unique("run")
-    await ask(approvals, "Pay Ann", tool="pay", risk="high", expires_in=hour)
-    mail = {"requester": "bob@example.com", "expires_in": timedelta(days=2)}
-    await ask(approvals, "Mail Ann", tool="mail", id=f"{run}.1", run_id=run, **mail)
-    await ask(approvals, "Wait", tool="wait", expires_in=None)
-    client = await signed_in()
-
-    assert titles(await client.get("/?" + query.format(run=run))) == expected
-
-
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
-        ("view=theirs", "choose of mine, groups, all"),
-        ("risk=severe", "choose of low, medium, high, critical"),
-        ("due=yesterday", "choose of hour, day, week"),
-        ("sort=alphabet", "choose of newest, oldest, deadline, risk"),
-        ("page=0", "page: “0” was ignored"),
-        ("page=many", "page: “many” was ignored"),
-        ("sort=newest&view=all&q=&cursor=made-up", "this is the first one"),
-        ("tool=" + "x" * 2_001, "was ignored"),
-        ("tool=%00x", "it has control characters"),
-        ("risk=%3Cscript%3E", "“<script>” was ignored"),
-    ],
-)
-async def test_what_it_cannot_be_asked_for_is_left_out_and_told_with_what_can_be(
-    approvals: ApprovalClient, signed_in: SignedIn, query: str, said: str
-) -> None:
-    await ask(approvals, "Pay")
-    client = await signed_in()
-
-    page = await client.get(f"/?q=pay&{query}")
-
-    assert titles(page) == ["Pay"]
-    assert said in words(page)
-    assert "<script>" not in page.text
-
-
 async def test_it_sorts_by_age_deadline_and_risk(
     approvals: ApprovalClient, signed_in: SignedIn
 ) -> None:
@@ -239,30 +182,96 @@ async def test_the_end_of_what_i_have_approved_is_told(
     assert ended == ["event: changed", 'data: "ended"', ""]
 
 
-@pytest.mark.parametrize(
-    ("path", "title"),
-    [
-        ("/requests/not-there", "There is no such request"),
-        ("/runs/not-there", "There is no such run"),
-        ("/nowhere", "There is no such page"),
-        ("/bulk", "That can't be done here"),
-    ],
-)
-async def test_an_error_is_told_in_words_with_a_way_on_and_nobody_elses_ids(
-    approvals: ApprovalClient, signed_in: SignedIn, path: str, title: str
-) -> None:
-    other = await ask(approvals, id=unique("not-there"))
-    client = await signed_in(ADA)
+class TestAsked(shared.Own):
+    """One inbox, asked for this and that."""
 
-    page = await client.get(path)
+    @pytest.fixture(scope="class")
+    @classmethod
+    async def run(cls, approvals: ApprovalClient) -> str:
+        """Of one of the three requests that wait in it."""
+        hour, run = timedelta(minutes=30), unique("run")
+        await ask(approvals, "Pay Ann", tool="pay", risk="high", expires_in=hour)
+        mail = {"requester": "bob@example.com", "expires_in": timedelta(days=2)}
+        await ask(approvals, "Mail Ann", tool="mail", id=f"{run}.1", run_id=run, **mail)
+        await ask(approvals, "Wait", id=unique("not-there"), tool="wait", expires_in=None)
+        return run
 
-    assert page.status_code in (404, 405)
-    assert title in words(page)
-    assert '<a class="button primary" href="/">' in page.text
-    assert '<nav aria-label="Main">' in page.text
-    assert f"Signed in as {ADA}" in page.text
-    assert other not in page.text
-    assert "clearance pending" not in page.text
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ("tool=pay", ["Pay Ann"]),
+            ("risk=high", ["Pay Ann"]),
+            ("requester=bob@example.com", ["Mail Ann"]),
+            ("run={run}", ["Mail Ann"]),
+            ("q=ann+MAIL", ["Mail Ann"]),
+            ("q=bob@", ["Mail Ann"]),
+            ("due=hour", ["Pay Ann"]),
+            ("due=week", ["Mail Ann", "Pay Ann"]),
+            ("tool=pay&requester=bob@example.com", []),
+            ("tool=it%27s", []),
+            ("tool=%22%5C", []),
+            ("q=%F0%9F%92%B8", []),
+        ],
+    )
+    async def test_it_narrows_to_what_is_asked_for(
+        self, signed_in: SignedIn, run: str, query: str, expected: list[str]
+    ) -> None:
+        client = await signed_in()
+
+        assert titles(await client.get("/?" + query.format(run=run))) == expected
+
+    @pytest.mark.parametrize(
+        ("query", "said"),
+        [
+            ("view=theirs", "choose of mine, groups, all"),
+            ("risk=severe", "choose of low, medium, high, critical"),
+            ("due=yesterday", "choose of hour, day, week"),
+            ("sort=alphabet", "choose of newest, oldest, deadline, risk"),
+            ("page=0", "page: “0” was ignored"),
+            ("page=many", "page: “many” was ignored"),
+            ("sort=newest&view=all&cursor=made-up&q=", "this is the first one"),
+            ("tool=" + "x" * 2_001, "was ignored"),
+            ("tool=%00x", "it has control characters"),
+            ("risk=%3Cscript%3E", "“<script>” was ignored"),
+        ],
+    )
+    async def test_what_it_cannot_be_asked_for_is_left_out_and_told_with_what_can_be(
+        self, signed_in: SignedIn, run: str, query: str, said: str
+    ) -> None:
+        client = await signed_in()
+
+        page = await client.get(f"/?q=pay&{query}")
+
+        found = ["Wait", "Mail Ann", "Pay Ann"] if query.endswith("q=") else ["Pay Ann"]
+        assert titles(page) == found
+        assert said in words(page)
+        assert "<script>" not in page.text
+
+    @pytest.mark.parametrize(
+        ("path", "title"),
+        [
+            ("/requests/not-there", "There is no such request"),
+            ("/runs/not-there", "There is no such run"),
+            ("/nowhere", "There is no such page"),
+            ("/bulk", "That can't be done here"),
+        ],
+    )
+    async def test_an_error_is_told_in_words_with_a_way_on_and_nobody_elses_ids(
+        self, approvals: ApprovalClient, signed_in: SignedIn, run: str, path: str, title: str
+    ) -> None:
+        others = [one.id async for one in approvals.pending()]
+        client = await signed_in(ADA)
+
+        page = await client.get(path)
+
+        assert page.status_code in (404, 405)
+        assert title in words(page)
+        assert '<a class="button primary" href="/">' in page.text
+        assert '<nav aria-label="Main">' in page.text
+        assert f"Signed in as {ADA}" in page.text
+        assert len(others) == 3
+        assert not [one for one in others if one in page.text]
+        assert "clearance pending" not in page.text
 
 
 async def test_an_error_tells_a_stranger_nothing_of_who_is_signed_in(
@@ -275,51 +284,57 @@ async def test_an_error_tells_a_stranger_nothing_of_who_is_signed_in(
     assert '<nav aria-label="Main">' not in page.text
 
 
-async def test_older_pages_show_each_request_once(
-    approvals: ApprovalClient, signed_in: SignedIn
-) -> None:
-    ids = await ask_many(approvals, 120)
-    client = await signed_in()
+class TestMany(shared.Own):
+    """More than a page of them."""
 
-    first = await client.get("/")
-    second = await client.get(link(first, "Older"))
-    third = await client.get(link(second, "Older"))
+    @pytest.fixture(scope="class")
+    @classmethod
+    async def ids(cls, approvals: ApprovalClient) -> list[str]:
+        return await ask_many(approvals, 120, tool="pay")
 
-    pages = [titles(one) for one in (first, second, third)]
-    assert [len(one) for one in pages] == [50, 50, 20]
-    assert len({one for page in pages for one in page}) == len(ids)
-    assert "Older" not in words(third)
-    assert titles(await client.get(link(third, "Newest"))) == pages[0]
+    async def test_older_pages_show_each_request_once(
+        self, signed_in: SignedIn, ids: list[str]
+    ) -> None:
+        client = await signed_in()
 
+        first = await client.get("/")
+        second = await client.get(link(first, "Older"))
+        third = await client.get(link(second, "Older"))
 
-async def test_sorted_pages_go_on_and_back(approvals: ApprovalClient, signed_in: SignedIn) -> None:
-    await ask_many(approvals, 60)
-    client = await signed_in()
+        pages = [titles(one) for one in (first, second, third)]
+        assert [len(one) for one in pages] == [50, 50, 20]
+        assert len({one for page in pages for one in page}) == len(ids)
+        assert "Older" not in words(third)
+        assert titles(await client.get(link(third, "Newest"))) == pages[0]
 
-    first = await client.get("/?sort=oldest")
-    second = await client.get(link(first, "More"))
+    async def test_sorted_pages_go_on_and_back(self, signed_in: SignedIn, ids: list[str]) -> None:
+        client = await signed_in()
 
-    assert len(titles(first)) == 50
-    assert len(set(titles(first) + titles(second))) == 60
-    assert titles(await client.get(link(second, "Back"))) == titles(first)
-    assert titles(await client.get("/?sort=oldest&page=7")) == []
+        first = await client.get("/?sort=oldest")
+        second = await client.get(link(first, "More"))
+        third = await client.get(link(second, "More"))
 
+        pages = [titles(one) for one in (first, second, third)]
+        assert [len(one) for one in pages] == [50, 50, 20]
+        assert len({one for page in pages for one in page}) == len(ids)
+        assert titles(await client.get(link(second, "Back"))) == pages[0]
+        assert titles(await client.get("/?sort=oldest&page=7")) == []
 
-async def test_more_than_are_looked_through_are_never_left_out_silently(
-    approvals: ApprovalClient, signed_in: SignedIn
-) -> None:
-    await ask_many(approvals, 1_200, tool="pay")
-    client = await signed_in()
+    async def test_more_than_are_looked_through_are_never_left_out_silently(
+        self, signed_in: SignedIn, ids: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("web.pages.inbox_view.LOOKED_AT", 110)
+        client = await signed_in()
 
-    plain = await client.get("/")
-    found = await client.get("/?q=action")
-    narrow = await client.get("/?q=action&tool=none")
+        plain = await client.get("/")
+        found = await client.get("/?q=action")
+        narrow = await client.get("/?q=action&tool=none")
 
-    assert "<title>(50+) Clearance</title>" in plain.text
-    assert "More than" not in words(plain)
-    assert "More than 1,000 wait here" in words(found)
-    assert len(titles(found)) == 50
-    assert "More than" not in words(narrow)
+        assert "<title>(50+) Clearance</title>" in plain.text
+        assert "More than" not in words(plain)
+        assert "More than 110 wait here" in words(found)
+        assert len(titles(found)) == 50
+        assert "More than" not in words(narrow)
 
 
 async def test_a_row_tells_what_a_reviewer_needs_first(

@@ -12,6 +12,7 @@ from tests.raw import impatient
 from tests.support import unique
 from web.config import Rates, WebConfig
 
+from . import shared
 from .asking import ask, titles, words
 from .conftest import SignedIn
 
@@ -73,40 +74,34 @@ async def test_a_form_sent_twice_decides_once(
     assert [one.kind for one in (await approvals.get(id)).events].count("approved") == 1
 
 
-@pytest.mark.parametrize(
-    ("other", "said"),
-    [
+async def test_what_does_not_go_together_is_refused_and_nothing_decided(
+    approvals: ApprovalClient, signed_in: SignedIn, worker_running: None
+) -> None:
+    fine = await ask(approvals, "Refund", **LOW)
+    client = await signed_in(ADA)
+    sent = form(await client.get("/"))
+    others: list[tuple[dict[str, Any], str]] = [
         ({"checkpoint": "mails"}, "These are of 2 checkpoints, mails and small-refunds"),
         ({"risk": "medium"}, "is of medium risk"),
         ({"checkpoint": None}, "stopped by no checkpoint"),
         ({"confirm_phrase": "yes, all of it"}, "asks for a phrase"),
         ({"response_schema": {"type": "string"}}, "asks for an answer"),
-    ],
-)
-async def test_what_does_not_go_together_is_refused_and_nothing_decided(
-    approvals: ApprovalClient,
-    signed_in: SignedIn,
-    worker_running: None,
-    other: dict[str, Any],
-    said: str,
-) -> None:
-    fine = await ask(approvals, "Refund", **LOW)
-    odd = await ask(approvals, "Odd one", **{**LOW, **other})
-    client = await signed_in(ADA)
-    sent = form(await client.get("/"))
-    digest = (await approvals.get(odd)).digest
-    sent["pick"] = sorted({*sent["pick"], f"{digest}:1:{odd}"})
+    ]
+    for other, said in others:
+        odd = await ask(approvals, "Odd one", **{**LOW, **other})
+        digest = (await approvals.get(odd)).digest
+        picks = [*sent["pick"], f"{digest}:1:{odd}"]
 
-    page = await client.post("/bulk", data=sent)
+        page = await client.post("/bulk", data={**sent, "pick": picks})
 
-    assert page.status_code == 422
-    assert said in words(page)
-    assert "othing was decided" in words(page)
-    assert odd not in words(page)
-    assert await statuses(approvals, fine, odd) == ["pending", "pending"]
-    # It is told in the inbox, with what was selected still selected.
-    assert {"Refund", "Odd one"} == set(titles_of(page))
-    assert re.search(rf'value="[^"]*:{fine}"[^>]* checked', page.text)
+        assert page.status_code == 422
+        assert said in words(page)
+        assert "othing was decided" in words(page)
+        assert odd not in words(page)
+        assert await statuses(approvals, fine, odd) == ["pending", "pending"]
+        # It is told in the inbox, with what was selected still selected.
+        assert {"Refund", "Odd one"} == set(titles_of(page))
+        assert re.search(rf'value="[^"]*:{fine}"[^>]* checked', page.text)
 
 
 async def test_a_refused_selection_is_shown_in_the_view_that_it_came_from(
@@ -124,17 +119,19 @@ async def test_a_refused_selection_is_shown_in_the_view_that_it_came_from(
     assert 'name="asked" value="/?view=all&amp;q=refund"' in page.text
 
 
-@pytest.mark.parametrize("asked", ["//[", "https://elsewhere.example/?view=all", "?view=no&page=x"])
 async def test_where_it_came_from_leads_nowhere_else(
-    approvals: ApprovalClient, signed_in: SignedIn, worker_running: None, asked: str
+    approvals: ApprovalClient, signed_in: SignedIn, worker_running: None
 ) -> None:
-    await ask(approvals, "Refund", **LOW)
+    for _ in range(3):
+        await ask(approvals, "Refund", **LOW)
     client = await signed_in(ADA)
+    sent = form(await client.get("/"))
+    froms = ("//[", "https://elsewhere.example/?view=all", "?view=no&page=x")
+    for asked, pick in zip(froms, sent["pick"], strict=True):
+        page = await client.post("/bulk", data={**sent, "pick": [pick], "asked": asked})
 
-    page = await client.post("/bulk", data=form(await client.get("/"), asked=asked))
-
-    assert "counted" in words(page)
-    assert re.search(r'class="button primary" href="/(\?view=all)?">Back', page.text)
+        assert "counted" in words(page)
+        assert re.search(r'class="button primary" href="/(\?view=all)?">Back', page.text)
 
 
 async def test_only_rows_of_low_risk_and_a_checkpoint_can_be_selected(
@@ -210,31 +207,67 @@ async def test_without_a_worker_the_decisions_are_kept(
         assert (await approvals.wait(id)).approved
 
 
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"pick": []}, "Nothing was selected"),
-        ({"pick": ["nonsense"]}, "select anew"),
-        ({"pick": ["0:x:id"]}, "select anew"),
-        ({"pick": [f"{'0' * 64}:1:{n}" for n in range(51)]}, "At most 50"),
-        ({"verdict": "maybe"}, "Choose Approve or Reject"),
-        ({"verdict": ""}, "Choose Approve or Reject"),
-        ({"verdict": "reject"}, "To reject, say why"),
-        ({"verdict": "reject", "reason": " \n"}, "To reject, say why"),
-        ({"reason": "x" * 4_001}, "more than 4,000 characters"),
-    ],
-)
-async def test_a_form_that_is_none_is_refused_with_what_to_do(
-    approvals: ApprovalClient, signed_in: SignedIn, changed: dict[str, Any], said: str
-) -> None:
-    id = await ask(approvals, "Refund", **LOW)
-    client = await signed_in()
+class TestRefused(shared.Own):
+    """Forms that decide nothing, all about one request."""
 
-    page = await client.post("/bulk", data=form(await client.get("/"), **changed))
+    @pytest.fixture(scope="class")
+    @classmethod
+    async def id(cls, approvals: ApprovalClient, worker_running: object) -> str:
+        return await ask(approvals, "Refund", id=unique("whole-id"), **LOW)
 
-    assert page.status_code == 422
-    assert said in words(page)
-    assert await statuses(approvals, id) == ["pending"]
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"pick": []}, "Nothing was selected"),
+            ({"pick": ["nonsense"]}, "select anew"),
+            ({"pick": ["0:x:id"]}, "select anew"),
+            ({"pick": [f"{'0' * 64}:1:{n}" for n in range(51)]}, "At most 50"),
+            ({"verdict": "maybe"}, "Choose Approve or Reject"),
+            ({"verdict": ""}, "Choose Approve or Reject"),
+            ({"verdict": "reject"}, "To reject, say why"),
+            ({"verdict": "reject", "reason": " \n"}, "To reject, say why"),
+            ({"reason": "x" * 4_001}, "more than 4,000 characters"),
+        ],
+    )
+    async def test_a_form_that_is_none_is_refused_with_what_to_do(
+        self,
+        approvals: ApprovalClient,
+        signed_in: SignedIn,
+        id: str,
+        changed: dict[str, Any],
+        said: str,
+    ) -> None:
+        client = await signed_in()
+
+        page = await client.post("/bulk", data=form(await client.get("/"), **changed))
+
+        assert page.status_code == 422
+        assert said in words(page)
+        assert await statuses(approvals, id) == ["pending"]
+
+    async def test_a_part_of_an_id_selects_nothing(
+        self, approvals: ApprovalClient, signed_in: SignedIn, id: str
+    ) -> None:
+        client = await signed_in()
+        sent = form(await client.get("/"))
+        sent["pick"] = [one[:-2] for one in sent["pick"]]
+
+        page = await client.post("/bulk", data=sent)
+
+        assert page.status_code in (404, 422)
+        assert await statuses(approvals, id) == ["pending"]
+
+    async def test_another_sites_form_and_a_forged_one_decide_nothing(
+        self, approvals: ApprovalClient, signed_in: SignedIn, id: str
+    ) -> None:
+        client = await signed_in()
+        sent = form(await client.get("/"))
+
+        forged = await client.post("/bulk", data={**sent, "csrf": "made up"})
+        cross = await client.post("/bulk", data=sent, headers={"Sec-Fetch-Site": "cross-site"})
+
+        assert (forged.status_code, cross.status_code) == (403, 403)
+        assert await statuses(approvals, id) == ["pending"]
 
 
 class TestOften:
@@ -255,31 +288,3 @@ class TestOften:
         assert page.status_code == 429
         assert "too often" in words(page)
         assert await statuses(approvals, *ids) == ["pending"] * 4
-
-
-async def test_a_part_of_an_id_selects_nothing(
-    approvals: ApprovalClient, signed_in: SignedIn, worker_running: None
-) -> None:
-    id = await ask(approvals, "Refund", id=unique("whole-id"), **LOW)
-    client = await signed_in()
-    sent = form(await client.get("/"))
-    sent["pick"] = [one[:-2] for one in sent["pick"]]
-
-    page = await client.post("/bulk", data=sent)
-
-    assert page.status_code in (404, 422)
-    assert await statuses(approvals, id) == ["pending"]
-
-
-async def test_another_sites_form_and_a_forged_one_decide_nothing(
-    approvals: ApprovalClient, signed_in: SignedIn, worker_running: None
-) -> None:
-    id = await ask(approvals, "Refund", **LOW)
-    client = await signed_in()
-    sent = form(await client.get("/"))
-
-    forged = await client.post("/bulk", data={**sent, "csrf": "made up"})
-    cross = await client.post("/bulk", data=sent, headers={"Sec-Fetch-Site": "cross-site"})
-
-    assert (forged.status_code, cross.status_code) == (403, 403)
-    assert await statuses(approvals, id) == ["pending"]

@@ -1,6 +1,7 @@
 """Services with tokens: one that asks, one that decides."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +9,10 @@ import httpx
 import pytest
 
 from clearance import ApprovalRequest
-from tests.web.conftest import WithToken
-from web.config import Rates, WebConfig
+from store.tokens import Scope
+from tests.web.shared import OFTEN
+from web.config import WebConfig
+from web.context import Context
 
 CFO = "cfo@example.com"
 
@@ -23,8 +26,7 @@ PAYMENT: dict[str, Any] = {
 @pytest.fixture
 def web_config(web_config: WebConfig) -> WebConfig:
     """For services that may try as often as a test does."""
-    often = Rates(failed_token="100000/minute", act="100000/minute")
-    return web_config.model_copy(update={"rates": often})
+    return web_config.model_copy(update={"rates": OFTEN})
 
 
 def patient(client: httpx.AsyncClient) -> httpx.AsyncClient:
@@ -33,16 +35,41 @@ def patient(client: httpx.AsyncClient) -> httpx.AsyncClient:
     return client
 
 
+@asynccontextmanager
+async def _service(
+    inbox: Context, name: str, *scopes: Scope, decides_as: str | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    token, _ = await inbox.store.tokens.create(name, scopes, decides_as=decides_as, lasts=None)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=inbox.url, headers=headers, timeout=60) as client:
+        yield client
+
+
+Service = AbstractAsyncContextManager[httpx.AsyncClient]
+
+
+def agent_of(inbox: Context) -> Service:
+    """``agent``, who asks, also for others, and reads what became of it."""
+    return _service(inbox, "agent", "request", "request-for", "read")
+
+
+def cfo_of(inbox: Context) -> Service:
+    """``cfo``, who brings the decisions of ``CFO``."""
+    return _service(inbox, "cfo", "decide", "read", decides_as=CFO)
+
+
 @pytest.fixture
-async def agent(with_token: WithToken) -> httpx.AsyncClient:
+async def agent(inbox: Context) -> AsyncIterator[httpx.AsyncClient]:
     """A service that asks, also for others, and reads what became of it."""
-    return patient(await with_token("request", "request-for", "read"))
+    async with agent_of(inbox) as client:
+        yield client
 
 
 @pytest.fixture
-async def cfo(with_token: WithToken) -> httpx.AsyncClient:
+async def cfo(inbox: Context) -> AsyncIterator[httpx.AsyncClient]:
     """A service that brings the decisions of ``CFO``."""
-    return patient(await with_token("decide", "read", as_=CFO))
+    async with cfo_of(inbox) as client:
+        yield client
 
 
 Asked = Callable[..., Awaitable[dict[str, Any]]]

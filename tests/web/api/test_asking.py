@@ -11,7 +11,13 @@ from clearance import ApprovalClient
 from tests.support import eventually, unique
 from tests.web.conftest import WithToken
 
+from . import shared
 from .conftest import CFO, PAYMENT, Asked, digest, is_problem, patient
+
+agent, cfo = shared.agent, shared.cfo
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
+worker_running = shared.worker_running
 
 REQUESTS = "/api/v1/requests"
 
@@ -25,7 +31,7 @@ async def test_a_request_waits_under_the_name_of_the_service(
     assert answer.status_code == 201
     assert answer.headers["location"] == f"{REQUESTS}/{made['id']}"
     assert made["digest"] == digest(PAYMENT)
-    assert made["requester"] == "service-0"
+    assert made["requester"] == "agent"
     view = await approvals.get(made["id"])
     assert view.status == "pending"
     assert view.request.arguments == {"to": "Ada", "euros": 80}
@@ -283,9 +289,10 @@ async def test_an_id_and_a_key_together_are_refused(agent: httpx.AsyncClient) ->
 async def test_twenty_at_once_with_one_key_are_one_request(
     agent: httpx.AsyncClient, approvals: ApprovalClient, worker_running: object
 ) -> None:
-    key = {"Idempotency-Key": unique("k")}
+    key, tool = {"Idempotency-Key": unique("k")}, unique("tool")
+    said = {**PAYMENT, "tool": tool}
     answers = await asyncio.gather(
-        *(agent.post(REQUESTS, json=PAYMENT, headers=key) for _ in range(20))
+        *(agent.post(REQUESTS, json=said, headers=key) for _ in range(20))
     )
 
     assert len({answer.json()["id"] for answer in answers}) == 1
@@ -293,16 +300,17 @@ async def test_twenty_at_once_with_one_key_are_one_request(
     assert codes == [200] * 19 + [201]
 
     async def listed() -> list[str]:
-        return [one.id async for one in approvals.pending()]
+        return [one.id async for one in approvals.pending(tool=tool)]
 
     assert await eventually(listed) == [answers[0].json()["id"]]
 
 
 async def test_only_who_may_asks_for_others(with_token: WithToken, worker_running: object) -> None:
     plain = patient(await with_token("request"))
+    unnamed = (await plain.post(REQUESTS, json=PAYMENT)).json()
 
     answer = await plain.post(REQUESTS, json={**PAYMENT, "requester": "ceo@example.com"})
-    its_own = await plain.post(REQUESTS, json={**PAYMENT, "requester": "service-0"})
+    its_own = await plain.post(REQUESTS, json={**PAYMENT, "requester": unnamed["requester"]})
 
     assert "request-for" in is_problem(answer, 403, "scope-missing")["detail"]
     assert its_own.status_code == 201

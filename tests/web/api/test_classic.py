@@ -4,13 +4,21 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import Client
 
 from clearance import ApprovalClient
+from cli.settings import Settings
 from tests.conftest import Serve
 from tests.support import unique
 from tests.web.conftest import WithToken
 
+from . import shared
 from .conftest import CFO, SHORT, is_problem, patient
+
+agent, cfo = shared.agent, shared.cfo
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
+worker_running = shared.worker_running
 
 
 def classic(**fields: Any) -> dict[str, Any]:
@@ -43,7 +51,7 @@ async def test_an_action_waits_and_is_approved(
     assert view.request.action == "Delete the table `orders`"
     assert '"why": "asked to clean up"' in view.request.details
     assert "2026-11-21T09:30:00+00:00" in view.request.details
-    assert view.request.requester == "service-0"
+    assert view.request.requester == "agent"
     answer = await cfo.post(f"/approve/{said['request_id']}", json={"decision": "approved"})
     assert answer.status_code == 200
     assert answer.json() == {
@@ -217,12 +225,14 @@ async def test_another_method_is_refused(agent: httpx.AsyncClient, method: str, 
     is_problem(await agent.request(method, path), 405, "method-not-allowed")
 
 
-class TestWithoutAWorker:
+class TestWithoutAWorker(shared.Own):
     """What is decided meanwhile is stored."""
 
-    @pytest.fixture
-    def approvals(self, approvals: ApprovalClient) -> ApprovalClient:
-        return ApprovalClient(approvals.temporal, task_queue=approvals._queue, answer_timeout=SHORT)
+    @pytest.fixture(scope="class")
+    @classmethod
+    def approvals(cls, temporal: Client, settings: Settings) -> ApprovalClient:
+        queue = settings.approvals_queue
+        return ApprovalClient(temporal, task_queue=queue, answer_timeout=SHORT)
 
     async def test_a_decision_is_stored(
         self, with_token: WithToken, serve: Serve, approvals: ApprovalClient

@@ -10,7 +10,13 @@ from clearance import ApprovalClient
 from tests.support import unique
 from tests.web.conftest import WithToken
 
+from . import shared
 from .conftest import CFO, Asked, digest, is_problem, patient
+
+agent, cfo = shared.agent, shared.cfo
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
+worker_running = shared.worker_running
 
 REQUESTS = "/api/v1/requests"
 
@@ -29,7 +35,7 @@ async def test_what_was_approved_is_taken_once_and_its_outcome_stands_in_the_rec
     told = [await agent.post(f"{taking(made)}/outcome", json=said) for _ in range(2)]
 
     assert permit.status_code == 200
-    assert permit.json()["taker"] == "service-0"
+    assert permit.json()["taker"] == "agent"
     assert permit.json()["arguments"] == {"to": "Ada", "euros": 80}
     assert [answer.status_code for answer in told] == [200, 200]
     assert told[0].json() == told[1].json()
@@ -48,7 +54,7 @@ async def test_of_twenty_who_take_it_one_gets_it(approved: Asked, agent: httpx.A
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 19
     for answer in answers:
         if answer.status_code == 409:
-            assert "service-0" in is_problem(answer, 409, "already-consumed")["detail"]
+            assert "agent" in is_problem(answer, 409, "already-consumed")["detail"]
 
 
 async def test_the_same_key_gets_the_same_permit(

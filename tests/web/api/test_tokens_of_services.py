@@ -5,11 +5,19 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from cli.settings import Settings
 from tests.web.conftest import WithToken
+from tests.web.shared import config_of
 from web.config import Rates, WebConfig
 from web.context import Context
 
+from . import shared
 from .conftest import PAYMENT, is_problem, patient
+
+agent, cfo = shared.agent, shared.cfo
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
+worker_running = shared.worker_running
 
 READ, ASK = "/api/v1/requests", "/api/v1/requests"
 
@@ -132,13 +140,14 @@ async def test_the_log_tells_the_route_and_that_a_service_called_but_no_id_and_n
     assert "clr_" not in line
 
 
-class TestTooOften:
+class TestTooOften(shared.Own):
     """Whoever tries too often is told to wait."""
 
-    @pytest.fixture
-    def web_config(self, web_config: WebConfig) -> WebConfig:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def web_config(cls, settings: Settings) -> WebConfig:
         few = Rates(failed_token="2/minute", act="2/minute")
-        return web_config.model_copy(update={"rates": few})
+        return config_of(settings).model_copy(update={"rates": few})
 
     async def test_wrong_tokens_are_slowed_down_and_right_ones_are_not(
         self, browser: httpx.AsyncClient, agent: httpx.AsyncClient
