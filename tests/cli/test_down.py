@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -47,6 +46,7 @@ async def test_what_is_decided_with_everybody_gone_counts_once_after_the_server_
     settings: Settings,
     tmp_path: Path,
     alone: Shell,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     port, database = embedded.free_port(0), tmp_path / "temporal.db"
     address = f"127.0.0.1:{port}"
@@ -64,7 +64,7 @@ async def test_what_is_decided_with_everybody_gone_counts_once_after_the_server_
         connected = await answers(server, address)
         assert connected is not None
         approvals = impatient(connected, settings)
-        async with worker_process(settings, address) as worker:
+        async with worker_process(settings, address, "approvals") as worker:
             ids = [(await approvals.request(f"Pay {n}", id=unique("pay"))).id for n in range(4)]
             for id in ids:
                 await eventually(partial(is_taken, connected.get_workflow_handle(id)))
@@ -103,12 +103,12 @@ async def test_what_is_decided_with_everybody_gone_counts_once_after_the_server_
 
                 waiting = asyncio.create_task(approvals.wait(by_api))
                 await kill(server)
-                begun = time.monotonic()
-                refused, again = await asyncio.gather(
-                    api.post(f"/requests/{by_api}/decision", json=said),
-                    asyncio.wait_for(_not_recorded(approvals, by_client), 20),
-                )
-                assert time.monotonic() - begun < 20
+                with monkeypatch.context() as sooner:
+                    sooner.setattr("clearance.away.PATIENCE", 1.0)
+                    refused, again = await asyncio.gather(
+                        api.post(f"/requests/{by_api}/decision", json=said),
+                        _not_recorded(approvals, by_client),
+                    )
                 assert refused.status_code == 503
                 assert refused.json()["type"].endswith(":not-recorded")
                 assert "nothing was recorded" in refused.json()["detail"]
@@ -117,7 +117,10 @@ async def test_what_is_decided_with_everybody_gone_counts_once_after_the_server_
                     "nothing was recorded: Temporal does not answer. Send it again in a moment"
                 )
 
-                async with server_process(port, database), worker_process(settings, address):
+                async with (
+                    server_process(port, database),
+                    worker_process(settings, address, "approvals"),
+                ):
                     assert (await asyncio.wait_for(waiting, 30)).status == "approved"
                     for id in ids:
                         assert (

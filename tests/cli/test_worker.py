@@ -47,8 +47,6 @@ AGENTS = {{"presser": lambda: Agent(name="presser", instructions="Press.", tools
 ACTIVITIES = [press]
 '''
 
-_STARTS = pytest.mark.parametrize("start", ["clearance worker", "python worker.py"])
-
 
 @asynccontextmanager
 async def _started(shell: Shell, how: str, *flags: str) -> AsyncIterator[Running]:
@@ -61,11 +59,12 @@ def _with_model(shell: Shell, model: ModelServer) -> Shell:
     return shell.having(OPENAI_BASE_URL=model.url, OPENAI_API_KEY=model.key)
 
 
-@_STARTS
-async def test_its_first_line_says_where_it_is_and_what_it_serves(
+@pytest.mark.parametrize("start", ["clearance worker", "python worker.py"])
+async def test_its_first_line_says_where_it_is_and_what_it_serves_and_stopped_it_counts_no_more(
     cli: Shell, settings: Settings, start: str
 ) -> None:
-    shell = cli.cold().having(OPENAI_BASE_URL="http://127.0.0.1:1/v1")
+    begun = cli.cold() if "python" in start else cli
+    shell = begun.having(OPENAI_BASE_URL="http://127.0.0.1:1/v1")
     async with _started(shell, start) as worker:
         await worker.says("approvals on")
         worker.signal(signal.SIGTERM)
@@ -82,10 +81,15 @@ async def test_its_first_line_says_where_it_is_and_what_it_serves(
         "clearance worker: stopping, running activities may finish",
         "clearance worker: stopped",
     ]
+    found = {check["check"]: check["ok"] for check in (await cli("doctor", "--json")).json}
+    assert (found["approvals worker"], found["agents worker"]) == (False, False)
+    assert "no worker serves agents" in only_line(await cli("run", "Go.", "--no-wait"), 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@_STARTS
+@pytest.mark.parametrize(
+    ("start", "number"),
+    [("clearance worker", signal.SIGTERM), ("python worker.py", signal.SIGINT)],
+)
 async def test_asked_to_stop_it_finishes_what_runs_and_exits_0(
     cli: Shell,
     settings: Settings,
@@ -121,11 +125,14 @@ async def test_asked_to_stop_it_finishes_what_runs_and_exits_0(
     assert log.read_text() == "started\nfinished\n"
 
 
-async def test_an_agents_module_beside_the_shell_is_found(cli: Shell) -> None:
+async def test_an_agents_module_beside_the_shell_is_found_and_without_a_policy_every_tool_waits(
+    cli: Shell,
+) -> None:
     (cli.folder / "button.py").write_text(_AGENTS.format(folder=str(cli.folder)))
     shell = cli.having(CLEARANCE_AGENTS="button", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
     async with shell.start("worker") as worker:
         await worker.says("presser")
+        await worker.says("no policy file, so every tool waits")
 
 
 async def test_without_a_model_it_serves_approvals_and_says_why_agents_are_off(
@@ -136,17 +143,6 @@ async def test_without_a_model_it_serves_approvals_and_says_why_agents_are_off(
         asked = await approvals.request("Deploy")
         assert (await cli("approve", asked.id)).code == 0
         assert "no worker serves agents" in only_line(await cli("run", "Go."), 1)
-
-
-async def test_a_worker_that_was_stopped_counts_no_more(cli: Shell) -> None:
-    shell = cli.having(OPENAI_BASE_URL="http://127.0.0.1:1/v1")
-    async with shell.start("worker") as worker:
-        await worker.says("approvals on")
-        worker.signal(signal.SIGTERM)
-        assert (await worker.ends()).code == 0
-    found = {check["check"]: check["ok"] for check in (await cli("doctor", "--json")).json}
-    assert (found["approvals worker"], found["agents worker"]) == (False, False)
-    assert "no worker serves agents" in only_line(await cli("run", "Go.", "--no-wait"), 1)
 
 
 async def test_only_approvals_serves_no_agents(cli: Shell) -> None:
@@ -215,12 +211,6 @@ async def test_a_broken_policy_stops_it_with_the_line_of_every_fault(cli: Shell)
         assert all("checkpoints.toml:" in line for line in said)
         assert "checkpoints.toml:1: default" in said[0]
         assert "checkpoints.toml:4: " in ended.err
-
-
-async def test_without_a_policy_it_says_that_every_tool_waits(cli: Shell) -> None:
-    shell = cli.having(OPENAI_BASE_URL="http://127.0.0.1:1/v1")
-    async with shell.start("worker") as worker:
-        await worker.says("no policy file, so every tool waits")
 
 
 async def test_an_agent_that_nothing_could_stop_keeps_it_from_starting(cli: Shell) -> None:
