@@ -33,7 +33,7 @@ CHOOSE = ApprovalRequest(
 )
 GOOD: JsonValue = {"supplier": "ACME", "quantity": 3, "by": "2026-12-24"}
 
-pytestmark = pytest.mark.usefixtures("worker_running")
+pytestmark = pytest.mark.usefixtures("served")
 
 
 async def test_an_answer_arrives_as_the_model_it_was_asked_with(approvals: ApprovalClient) -> None:

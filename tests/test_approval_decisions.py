@@ -25,7 +25,7 @@ async def updated(handle: Handle, sent: dict[str, Any], update_id: str) -> Recei
     return receipt
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_the_same_decision_sent_again_returns_the_stored_receipt(
     approvals: ApprovalClient,
 ) -> None:
@@ -127,7 +127,7 @@ async def test_of_several_stored_decisions_the_first_counts_and_the_others_are_k
     assert all(text.startswith("already decided: approved by ada@example.com") for text in later)
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_a_decision_after_the_end_is_told_who_decided_and_when(
     approvals: ApprovalClient,
 ) -> None:
@@ -148,7 +148,7 @@ async def test_a_decision_after_the_end_is_told_who_decided_and_when(
     assert (await approvals.wait(handle.id)).status == "rejected"
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_another_verdict_under_a_used_decision_id_is_not_told_that_it_counted(
     approvals: ApprovalClient,
 ) -> None:
@@ -160,7 +160,7 @@ async def test_another_verdict_under_a_used_decision_id_is_not_told_that_it_coun
         await approvals.reject(handle.id, reviewer="bob@example.com", decision_id="one")
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_of_twenty_decisions_at_once_exactly_one_counts_and_all_others_learn_whose(
     approvals: ApprovalClient,
 ) -> None:
@@ -187,7 +187,7 @@ async def test_of_twenty_decisions_at_once_exactly_one_counts_and_all_others_lea
     assert told == [outcome.decision] * 19
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_a_bare_signal_does_not_count_where_an_audience_is_named_and_is_kept(
     approvals: ApprovalClient,
 ) -> None:
@@ -202,7 +202,7 @@ async def test_a_bare_signal_does_not_count_where_an_audience_is_named_and_is_ke
 
 
 @pytest.mark.parametrize("outsider", ["bob@example.com", "ada@example.com.evil", "ada"])
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_somebody_outside_the_audience_is_refused_and_kept_with_the_name(
     approvals: ApprovalClient, outsider: str
 ) -> None:
@@ -219,7 +219,7 @@ async def test_somebody_outside_the_audience_is_refused_and_kept_with_the_name(
 
 
 @pytest.mark.parametrize("insider", ["ada@example.com", "ADA@EXAMPLE.COM", " Grace@Example.com "])
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_somebody_in_the_audience_counts_however_the_name_is_capitalised(
     approvals: ApprovalClient, insider: str
 ) -> None:

@@ -49,7 +49,7 @@ BARE: dict[str, tuple[list[Any], str]] = {
 
 
 @pytest.mark.parametrize(("arguments", "kind"), BARE.values(), ids=BARE.keys())
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_a_malformed_bare_signal_is_kept_as_refused_and_the_next_good_one_counts(
     approvals: ApprovalClient, arguments: list[Any], kind: str
 ) -> None:
@@ -79,7 +79,7 @@ UNREADABLE: dict[str, tuple[str, list[Any]]] = {
 
 
 @pytest.mark.parametrize(("signal", "arguments"), UNREADABLE.values(), ids=UNREADABLE.keys())
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_an_unreadable_signal_is_dropped_and_the_next_good_one_counts(
     approvals: ApprovalClient, signal: str, arguments: list[Any]
 ) -> None:
@@ -94,7 +94,7 @@ async def test_an_unreadable_signal_is_dropped_and_the_next_good_one_counts(
 
 
 @pytest.mark.parametrize("name", ["Approve", "approve ", "approved", "reject", "decide", "view"])
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_a_signal_of_another_name_means_nothing(approvals: ApprovalClient, name: str) -> None:
     handle = await ask(approvals, ASKED)
 
@@ -134,7 +134,7 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "field"), MALFORMED.values(), ids=MALFORMED.keys())
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_a_malformed_stored_decision_is_kept_as_refused_and_a_good_one_counts(
     approvals: ApprovalClient, changes: dict[str, Any], field: str
 ) -> None:
@@ -149,7 +149,7 @@ async def test_a_malformed_stored_decision_is_kept_as_refused_and_a_good_one_cou
 
 
 @pytest.mark.parametrize(("changes", "field"), MALFORMED.values(), ids=MALFORMED.keys())
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_a_malformed_update_is_refused_without_a_trace_and_a_good_one_counts(
     approvals: ApprovalClient, changes: dict[str, Any], field: str
 ) -> None:
@@ -179,7 +179,7 @@ ODD: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("arguments", ODD.values(), ids=ODD.keys())
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_arguments_that_are_no_decision_are_refused_by_update_and_by_signal(
     approvals: ApprovalClient, arguments: list[Any]
 ) -> None:
@@ -195,7 +195,7 @@ async def test_arguments_that_are_no_decision_are_refused_by_update_and_by_signa
     assert (await approvals.approve(handle.id, reviewer="ada@example.com")).in_effect
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_an_update_that_cannot_be_decoded_is_refused_and_a_good_one_counts(
     approvals: ApprovalClient,
 ) -> None:
@@ -208,7 +208,7 @@ async def test_an_update_that_cannot_be_decoded_is_refused_and_a_good_one_counts
     assert (await approvals.approve(handle.id, reviewer="ada@example.com")).in_effect
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_a_decision_of_another_request_is_refused_and_kept(
     approvals: ApprovalClient,
 ) -> None:
@@ -228,7 +228,7 @@ async def test_a_decision_of_another_request_is_refused_and_kept(
     assert (await approvals.approve(handle.id, reviewer="ada@example.com")).in_effect
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_more_refusals_than_are_listed_are_counted_and_the_gate_still_works(
     approvals: ApprovalClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,7 +245,7 @@ async def test_more_refusals_than_are_listed_are_counted_and_the_gate_still_work
     assert [event.sequence for event in (await approvals.get(handle.id)).events] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_a_decision_dated_in_the_future_counts_as_made_now(
     approvals: ApprovalClient,
 ) -> None:

@@ -25,7 +25,7 @@ WIRE = ApprovalRequest(
 
 
 @pytest.mark.parametrize(("word", "status"), [("true", "approved"), ("false", "rejected")])
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_the_official_command_decides_a_request(
     approvals: ApprovalClient, server: EmbeddedServer, word: str, status: str
 ) -> None:
@@ -45,7 +45,7 @@ async def test_the_official_command_decides_a_request(
 
 
 @pytest.mark.parametrize("approved", [True, False])
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_attributes_and_memo_follow_the_request_through_its_life(
     approvals: ApprovalClient, approved: bool
 ) -> None:
@@ -72,7 +72,7 @@ async def current_details(handle: Handle) -> str:
     return metadata.current_details
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_temporals_own_page_shows_the_request_and_then_the_decision(
     approvals: ApprovalClient,
 ) -> None:
@@ -89,7 +89,7 @@ async def test_temporals_own_page_shows_the_request_and_then_the_decision(
     assert "Not this month" in decided
 
 
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_temporals_own_page_lists_what_one_may_send(approvals: ApprovalClient) -> None:
     handle = await ask(approvals, "Deploy?")
 

@@ -1,5 +1,6 @@
 """docker-compose.temporal.yml, as Compose itself resolves it. No container is started."""
 
+import functools
 import os
 import re
 import shutil
@@ -60,6 +61,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Compose:
     command = compose_command()
     environment = {name: os.environ[name] for name in ("PATH", "HOME")}
 
+    @functools.cache
     def run(settings: str) -> "subprocess.CompletedProcess[str]":
         env_file = tmp_path_factory.mktemp("compose") / "settings.env"
         env_file.write_text(settings)

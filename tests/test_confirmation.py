@@ -14,7 +14,6 @@ from .gating import GATE_ALL
 from .office import write
 from .support import call
 
-
 pytestmark = pytest.mark.usefixtures("player")
 
 

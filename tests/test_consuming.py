@@ -38,7 +38,7 @@ PAY = ApprovalRequest(
     description_template="Pay {amount} to {to}",
 )
 
-with_a_worker = pytest.mark.usefixtures("worker_running")
+with_a_worker = pytest.mark.usefixtures("served")
 
 
 async def approved(approvals: ApprovalClient, request: ApprovalRequest = PAY, **how: Any) -> str:

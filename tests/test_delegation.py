@@ -32,7 +32,12 @@ PAY = ApprovalRequest(
     action="Pay", tool="pay", arguments={"cents": 100}, editable=True, audience=(ADA, BOB)
 )
 
-with_a_worker = pytest.mark.usefixtures("worker_running")
+with_a_worker = pytest.mark.usefixtures("served")
+
+
+@pytest.fixture(scope="module")
+def lasting(lasting: Settings) -> Settings:
+    return reviewed(lasting)
 
 
 @pytest.fixture
@@ -234,7 +239,7 @@ async def test_who_changed_the_arguments_does_not_approve_them_through_somebody_
     assert (await approvals.approve(asked.id, reviewer=BOB)).status == "approved"
 
 
-@with_a_worker
+@pytest.mark.usefixtures("worker_running")  # nothing else waits there
 async def test_what_was_handed_over_is_found_by_whom_it_was_handed_to(
     approvals: ApprovalClient,
 ) -> None:

@@ -217,7 +217,7 @@ async def waiting(
 async def test_what_a_killed_worker_had_done_and_not_said_is_done_once_under_the_approvals_id(
     settings: Settings, server: EmbeddedServer, temporal: Client
 ) -> None:
-    """A refund, one that was edited, a mail into the outbox, and one over SMTP, which is the same again."""
+    """A refund, one that was edited, a mail into the outbox, one over SMTP, which is the same again."""
     folder, outbox = str(settings.state), settings.state / "outbox"
     attempts, slow = settings.state / "attempts", settings.state / "slow"
     slow.touch()

@@ -116,7 +116,7 @@ MALFORMED_REQUESTS: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("arguments", MALFORMED_REQUESTS.values(), ids=MALFORMED_REQUESTS.keys())
-@pytest.mark.usefixtures("worker_running")
+@pytest.mark.usefixtures("served")
 async def test_a_malformed_request_fails_at_once_and_says_why(
     temporal: Client, settings: Settings, arguments: list[Any]
 ) -> None:
