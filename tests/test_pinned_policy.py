@@ -3,10 +3,12 @@
 import hashlib
 import json
 import re
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.client import Client
 from temporalio.exceptions import CancelledError
 from temporalio.openai_agents import OpenAIAgentsPlugin
 from temporalio.openai_agents.testing import TestModelProvider as Provider
@@ -22,8 +24,7 @@ from policy.source import MAX_POLICY_BYTES
 from tools import runner
 from workflows.agent import AgentWorkflow
 
-from .agent_runs import Play, Run, Start, told
-from .conftest import Serve
+from .agent_runs import Play, Run, Start, apart, played_by_one, told
 from .office import ADA, done, policed, write
 from .support import PlayedModel, call, eventually, says
 from .test_acceptance import shell_of
@@ -54,9 +55,23 @@ def pays(cents: int, tool: str = "pay") -> Any:
     return call(tool, json.dumps({"to": "Ada", "cents": cents}), f"call_{tool}_{cents}")
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return policed(settings, BEFORE)
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
+    return policed(lasting, BEFORE)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
+
+
+@pytest.fixture(autouse=True)
+def _policy(settings: Settings) -> Iterator[None]:
+    yield
+    if file_of(settings).is_dir():
+        file_of(settings).rmdir()
+    write(settings, BEFORE)
 
 
 def file_of(settings: Settings) -> Path:
@@ -74,7 +89,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_what_becomes_of_the_file_changes_nothing_for_a_run_under_way(
+async def test_what_becomes_of_the_file_changes_nothing_for_a_run_under_way_nor_for_its_replay(
     settings: Settings, play: Start, approvals: ApprovalClient, change: Any
 ) -> None:
     digest = hashlib.sha256(file_of(settings).read_bytes()).hexdigest()
@@ -92,6 +107,7 @@ async def test_what_becomes_of_the_file_changes_nothing_for_a_run_under_way(
         await approvals.approve(third, reviewer=ADA)
         await run.result()
     assert list(told(model).values()) == ["pay done", "refund done", "pay done"]
+    await replays(run)
 
 
 async def other_than(run: Run, known: str) -> str:
@@ -101,18 +117,16 @@ async def other_than(run: Run, known: str) -> str:
 
 
 async def test_the_next_run_goes_by_the_new_file_and_says_so_in_its_requests(
-    settings: Settings, serve: Serve, approvals: ApprovalClient
+    settings: Settings, play: Start, approvals: ApprovalClient
 ) -> None:
-    turns = [[pays(1)], [says("Finished.")], [pays(2)], [pays(3, "refund")], [says("Finished.")]]
-    async with serve(PlayedModel(*turns)) as serving:
-        first = await Play(settings, serving).start("payer")
+    async with play([pays(1)], agent="payer") as (first, _):
         [waiting] = await first.waits_for()
         before = (await approvals.get(waiting.id)).request
         await approvals.approve(waiting.id, reviewer=ADA)
         await first.result()
 
-        write(settings, AFTER)
-        second = await Play(settings, serving).start("payer")
+    write(settings, AFTER)
+    async with play([pays(2)], [pays(3, "refund")], agent="payer") as (second, _):
         [waiting] = await second.waits_for()
         after = (await approvals.get(waiting.id)).request
         await approvals.approve(waiting.id, reviewer=ADA)
@@ -122,17 +136,6 @@ async def test_the_next_run_goes_by_the_new_file_and_says_so_in_its_requests(
     assert (after.tool, after.checkpoint) == ("refund", None)  # pay went through, refund by default
     assert after.policy_digest == hashlib.sha256(file_of(settings).read_bytes()).hexdigest()
     assert before.policy_digest != after.policy_digest
-
-
-async def test_a_run_replays_alike_after_the_file_has_changed(
-    settings: Settings, play: Start, approvals: ApprovalClient
-) -> None:
-    async with play([pays(1)], agent="payer") as (run, _):
-        [waiting] = await run.waits_for()
-        await approvals.approve(waiting.id, reviewer=ADA)
-        await run.result()
-    file_of(settings).write_text(BROKEN)
-    await replays(run)
 
 
 async def replays(run: Run) -> None:
@@ -146,33 +149,33 @@ async def replays(run: Run) -> None:
 
 
 async def test_a_run_taken_up_by_another_worker_keeps_the_policy_it_began_with(
-    settings: Settings, serve: Serve, approvals: ApprovalClient
+    settings: Settings, forgetting: EmbeddedServer
 ) -> None:
+    there = {"target_host": forgetting.address}
+    settings = apart(settings)
     model = PlayedModel([pays(1)], [pays(2)], [says("Finished.")])
-    async with serve(model) as serving:
+    async with worker.running(settings, there, model_provider=Provider(model)) as serving:
         run = await Play(settings, serving).start("payer")
         [first] = await run.waits_for()
     write(settings, AFTER)
-    async with serve(model):  # has nothing in memory: it replays the run
-        await approvals.approve(first.id, reviewer=ADA)
+    # Another, which has nothing in memory: it replays the run.
+    async with worker.running(settings, there, model_provider=Provider(model)):
+        await run.approvals.approve(first.id, reviewer=ADA)
         second = await eventually(lambda: other_than(run, first.id))
-        assert (await approvals.get(second)).request.checkpoint == "before"
-        await approvals.approve(second, reviewer=ADA)
+        assert (await run.approvals.get(second)).request.checkpoint == "before"
+        await run.approvals.approve(second, reviewer=ADA)
         await run.result()
     assert [one["cents"] for one in done(run.handle.id)] == [1, 2]
 
 
 @pytest.mark.parametrize("broken", [BROKEN, 'default = "perhaps"', "\x00", None])
 async def test_a_run_that_finds_the_file_broken_waits_says_so_and_goes_on_when_it_is_mended(
-    settings: Settings, serve: Serve, approvals: ApprovalClient, broken: str | None
+    settings: Settings, play: Start, approvals: ApprovalClient, broken: str | None
 ) -> None:
-    model = PlayedModel([pays(1)], [says("Finished.")])
-    async with serve(model) as serving:
-        file_of(settings).unlink()
-        if broken is not None:
-            file_of(settings).write_text(broken)
-        run = await Play(settings, serving).start("payer")
-
+    file_of(settings).unlink()
+    if broken is not None:
+        file_of(settings).write_text(broken)
+    async with play([pays(1)], agent="payer") as (run, model):
         assert (await eventually(lambda: trouble(run))).startswith(f"{file_of(settings)}:")
         assert model.inputs == []  # no agent runs without a policy
 
@@ -186,28 +189,26 @@ async def test_a_run_that_finds_the_file_broken_waits_says_so_and_goes_on_when_i
 
 
 async def test_a_run_that_waits_for_its_policy_can_be_cancelled(
-    settings: Settings, serve: Serve
+    settings: Settings, play: Start
 ) -> None:
-    async with serve(PlayedModel()) as serving:
-        write(settings, BROKEN)
-        run = await Play(settings, serving).start("payer")
+    write(settings, BROKEN)
+    async with play(agent="payer") as (run, _):
         await eventually(lambda: trouble(run))
         await run.handle.cancel()
         assert isinstance((await run.failure())[0], CancelledError)
 
 
 async def test_who_may_write_to_the_namespace_completes_no_reading_of_the_policy(
-    settings: Settings, serve: Serve
+    settings: Settings, play: Start, temporal: Client
 ) -> None:
     """As they could while it had a task on the server, with rules of theirs and before the worker."""
-    async with serve(PlayedModel([pays(1)], [says("Finished.")])) as serving:
-        write(settings, BROKEN)  # so that there is all the time in the world
-        run = await Play(settings, serving).start("payer")
+    write(settings, BROKEN)  # so that there is all the time in the world
+    async with play([pays(1)], agent="payer") as (run, _):
         await eventually(lambda: trouble(run))
         forged = {"digest": "0" * 64, "source": "x", "policy": {"default": "allow"}}
         assert not (await run.handle.describe()).raw_description.pending_activities
         for id in ("1", "2"):
-            activity = serving.client.get_async_activity_handle(
+            activity = temporal.get_async_activity_handle(
                 workflow_id=run.handle.id, run_id=None, activity_id=id
             )
             with pytest.raises(RPCError, match="cannot find pending activity"):
@@ -220,15 +221,14 @@ async def test_who_may_write_to_the_namespace_completes_no_reading_of_the_policy
         await run.result()
 
 
-async def test_a_policy_as_large_as_one_can_be_is_pinned(settings: Settings, serve: Serve) -> None:
+async def test_a_policy_as_large_as_one_can_be_is_pinned(settings: Settings, play: Start) -> None:
     many = "".join(
         f'[[checkpoint]]\ncheckpoint_id = "{number}"\naction_pattern = "^{number}$"\n'
         f'description_template = "{"x" * 9_800}"\n'
         for number in range(150)
     )
-    async with serve(PlayedModel([pays(1)], [says("Finished.")])) as serving:
-        write(settings, many)
-        run = await Play(settings, serving).start("payer", "x" * MAX_PROMPT_BYTES)
+    write(settings, many)
+    async with play([pays(1)], agent="payer", prompt="x" * MAX_PROMPT_BYTES) as (run, _):
         [waiting] = await run.waits_for()
         assert len(await run.stored()) > 0.95 * MAX_POLICY_BYTES
         await run.approvals.approve(waiting.id, reviewer=ADA)
@@ -236,10 +236,12 @@ async def test_a_policy_as_large_as_one_can_be_is_pinned(settings: Settings, ser
 
 
 async def test_on_the_command_line_a_run_that_finds_the_file_broken_says_where(
-    settings: Settings, serve: Serve, server: EmbeddedServer
+    settings: Settings, connection: dict[str, Any], server: EmbeddedServer
 ) -> None:
+    settings = apart(settings)
     shell = shell_of(settings, server)
-    async with serve(PlayedModel([says("Finished.")])):
+    provider = Provider(PlayedModel([says("Finished.")]))
+    async with worker.running(settings, connection, model_provider=provider):
         write(settings, BROKEN)
         async with shell.start("run", "Pay", "--agent", "payer") as run:
             await run.says(rf"Retrying load_policy: {re.escape(str(file_of(settings)))}:1: ")
@@ -286,14 +288,13 @@ async def test_a_worker_refuses_a_named_policy_that_is_not_there(
 async def test_without_any_file_every_tool_waits(
     settings: Settings,
     connection: dict[str, Any],
-    approvals: ApprovalClient,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     empty = tmp_path / "nothing here"
     empty.mkdir()
     monkeypatch.chdir(empty)
-    unset = settings.model_copy(update={"policy": None})
+    unset = apart(settings).model_copy(update={"policy": None})
     model = PlayedModel([pays(1), pays(2, "refund")], [says("Finished.")])
     async with worker.running(unset, connection, model_provider=Provider(model)) as serving:
         assert "no policy file, so every tool waits" in serving.line
@@ -301,20 +302,21 @@ async def test_without_any_file_every_tool_waits(
         waiting = await run.waits_for(2)
         assert sorted(one.tool or "" for one in waiting) == ["pay", "refund"]
         for one in waiting:
-            request = (await approvals.get(one.id)).request
+            request = (await run.approvals.get(one.id)).request
             assert request.checkpoint is None
             assert request.policy_digest == hashlib.sha256().hexdigest()
             assert (request.grantable, request.editable) == (False, False)
-            await approvals.reject(one.id, reviewer=ADA)
+            await run.approvals.reject(one.id, reviewer=ADA)
         await run.result()
     assert done(run.handle.id) == []
 
 
 async def test_nothing_that_a_run_is_started_with_chooses_its_policy(
-    settings: Settings, serve: Serve
+    settings: Settings, connection: dict[str, Any]
 ) -> None:
     model = PlayedModel([pays(1)])
-    async with serve(model) as serving:
+    settings = apart(settings)
+    async with worker.running(settings, connection, model_provider=Provider(model)) as serving:
         client = serving.client
         for field in ("policy", "default", "checkpoints", "pinned", "allow"):
             handle: Any = await client.start_workflow(

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,11 +67,23 @@ def replayer(file: Path, workflow: Any = None) -> Replayer:
     )
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-async def test_a_recorded_workflow_replays_with_the_code_of_today(file: Path) -> None:
-    result = await replayer(file).replay_workflow(read(file))
+OF_RUNS = [file for file in FILES if file.stem.startswith("agent-")]
+OF_REQUESTS = [file for file in FILES if file not in OF_RUNS]
 
-    assert result.replay_failure is None
+
+@pytest.mark.parametrize("files", [OF_RUNS, OF_REQUESTS], ids=["runs", "requests"])
+async def test_every_recorded_workflow_replays_with_the_code_of_today(files: list[Path]) -> None:
+    histories = {file.stem: read(file) for file in files}
+
+    async def one_by_one() -> AsyncIterator[WorkflowHistory]:
+        for history in histories.values():
+            yield history
+
+    result = await replayer(files[0]).replay_workflows(one_by_one(), raise_on_replay_failure=False)
+
+    assert len({history.run_id for history in histories.values()}) == len(files)
+    failures = result.replay_failures
+    assert {name for name, one in histories.items() if one.run_id in failures} == set(), failures
 
 
 def test_every_case_is_recorded_and_every_history_is_one_event_at_least() -> None:
@@ -171,16 +183,12 @@ async def test_a_changed_workflow_does_not_replay(
     changed: ModuleType, request: pytest.FixtureRequest
 ) -> None:
     original, _, _, expected = CHANGES[request.node.callspec.params["changed"]]
-    prefix = original.__name__.removeprefix("workflows.")
-    workflow = getattr(changed, f"{prefix.title()}Workflow")
+    name = original.__name__.removeprefix("workflows.")
+    workflow = getattr(changed, f"{name.title()}Workflow")
 
-    caught = set()
-    for file in FILES:
-        if file.stem.startswith(f"{prefix}-"):
-            result = await replayer(file, workflow).replay_workflow(
-                read(file), raise_on_replay_failure=False
-            )
-            if isinstance(result.replay_failure, NondeterminismError):
-                caught.add(file.stem)
-
-    assert caught >= expected
+    for case in expected:
+        file = FOLDER / f"{case}.json"
+        result = await replayer(file, workflow).replay_workflow(
+            read(file), raise_on_replay_failure=False
+        )
+        assert isinstance(result.replay_failure, NondeterminismError), case

@@ -1,6 +1,8 @@
 """Secrets among a tool's arguments: the tool gets them, and nobody who reads anything else does."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -12,9 +14,8 @@ from clearance.mask import MASK
 from clearance.runs import AgentRun, start_run
 from cli.settings import EmbeddedServer, Settings
 
-from .agent_runs import Run, Start, played, told
+from .agent_runs import Run, Start, apart, played_by_one, told
 from .cli.conftest import Shell
-from .conftest import Serve
 from .model_server import Call, Text, calls, model_server
 from .office import ADA, decide, done, policed, write
 from .raw import Handle, history, only
@@ -61,9 +62,21 @@ PROMPT = f"Log in as ada, the password is {PASSWORD}."
 LOG_IN = call("log_in", json.dumps(GIVEN))
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return policed(settings, POLICY)
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
+    return policed(lasting, POLICY)
+
+
+@pytest.fixture(autouse=True)
+def _policy(settings: Settings) -> Iterator[None]:
+    yield
+    write(settings, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 def leaks(text: str | bytes) -> list[str]:
@@ -136,9 +149,10 @@ async def test_nothing_of_them_leaves_the_run(play: Start, approvals: ApprovalCl
 async def test_nothing_of_them_is_in_the_workers_log_or_on_a_command_line(
     settings: Settings, server: EmbeddedServer, temporal: Client
 ) -> None:
+    settings = apart(settings)
     shell: Shell = shell_of(settings, server)
     log_in = Call("log_in", json.dumps(GIVEN))
-    said = []
+    said: list[Any] = []
     async with (
         model_server(calls(log_in), Text("Done.")) as model,
         worker_process(settings, server, model, CLEARANCE_AGENTS="tests.office"),
@@ -147,13 +161,14 @@ async def test_nothing_of_them_is_in_the_workers_log_or_on_a_command_line(
         handle = await start_run(temporal, asked, task_queue=settings.agents_queue)
         approvals = ApprovalClient(temporal, task_queue=settings.approvals_queue)
         [waiting] = await Run(handle, approvals).waits_for()
-        said += [await shell("pending"), await shell("pending", "--json")]
-        said += [await shell("show", waiting.id), await shell("show", waiting.id, "--json")]
+        looks = [["show", waiting.id], ["show", waiting.id, "--json"]]
+        several = [*looks, ["pending"], ["pending", "--json"]]
+        said += await asyncio.gather(*(shell(*one) for one in several))
         said += [await shell("approve", waiting.id)]
         await handle.result()
-        said += [await shell("show", waiting.id), await shell("show", waiting.id, "--json")]
+        said += await asyncio.gather(*(shell(*one) for one in looks))
     assert [one.code for one in said] == [0] * len(said)
-    assert MASK in said[2].out
+    assert MASK in said[0].out
     assert [one for one in said if leaks(one.out + one.err)] == []
     log = settings.state.with_name("worker.log").read_text()
     assert "agents on" in log
@@ -231,10 +246,10 @@ async def test_a_masked_argument_cannot_be_left_out(play: Start, approvals: Appr
 
 
 async def test_a_name_that_the_policy_does_not_call_secret_is_shown(
-    settings: Settings, serve: Serve, approvals: ApprovalClient
+    settings: Settings, play: Start, approvals: ApprovalClient
 ) -> None:
     write(settings, POLICY.replace('secrets = ["iban"]', ""))
-    async with played(settings, serve)([LOG_IN], agent="user") as (run, _):
+    async with play([LOG_IN], agent="user") as (run, _):
         [waiting] = await run.waits_for()
         request = (await approvals.get(waiting.id)).request
         assert request.arguments == {**SHOWN, "iban": IBAN}
@@ -245,10 +260,10 @@ async def test_a_name_that_the_policy_does_not_call_secret_is_shown(
 
 
 async def test_another_password_is_another_digest_though_both_look_alike(
-    settings: Settings, serve: Serve, approvals: ApprovalClient
+    play: Start, approvals: ApprovalClient
 ) -> None:
     other = call("log_in", json.dumps({**GIVEN, "password": "another"}), "call_2")
-    async with played(settings, serve)([LOG_IN, other], agent="user") as (run, _):
+    async with play([LOG_IN, other], agent="user") as (run, _):
         first, second = await run.waits_for(2)
         views = [await approvals.get(one.id) for one in (first, second)]
         assert views[0].request.arguments == views[1].request.arguments

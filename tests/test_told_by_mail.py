@@ -1,7 +1,6 @@
 """From a request to the mail that arrives: the worker as it is, and a real mail server."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import SecretStr
 from temporalio.client import Client, WorkflowExecutionDescription
 
 import worker
-from clearance import ApprovalClient, ApprovalRequest
+from clearance import ApprovalClient, ApprovalRequest, connect
 from cli.settings import EmbeddedServer, Settings
 
 from .ledgers import ledger_of
@@ -96,7 +95,7 @@ async def test_a_mail_asks_and_another_says_how_it_ended(
     assert "Fine" in text.get_content()
 
 
-async def test_twenty_requests_are_one_mail(
+async def test_several_requests_are_one_mail(
     settings: Settings,
     connection: dict[str, Any],
     approvals: ApprovalClient,
@@ -104,14 +103,14 @@ async def test_twenty_requests_are_one_mail(
     mail: tuple[str, Mailbox],
 ) -> None:
     url, mailbox = mail
-    async with serving(settings, connection, reviewers, url, "4s"):
-        for n in range(20):
-            await approvals.request(WIRE.model_copy(update={"action": f"Wire no. {n}"}))
-        await eventually(arrived(mailbox, "Approvals: 20 to decide"))
+    async with serving(settings, connection, reviewers, url, "2s"):
+        wires = [WIRE.model_copy(update={"action": f"Wire no. {n}"}) for n in range(5)]
+        await asyncio.gather(*map(approvals.request, wires))
+        await eventually(arrived(mailbox, "Approvals: 5 to decide"))
 
     text = mailbox.mails[0].get_body(("plain",))
     assert text is not None
-    assert all(f"Wire no. {n}" in text.get_content() for n in range(20))
+    assert all(f"Wire no. {n}" in text.get_content() for n in range(5))
 
 
 async def test_a_mail_server_that_hangs_delays_no_decision(
@@ -129,13 +128,11 @@ async def test_a_mail_server_that_hangs_delays_no_decision(
     async with serving(settings, connection, reviewers, url, "0s"):
         asked = await approvals.request(WIRE)
         await called.wait()
-        began = time.monotonic()
-        await approvals.approve(asked.id, reviewer=ADA)
-        assert (await approvals.wait(asked.id)).approved
-        took = time.monotonic() - began
+        async with asyncio.timeout(20):  # a channel has 30 s
+            await approvals.approve(asked.id, reviewer=ADA)
+            assert (await approvals.wait(asked.id)).approved
         ended.set()
         server.close()
-    assert took < 2
 
 
 async def test_who_could_not_be_told_of_the_end_is_in_the_ledger(
@@ -165,8 +162,7 @@ async def test_who_could_not_be_told_of_the_end_is_in_the_ledger(
 
 
 async def test_workers_killed_in_between_tell_nobody_twice_and_forget_nobody(
-    server: EmbeddedServer,
-    temporal: Client,
+    forgetting: EmbeddedServer,
     settings: Settings,
     reviewers: Path,
     mail: tuple[str, Mailbox],
@@ -176,8 +172,9 @@ async def test_workers_killed_in_between_tell_nobody_twice_and_forget_nobody(
     monkeypatch.setenv("CLEARANCE_REVIEWERS", str(reviewers))
     monkeypatch.setenv("CLEARANCE_SMTP_URL", url)
     monkeypatch.setenv("CLEARANCE_NOTIFY_DIGEST", "1s")
+    temporal = await connect({"target_host": forgetting.address})
     approvals = impatient(temporal, settings)
-    async with worker_process(settings, server.address) as first:
+    async with worker_process(settings, forgetting.address, "approvals") as first:
         asked = await approvals.request(WIRE)
         both = WIRE.model_copy(update={"action": "Wire 7.00", "audience": (BOB,)})
         other = await approvals.request(both)
@@ -197,14 +194,14 @@ async def test_workers_killed_in_between_tell_nobody_twice_and_forget_nobody(
         await kill(first)  # within the window
     assert not mailbox.mails
     subjects = ["Approve? Wire 42.00 to ACME", "Approve? Wire 7.00"]
-    async with worker_process(settings, server.address) as second:
+    async with worker_process(settings, forgetting.address, "approvals") as second:
         await eventually(arrived(mailbox, *subjects), within=30)
         await eventually(waits)
         await kill(second)
     await approvals.approve(asked.id, reviewer=ADA)
     await approvals.reject(other.id, reviewer=BOB)
     subjects += ["Approved: Wire 42.00 to ACME", "Rejected: Wire 7.00"]
-    async with worker_process(settings, server.address):
+    async with worker_process(settings, forgetting.address, "approvals"):
         await eventually(arrived(mailbox, *subjects), within=30)
 
 

@@ -1,13 +1,10 @@
-"""New builds of the workers, while a hundred requests wait that the old ones were asked for."""
+"""New builds of the workers, while requests wait that the old ones were asked for."""
 
 import signal
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client
 from temporalio.openai_agents.testing import TestModelProvider
 
 import worker
@@ -17,38 +14,32 @@ from cli.settings import EmbeddedServer, Settings
 
 from .processes import Asker, worker_process
 from .support import eventually, unique
-from .upgrading import Installation, draining_server
+from .upgrading import Installation
 
-RUNS = 10
-PLAIN = 90
-
-
-@pytest.fixture
-async def draining(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    """A server that soon sees what has drained."""
-    async with draining_server(tmp_path / "server") as running:
-        yield running
+SIZES = [(8, 2), pytest.param(90, 10, marks=pytest.mark.true_size)]
+"""So many requests of services, and of agent runs."""
 
 
-async def test_a_new_build_takes_over_a_hundred_requests_and_runs_end_under_the_old_one(
-    draining: EmbeddedServer, settings: Settings
+@pytest.mark.parametrize(("plain", "runs"), SIZES)
+async def test_a_new_build_takes_over_all_requests_and_runs_end_under_the_old_one(
+    forgetting: EmbeddedServer, settings: Settings, plain: int, runs: int
 ) -> None:
-    here = Installation(await connect({"target_host": draining.address}), settings)
+    connection = {"target_host": forgetting.address}
+    here = Installation(await connect(connection), settings)
     name = unique("fleet")
 
     def build(number: str, only: worker.Only | None = None) -> Any:
         env = {"CLEARANCE_DEPLOYMENT": name, "CLEARANCE_BUILD_ID": number}
-        return worker_process(settings, draining.address, only, **env)
+        return worker_process(settings, forgetting.address, only, **env)
 
     async with AsyncExitStack() as old_agents, build("1", "approvals") as old:
         mine = settings.model_copy(update={"deployment": name, "build_id": "1"})
-        connection = {"target_host": draining.address}
         provider = TestModelProvider(Asker())
         await old_agents.enter_async_context(
             worker.running(mine, connection, only="agents", model_provider=provider)
         )
         await here.roll_out(name, "1")
-        await here.ask(PLAIN, RUNS)
+        await here.ask(plain, runs)
         await here.served_by("1", here.waiting)
 
         async with build("2"):
@@ -87,22 +78,24 @@ async def test_a_new_build_takes_over_a_hundred_requests_and_runs_end_under_the_
 
 
 async def test_versioning_is_switched_on_under_requests_that_wait_and_off_again(
-    temporal: Client, settings: Settings, connection: dict[str, Any]
+    forgetting: EmbeddedServer, settings: Settings
 ) -> None:
+    connection = {"target_host": forgetting.address}
+    temporal = await connect(connection)
     here = Installation(temporal, settings)
     name = unique("fleet")
     versioned = settings.model_copy(update={"deployment": name, "build_id": "1"})
     provider = TestModelProvider(Asker())
 
     async with worker.running(settings, connection, model_provider=provider):
-        await here.ask(10, 2)
+        await here.ask(4, 1)
 
     async with worker.running(versioned, connection, model_provider=provider):
         await here.roll_out(name, "1")
         await here.decide()
         await here.served_by("1", [run.id for run in here.runs])
         here = Installation(temporal, settings)
-        await here.ask(10, 0)
+        await here.ask(4, 0)
         await here.served_by("1", here.waiting)
 
     for one in await here.deployments(name):
