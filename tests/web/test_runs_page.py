@@ -1,20 +1,23 @@
 """The pages of agent runs in a real browser: live, readable everywhere, deaf to what a model writes."""
 
 import json
-from typing import Literal
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
 from clearance import ApprovalClient
 from cli.settings import Settings
-from tests.agent_runs import MAIL, Start, played
-from tests.conftest import Serve
+from tests.agent_runs import MAIL, Start, played_by_one
 from tests.raw import RUNS_LEFT_OPEN
 from tests.support import call, unique
 
-from . import axe
+from . import axe, shared
 from .conftest import OpenPage
+
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
 
 pytestmark = RUNS_LEFT_OPEN
 
@@ -23,10 +26,11 @@ SEND = call("send_email", json.dumps(MAIL))
 LONG = call("send_email", json.dumps({**MAIL, "subject": HOSTILE, "body": HOSTILE * 20}))
 
 
-@pytest.fixture
-def start(settings: Settings, serve: Serve) -> Start:
+@pytest.fixture(scope="module")
+async def start(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
     """Starts runs on a model that plays some turns."""
-    return played(settings, serve)
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 async def test_a_run_goes_on_before_ones_eyes(
@@ -96,25 +100,19 @@ async def test_what_a_model_writes_is_dead_text(
         assert await page.locator("img[src=x], main script, main b").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1100])
-async def test_everybody_can_read_it_on_every_screen(
-    open_page: OpenPage,
-    approvals: ApprovalClient,
-    start: Start,
-    scheme: Literal["light", "dark"],
-    width: int,
+async def test_everybody_can_read_it_on_every_screen_by_day_and_by_night(
+    open_page: OpenPage, approvals: ApprovalClient, start: Start
 ) -> None:
     unbroken = "Unbroken" + "n" * 150
     again = call("send_email", json.dumps(MAIL), "call_2")
     async with start([LONG], [again], agent="email", prompt=unbroken) as (run, _):
         (waiting,) = await run.waits_for()
         await approvals.reject(waiting.id, reviewer="grace@example.com", reason="Not so rude")
-        page = await open_page(
-            "/runs", color_scheme=scheme, viewport={"width": width, "height": 740}
-        )
+        page = await open_page("/runs")
         for path, shown in (("/runs", ".run"), (f"/runs/{run.handle.id}", ".now-card.wait")):
             await page.goto(path)
-            await expect(page.locator(shown).first).to_be_visible()
-            assert await page.evaluate("document.documentElement.scrollWidth") <= width
-            await axe.check(page)
+            for width in (360, 1100):
+                await page.set_viewport_size({"width": width, "height": 740})
+                await expect(page.locator(shown).first).to_be_visible()
+                assert await page.evaluate("document.documentElement.scrollWidth") <= width
+                await axe.check_both(page)
