@@ -78,3 +78,10 @@ async def press(
 def path(id: str) -> str:
     """Where a request's page is."""
     return f"/requests/{quote(id, safe='')}"
+
+
+async def opened(client: httpx.AsyncClient, id: str, query: str = "") -> httpx.Response:
+    """A request's page."""
+    page = await client.get(path(id) + query)
+    assert page.status_code == 200, page.text
+    return page

@@ -208,12 +208,17 @@ async def test_temporals_own_command_shows_it_with_a_token_and_not_without(
 ) -> None:
     asked = await approvals.request(TEXT)
     token, _ = await inbox.store.tokens.create("shell", ["codec"], lasts=None)
-    shown = await _show(server, asked.id)
-    assert TEXT not in shown
     endpoint = ("--codec-endpoint", f"{inbox.url}/codec")
-    assert TEXT in await _show(server, asked.id, *endpoint, "--codec-auth", f"Bearer {token}")
-    assert TEXT not in await _show(server, asked.id, *endpoint)
-    assert TEXT not in await _show(server, asked.id, *endpoint, "--codec-auth", "Bearer clr_x_y")
+    ways = {
+        "no codec": (),
+        "a token": (*endpoint, "--codec-auth", f"Bearer {token}"),
+        "no token": endpoint,
+        "a wrong token": (*endpoint, "--codec-auth", "Bearer clr_x_y"),
+    }
+
+    shown = await asyncio.gather(*(_show(server, asked.id, *way) for way in ways.values()))
+
+    assert [name for name, said in zip(ways, shown, strict=True) if TEXT in said] == ["a token"]
 
 
 async def _show(server: EmbeddedServer, id: str, *options: str) -> str:

@@ -249,27 +249,40 @@ async def closed(wire: Wire) -> bool:
 _WHOLE = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
-async def test_who_does_not_finish_what_they_ask_is_hung_up_on(
-    inbox: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Hasty(connections.Prompt):
+    """Between two requests it waits less, too; that is uvicorn's own to say."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.timeout_keep_alive = 1
+
+
+@pytest.fixture
+async def hasty(
+    monkeypatch: pytest.MonkeyPatch, web_config: WebConfig, approvals: ApprovalClient
+) -> AsyncIterator[Context]:
+    """An inbox that waits for nobody."""
     monkeypatch.setattr(connections, "HEAD_WITHIN", 0.3)
     monkeypatch.setattr(connections, "BODY_WITHIN", 0.3)
+    monkeypatch.setattr("web.server.Prompt", Hasty)
+    async with running(web_config, approvals) as context:
+        yield context
+
+
+async def test_who_does_not_finish_what_they_ask_is_hung_up_on(hasty: Context) -> None:
     slow_body = head("/sign-out", "Content-Type: text/plain", "Content-Length: 9") + b"abc"
 
-    silent = await connect(inbox)
-    half_a_head = await connect(inbox, b"GET / HTTP/1.1\r\nHo")
-    half_a_body = await connect(inbox, slow_body)
+    silent = await connect(hasty)
+    half_a_head = await connect(hasty, b"GET / HTTP/1.1\r\nHo")
+    half_a_body = await connect(hasty, slow_body)
 
     assert await closed(silent)
     assert await closed(half_a_head)
     await closed(half_a_body)
 
 
-async def test_a_second_request_on_a_connection_has_to_come_whole_too(
-    inbox: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "HEAD_WITHIN", 0.3)
-    reader, writer = await connect(inbox, _WHOLE)
+async def test_a_second_request_on_a_connection_has_to_come_whole_too(hasty: Context) -> None:
+    reader, writer = await connect(hasty, _WHOLE)
     assert await reader.readuntil(b'{"status":"ok"}')
 
     writer.write(_WHOLE + b"GET / HT")

@@ -13,10 +13,16 @@ from clearance import ApprovalClient, ApprovalRequest
 from store import Link
 from store.links import path_of
 from tests.support import unique
+from web.config import Rates, WebConfig
 from web.context import Context
+from web.server import running
 
-from . import axe
+from . import axe, shared
 from .asking import words
+
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
+worker_running = shared.worker_running
 
 pytestmark = pytest.mark.usefixtures("worker_running")
 
@@ -283,8 +289,13 @@ async def test_a_link_that_was_changed_or_cut_off_opens_nothing(
         assert (answer.status_code, "no link of this inbox" in answer.text) == (403, True), wrong
 
 
-async def test_who_tries_links_is_stopped(inbox: Context, browser: httpx.AsyncClient) -> None:
-    answers = [await browser.get(f"/l/guess-{number}") for number in range(25)]
+async def test_who_tries_links_is_stopped(web_config: WebConfig, approvals: ApprovalClient) -> None:
+    config = web_config.model_copy(update={"rates": Rates()})
+    async with (
+        running(config, approvals) as inbox,
+        httpx.AsyncClient(base_url=inbox.url) as browser,
+    ):
+        answers = [await browser.get(f"/l/guess-{number}") for number in range(25)]
 
     assert [one.status_code for one in answers] == [403] * 20 + [429] * 5
     assert int(answers[-1].headers["retry-after"]) in range(1, 62)

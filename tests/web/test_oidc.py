@@ -18,7 +18,11 @@ from web.config import Oidc, WebConfig
 from web.context import Context
 from web.server import running
 
+from . import shared
 from .idp import logs_in, provider, way_back
+
+inbox = shared.inbox
+approvals, settings = shared.approvals, shared.settings
 
 SECRET = "a secret of the tests"
 
@@ -30,10 +34,10 @@ def of(issuer: str, **changes: str) -> Oidc:
     )
 
 
-@pytest.fixture
-def web_config(web_config: WebConfig, issuer: str) -> WebConfig:
+@pytest.fixture(scope="module")
+def web_config(settings: Settings, issuer: str) -> WebConfig:
     """With that provider."""
-    return web_config.model_copy(update={"oidc": of(issuer)})
+    return shared.config_of(settings).model_copy(update={"oidc": of(issuer)})
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ async def test_an_inbox_that_can_serve_says_so_to_anybody(browser: httpx.AsyncCl
     assert (serves.status_code, serves.json()) == (200, {"status": "ready"})
 
 
-async def test_without_temporal_it_lives_but_is_not_ready_until_temporal_is_back(
+async def test_without_temporal_it_lives_and_says_what_is_the_matter_until_temporal_is_back(
     there: Context,
     engine: Engine,
     caller: httpx.AsyncClient,
@@ -63,87 +63,55 @@ async def test_without_temporal_it_lives_but_is_not_ready_until_temporal_is_back
         answer = await caller.get("/readyz")
         return answer if answer.status_code == status else None
 
+    async def works() -> bool:
+        return (await caller.get("/runs")).status_code == 200
+
     await eventually(lambda: ready(200))
+    form = (await caller.get("/runs")).text.partition('name="csrf" value="')[2].partition('"')[0]
+    token, _ = await there.store.tokens.create("ci", ["read"], lasts=None)
+    service = {"Authorization": f"Bearer {token}"}
+
     await engine.stop()
     with caplog.at_level(logging.WARNING, logger="clearance.web"):
         gone = await eventually(lambda: ready(503))
     assert gone is not None
     assert gone.headers["content-type"] == "application/problem+json"
-    assert gone.headers["retry-after"] == "5"
-    told = gone.json()
-    assert (told["status"], told["away"]) == (503, ["temporal"])
-    assert told["detail"] == "no answer from: temporal"
-    assert str(engine.port) not in gone.text
+    assert (gone.json()["status"], gone.json()["away"]) == (503, ["temporal"])
+    assert gone.json()["detail"] == "no answer from: temporal"
     assert caplog.messages == ["no answer from temporal"]
-    assert (await caller.get("/healthz")).status_code == 200
+    for path in ("/healthz", "/sign-in", "/static/base.css"):
+        assert (await caller.get(path)).status_code == 200, path
+
+    page, pressed, told = await asyncio.gather(
+        caller.get("/runs"),
+        caller.post("/requests/send-it", data={"csrf": form, "do": "approve"}),
+        caller.get("/api/v1/requests", headers=service),
+    )
+    _is_away(page, engine)
+    assert "Nothing was recorded" in pressed.text
+    assert "Go back and send it again in a moment" in pressed.text
+    assert told.headers["content-type"] == "application/problem+json"
+    assert "Temporal" in told.json()["detail"]
+    for answer in (gone, page, pressed, told):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert str(engine.port) not in answer.text
 
     await engine.start()
     await eventually(lambda: ready(200), within=60)
+    await eventually(works, within=60)
+
+    engine.process.send_signal(signal.SIGSTOP)
+    _is_away(await caller.get("/runs"), engine)
+    engine.process.send_signal(signal.SIGCONT)
+    await eventually(works, within=60)
 
 
-@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
-async def test_a_page_without_temporal_says_what_is_the_matter_and_works_again_afterwards(
-    engine: Engine, caller: httpx.AsyncClient, way: signal.Signals
-) -> None:
-    assert (await caller.get("/runs")).status_code == 200
-
-    engine.process.send_signal(way)
-    page = await caller.get("/runs")
-
+def _is_away(page: httpx.Response, engine: Engine) -> None:
     assert page.status_code == 503
     assert page.headers["retry-after"] == "5"
     assert page.headers["content-security-policy"]
     assert "Temporal, which keeps the requests, does not answer" in page.text
     assert str(engine.port) not in page.text
-
-    if way == signal.SIGKILL:
-        await engine.process.wait()
-        await engine.start()
-    else:
-        engine.process.send_signal(signal.SIGCONT)
-
-    async def works() -> bool:
-        return (await caller.get("/runs")).status_code == 200
-
-    await eventually(works, within=60)
-
-
-async def test_who_was_deciding_is_told_that_nothing_was_recorded(
-    engine: Engine, caller: httpx.AsyncClient
-) -> None:
-    form = (await caller.get("/runs")).text.partition('name="csrf" value="')[2].partition('"')[0]
-    await engine.stop()
-
-    page = await caller.post("/requests/send-it", data={"csrf": form, "do": "approve"})
-
-    assert page.status_code == 503
-    assert page.headers["retry-after"] == "5"
-    assert "Nothing was recorded" in page.text
-    assert "Go back and send it again in a moment" in page.text
-
-
-async def test_a_program_is_told_the_same_as_a_problem(there: Context, engine: Engine) -> None:
-    token, _ = await there.store.tokens.create("ci", ["read"], lasts=None)
-    headers = {"Authorization": f"Bearer {token}"}
-    await engine.stop()
-
-    async with httpx.AsyncClient(base_url=there.url, headers=headers, timeout=60) as client:
-        answer = await client.get("/api/v1/requests")
-
-    assert answer.status_code == 503
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["retry-after"] == "5"
-    assert "Temporal" in answer.json()["detail"]
-    assert str(engine.port) not in answer.text
-
-
-async def test_what_needs_no_temporal_is_answered_without_it(
-    engine: Engine, caller: httpx.AsyncClient
-) -> None:
-    await engine.stop()
-
-    assert (await caller.get("/sign-in")).status_code == 200
-    assert (await caller.get("/static/base.css")).status_code == 200
 
 
 async def test_however_many_ask_at_once_temporal_is_asked_once(

@@ -4,66 +4,24 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from temporalio.client import Client
 
 from clearance import ApprovalClient, ApprovalRequest
 from cli.settings import Settings
 from tests.conftest import Serve
-from tests.directory import ADA, BOB, EVE, MARY, PEOPLE, kinds, reviewed, rewrite
+from tests.directory import ADA, BOB, EVE, MARY, PEOPLE, kinds, rewrite
 from tests.support import eventually, unique
-from web.config import WebConfig
 from web.context import Context
 
+from . import reviewed, shared
 from .asking import words
 from .conftest import SignedIn
-from .pressing import forms, path, press
+from .pressing import forms, opened, path, press
+from .reviewed import PAY
 
-PAY = ApprovalRequest(
-    action="Pay 100 to Ada",
-    details="For the lights.\n  And the heating.",
-    tool="pay",
-    arguments={"to": "Ada", "cents": 100, "ref": "1", "api_key": "sk-123456", "parts": {"a": [1]}},
-    impact="The money leaves today.",
-    user_prompt="Pay the bill",
-    agent_message="I pay it now.",
-    requester=MARY,
-    checkpoint="payments",
-    risk="high",
-    audience=(ADA, BOB),
-)
+settings, web_config = reviewed.settings, reviewed.web_config
+approvals, inbox, worker_running = shared.approvals, shared.inbox, shared.worker_running
 
 with_a_worker = pytest.mark.usefixtures("worker_running")
-
-
-@pytest.fixture
-def approvals(
-    temporal: Client, settings: Settings, request: pytest.FixtureRequest
-) -> ApprovalClient:
-    """Patient only where a worker is to answer."""
-    waits = "worker_running" in request.fixturenames
-    return ApprovalClient(
-        temporal,
-        task_queue=settings.approvals_queue,
-        answer_timeout=timedelta(seconds=5 if waits else 1),
-    )
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """With people and groups."""
-    return reviewed(settings)
-
-
-@pytest.fixture
-def web_config(web_config: WebConfig, settings: Settings) -> WebConfig:
-    """With the same."""
-    return web_config.model_copy(update={"reviewers": settings.reviewers})
-
-
-async def _open(client: httpx.AsyncClient, id: str) -> httpx.Response:
-    page = await client.get(path(id))
-    assert page.status_code == 200, page.text
-    return page
 
 
 @with_a_worker
@@ -72,7 +30,7 @@ async def test_it_tells_all_that_somebody_decides_about(
 ) -> None:
     asked = await approvals.request(PAY)
 
-    said = words(await _open(await signed_in(ADA), asked.id))
+    said = words(await opened(await signed_in(ADA), asked.id))
 
     for text in (
         *("Waiting", "High risk", "Pay 100 to Ada", "For the lights. And the heating.", "pay"),
@@ -87,7 +45,7 @@ async def test_it_tells_all_that_somebody_decides_about(
 
 
 @with_a_worker
-async def test_each_end_is_told_with_its_reason(
+async def test_each_end_is_told_once_with_its_reason_and_the_record_speaks_plainly(
     approvals: ApprovalClient, signed_in: SignedIn
 ) -> None:
     expired = await approvals.request(
@@ -98,25 +56,12 @@ async def test_each_end_is_told_with_its_reason(
     await approvals.wait(expired.id, timedelta(seconds=20))
     client = await signed_in(ADA)
 
-    for id, said in ((expired.id, "Expired: nobody decided in time"), (withdrawn.id, "Enough")):
-        page = await _open(client, id)
-        assert said in words(page)
+    pages = [await opened(client, one.id) for one in (expired, withdrawn)]
+    late, gone = map(words, pages)
+
+    assert "Expired: nobody decided in time" in late
+    for page in pages:
         assert set(forms(page)) == {"/sign-out", ""}
-
-
-@with_a_worker
-async def test_how_nobody_decided_is_said_once_and_the_record_speaks_plainly(
-    approvals: ApprovalClient, signed_in: SignedIn
-) -> None:
-    expired = await approvals.request(
-        ApprovalRequest(action="Pay", expires_in=timedelta(milliseconds=200))
-    )
-    withdrawn = await approvals.request("Pay")
-    await approvals.withdraw(withdrawn.id, who=ADA, reason="Enough")
-    await approvals.wait(expired.id, timedelta(seconds=20))
-    client = await signed_in(ADA)
-
-    late, gone = [words(await _open(client, one.id)) for one in (expired, withdrawn)]
 
     for said in (late, gone):
         assert "(engine)" not in said
@@ -135,8 +80,10 @@ async def test_what_follows_an_approval_is_promised_only_where_a_run_waits_for_i
     inside = await approvals.request(PAY.model_copy(update={"run_id": unique("run")}))
     client = await signed_in(ADA)
 
-    assert "Whoever asked may then do exactly this, once." in words(await _open(client, outside.id))
-    assert "It runs at once, exactly as shown here." in words(await _open(client, inside.id))
+    assert "Whoever asked may then do exactly this, once." in words(
+        await opened(client, outside.id)
+    )
+    assert "It runs at once, exactly as shown here." in words(await opened(client, inside.id))
 
 
 @with_a_worker
@@ -163,30 +110,33 @@ async def test_any_id_has_a_page_that_works(
     await approvals.request("Pay", id=id)
     client = await signed_in(ADA)
 
-    page = await press(client, await _open(client, id), "comment", text="Hm")
+    page = await press(client, await opened(client, id), "comment", text="Hm")
     page = await press(client, page, "approve")
 
     assert f"Approved by {ADA}" in words(page)
     assert (await approvals.get(id)).status == "approved"
 
 
-async def test_without_a_worker_it_is_read_as_far_as_it_is_known_and_a_decision_is_kept(
-    approvals: ApprovalClient, signed_in: SignedIn, serve: Serve
-) -> None:
-    asked = await approvals.request(PAY)
-    client = await signed_in(ADA)
+class TestWithoutAWorker(reviewed.WithoutAWorker):
+    """What is known without one."""
 
-    page = await _open(client, asked.id)
-    done = await press(client, page, "reject", reason="No")
+    async def test_it_is_read_as_far_as_it_is_known_and_a_decision_is_kept(
+        self, approvals: ApprovalClient, signed_in: SignedIn, serve: Serve
+    ) -> None:
+        asked = await approvals.request(PAY)
+        client = await signed_in(ADA)
 
-    assert "No worker answers now" in words(page)
-    assert "Your rejection is recorded; it takes effect when a worker is back." in words(done)
-    assert "Waiting" in words(done)
-    assert "Decide differently" in words(done)
-    async with serve():
-        await approvals.wait(asked.id, timedelta(seconds=20))
-        back = await _open(client, asked.id)
-    assert f"Rejected by {ADA}" in words(back)
+        page = await opened(client, asked.id)
+        done = await press(client, page, "reject", reason="No")
+
+        assert "No worker answers now" in words(page)
+        assert "Your rejection is recorded; it takes effect when a worker is back." in words(done)
+        assert "Waiting" in words(done)
+        assert "Decide differently" in words(done)
+        async with serve():
+            await approvals.wait(asked.id, timedelta(seconds=20))
+            back = await opened(client, asked.id)
+        assert f"Rejected by {ADA}" in words(back)
 
 
 @with_a_worker
@@ -202,14 +152,14 @@ async def test_a_reading_is_recorded_once_and_only_of_who_loads_the_page(
         {"Sec-Fetch-Dest": "empty"},
     ):
         await client.get(path(asked.id), headers=headers)
-    await _open(client, asked.id)
+    await opened(client, asked.id)
 
     async def seen() -> bool:
         return "viewed" in kinds(await approvals.get(asked.id))
 
     await eventually(seen)
-    await _open(client, asked.id)
-    await _open(other, asked.id)
+    await opened(client, asked.id)
+    await opened(other, asked.id)
     await approvals.comment(asked.id, "after", who=ADA)
 
     events = (await approvals.get(asked.id)).events
@@ -222,7 +172,7 @@ async def test_what_was_done_is_said_only_by_us_and_to_whom_it_happened(
 ) -> None:
     asked = await approvals.request(PAY)
     ada, bob = await signed_in(ADA), await signed_in(BOB)
-    fields = forms(await _open(ada, asked.id))["comment"][1]
+    fields = forms(await opened(ada, asked.id))["comment"][1]
     sent = await ada.post(path(asked.id), data={**fields, "text": "Hm"})
     where = sent.headers["location"]
 
@@ -243,7 +193,7 @@ async def test_what_an_agent_outside_did_with_the_permission_is_told(
         await approvals.report(asked.id, taker="shop-bot", succeeded=succeeded, summary="No. 17")
     client = await signed_in(ADA)
 
-    good, bad = words(await _open(client, done.id)), words(await _open(client, failed.id))
+    good, bad = words(await opened(client, done.id)), words(await opened(client, failed.id))
 
     assert "shop-bot took the permission" in good
     assert "✓ pay has run" in good
@@ -259,10 +209,10 @@ async def test_a_group_that_a_sign_in_vouches_for_decides(
     asked = await approvals.request(PAY.model_copy(update={"audience": ("group:treasury",)}))
     secret, _ = await inbox.store.sessions.begin(BOB)
     async with httpx.AsyncClient(base_url=inbox.url, cookies={"clearance": secret}) as client:
-        refused = await _open(client, asked.id)
+        refused = await opened(client, asked.id)
     secret, _ = await inbox.store.sessions.begin(EVE, ("group:treasury",))
     async with httpx.AsyncClient(base_url=inbox.url, cookies={"clearance": secret}) as client:
-        done = await press(client, await _open(client, asked.id), "approve")
+        done = await press(client, await opened(client, asked.id), "approve")
 
     assert "approve" not in forms(refused)
     assert "You are not in the audience" in words(refused)

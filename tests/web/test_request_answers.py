@@ -2,16 +2,20 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from clearance import ApprovalClient, ApprovalRequest
 from tests.directory import ADA, kinds
 from web.pages import answering
 
+from . import shared
 from .asking import words
 from .conftest import SignedIn
-from .pressing import forms, path, press
+from .pressing import forms, opened, press
+
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
+worker_running = shared.worker_running
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -33,12 +37,6 @@ SCHEMA: dict[str, Any] = {
 ORDER = ApprovalRequest(action="Order a car", response_schema=SCHEMA)
 
 pytestmark = pytest.mark.usefixtures("worker_running")
-
-
-async def _open(client: httpx.AsyncClient, id: str) -> httpx.Response:
-    page = await client.get(path(id))
-    assert page.status_code == 200, page.text
-    return page
 
 
 async def _keys(approvals: ApprovalClient, id: str) -> dict[str, str]:
@@ -100,7 +98,7 @@ async def test_each_answer_is_of_the_kind_that_the_schema_names(
     client = await signed_in(ADA)
 
     filled = {keys[name]: value for name, value in typed.items()}
-    page = await press(client, await _open(client, asked.id), "approve", **filled)
+    page = await press(client, await opened(client, asked.id), "approve", **filled)
 
     assert f"Approved by {ADA}" in words(page)
     found = await _answered(approvals, asked.id)
@@ -116,7 +114,7 @@ async def test_what_does_not_do_is_told_beside_its_field_and_kept(
     asked = await approvals.request(ORDER)
     keys = await _keys(approvals, asked.id)
     client = await signed_in(ADA)
-    page = await _open(client, asked.id)
+    page = await opened(client, asked.id)
 
     filled = {keys["doors"]: "3.5", keys["extras"]: "tea", keys["colour"]: "7"}
     refused = await press(client, page, "approve", reason="Mine", **filled)
@@ -144,7 +142,7 @@ async def test_what_the_schema_does_not_allow_is_told_beside_its_field_and_leave
 
     given = {"colour": "1", "doors": "1", "insured": "true", "owner": "{}"}
     filled = {keys[name]: value for name, value in given.items()}
-    refused = await press(client, await _open(client, asked.id), "approve", **filled)
+    refused = await press(client, await opened(client, asked.id), "approve", **filled)
     right = await press(client, refused, "approve", **{keys["doors"]: "2"})
 
     assert refused.status_code == 422
@@ -174,7 +172,7 @@ async def test_a_request_that_asks_for_one_value_is_answered_with_it(
     asked = await approvals.request(ApprovalRequest(action="Ask", response_schema=schema))
     [key] = (await _keys(approvals, asked.id)).values()
     client = await signed_in(ADA)
-    page = await _open(client, asked.id)
+    page = await opened(client, asked.id)
 
     empty = await press(client, page, "approve")
     done = await press(client, page, "approve", **{key: typed})
@@ -196,11 +194,11 @@ async def test_only_the_last_stage_is_asked_and_a_rejection_answers_nothing(
     other = await approvals.request(ORDER)
     client = await signed_in(ADA)
 
-    first = await _open(client, asked.id)
+    first = await opened(client, asked.id)
     second = await press(client, first, "approve")
     [key] = (await _keys(approvals, asked.id)).values()
     done = await press(client, second, "approve", **{key: "true"})
-    rejected = await press(client, await _open(client, other.id), "reject", reason="Not now")
+    rejected = await press(client, await opened(client, other.id), "reject", reason="Not now")
 
     assert not any(name.startswith("answer-") for name in forms(first)["approve"][1])
     assert f"Approved by {ADA}" in words(done)
@@ -220,6 +218,6 @@ async def test_a_schema_of_any_shape_makes_a_page(
     ]
     for schema in shapes:
         asked = await approvals.request(ApprovalRequest(action="Ask", response_schema=schema))
-        page = await _open(client, asked.id)
+        page = await opened(client, asked.id)
         assert "<script>x" not in page.text
         assert "\u202e" not in page.text

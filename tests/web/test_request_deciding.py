@@ -1,37 +1,23 @@
 """What comes of the forms of a request's page, sent as a browser without scripts sends them."""
 
 import asyncio
-from datetime import timedelta
 
 import httpx
 import pytest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
-from temporalio.client import Client
 
 from clearance import ApprovalClient, ApprovalRequest, Stage
 from clearance.rules import CHANGED
 from cli.settings import Settings
-from tests.directory import ADA, BOB, CLEO, EVE, MARY, kinds, reviewed
-from web.config import WebConfig
+from tests.directory import ADA, BOB, CLEO, EVE, MARY, kinds
 
+from . import reviewed, shared
 from .asking import words
 from .conftest import SignedIn
-from .pressing import forms, path, press
+from .pressing import forms, opened, path, press
+from .reviewed import PAY
 
-PAY = ApprovalRequest(
-    action="Pay 100 to Ada",
-    details="For the lights.\n  And the heating.",
-    tool="pay",
-    arguments={"to": "Ada", "cents": 100, "ref": "1", "api_key": "sk-123456", "parts": {"a": [1]}},
-    impact="The money leaves today.",
-    user_prompt="Pay the bill",
-    agent_message="I pay it now.",
-    requester=MARY,
-    checkpoint="payments",
-    risk="high",
-    audience=(ADA, BOB),
-)
 STAGED = ApprovalRequest(
     action="Trade",
     requester=MARY,
@@ -41,38 +27,10 @@ STAGED = ApprovalRequest(
     ),
 )
 
+settings, web_config = reviewed.settings, reviewed.web_config
+approvals, inbox, worker_running = shared.approvals, shared.inbox, shared.worker_running
+
 with_a_worker = pytest.mark.usefixtures("worker_running")
-
-
-@pytest.fixture
-def approvals(
-    temporal: Client, settings: Settings, request: pytest.FixtureRequest
-) -> ApprovalClient:
-    """Patient only where a worker is to answer."""
-    waits = "worker_running" in request.fixturenames
-    return ApprovalClient(
-        temporal,
-        task_queue=settings.approvals_queue,
-        answer_timeout=timedelta(seconds=5 if waits else 1),
-    )
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """With people and groups."""
-    return reviewed(settings)
-
-
-@pytest.fixture
-def web_config(web_config: WebConfig, settings: Settings) -> WebConfig:
-    """With the same."""
-    return web_config.model_copy(update={"reviewers": settings.reviewers})
-
-
-async def _open(client: httpx.AsyncClient, id: str) -> httpx.Response:
-    page = await client.get(path(id))
-    assert page.status_code == 200, page.text
-    return page
 
 
 @with_a_worker
@@ -82,7 +40,7 @@ async def test_who_approves_is_told_so_and_it_is_in_the_record(
     asked = await approvals.request(PAY)
     client = await signed_in(ADA)
 
-    page = await press(client, await _open(client, asked.id), "approve", reason="Agreed.\nAda")
+    page = await press(client, await opened(client, asked.id), "approve", reason="Agreed.\nAda")
 
     assert f"Approved by {ADA}" in words(page)
     assert "Agreed." in words(page)
@@ -100,7 +58,7 @@ async def test_a_rejection_says_why_to_everybody(
     asked = await approvals.request(PAY)
     client = await signed_in(BOB)
 
-    page = await press(client, await _open(client, asked.id), "reject", reason="Too much")
+    page = await press(client, await opened(client, asked.id), "reject", reason="Too much")
 
     assert f"Rejected by {BOB}" in words(page)
     assert "Too much" in words(page)
@@ -113,7 +71,7 @@ async def test_changes_are_asked_for_with_words_and_never_without(
 ) -> None:
     asked = await approvals.request(PAY)
     client = await signed_in(ADA)
-    page = await _open(client, asked.id)
+    page = await opened(client, asked.id)
 
     empty = await press(client, page, "changes", reason=" \n")
     page = await press(client, page, "changes", reason="Half of it")
@@ -134,7 +92,7 @@ async def test_nothing_is_rejected_without_a_word(
     asked = await approvals.request(PAY)
     client = await signed_in(ADA)
 
-    empty = await press(client, await _open(client, asked.id), "reject", reason=" \n")
+    empty = await press(client, await opened(client, asked.id), "reject", reason=" \n")
 
     assert empty.status_code == 422
     assert "Nothing was sent: say why not" in words(empty)
@@ -151,7 +109,7 @@ async def test_a_wrong_phrase_opens_nothing_and_keeps_what_was_typed(
         PAY.model_copy(update={"confirm_phrase": "pay {cents}", "audience": ()})
     )
     client = await signed_in(ADA)
-    page = await _open(client, asked.id)
+    page = await opened(client, asked.id)
     assert "Type pay 100 to confirm" in words(page)
 
     wrong = await press(client, page, "approve", confirmation="pay 10", reason="I mean it")
@@ -172,10 +130,10 @@ async def test_two_stages_are_decided_by_those_they_ask_and_show_how_far_they_ar
     asked = await approvals.request(STAGED)
     ada, bob, cleo = [await signed_in(who) for who in (ADA, BOB, CLEO)]
 
-    early = await _open(cleo, asked.id)
-    first = await press(ada, await _open(ada, asked.id), "approve")
-    second = await press(bob, await _open(bob, asked.id), "approve")
-    last = await press(cleo, await _open(cleo, asked.id), "approve")
+    early = await opened(cleo, asked.id)
+    first = await press(ada, await opened(ada, asked.id), "approve")
+    second = await press(bob, await opened(bob, asked.id), "approve")
+    last = await press(cleo, await opened(cleo, asked.id), "approve")
 
     assert "approve" not in forms(early)
     assert "You are not in the audience" in words(early)
@@ -196,11 +154,11 @@ async def test_a_request_is_handed_over_and_decided_for_somebody_else(
     asked = await approvals.request(PAY)
     ada, cleo = await signed_in(ADA), await signed_in(CLEO)
 
-    before = await _open(cleo, asked.id)
-    missing = await press(ada, await _open(ada, asked.id), "delegate", to=" ", text="On leave")
+    before = await opened(cleo, asked.id)
+    missing = await press(ada, await opened(ada, asked.id), "delegate", to=" ", text="On leave")
     wrong = await press(ada, missing, "delegate", to="nobody@example.com")
     done = await press(ada, wrong, "delegate", to=CLEO)
-    page = await press(cleo, await _open(cleo, asked.id), "approve")
+    page = await press(cleo, await opened(cleo, asked.id), "approve")
 
     assert "approve" not in forms(before)
     assert (missing.status_code, wrong.status_code) == (422, 403)
@@ -218,9 +176,9 @@ async def test_people_talk_about_it_and_who_asked_answers(
     asked = await approvals.request(PAY)
     ada, mary = await signed_in(ADA), await signed_in(MARY)
 
-    page = await press(ada, await _open(ada, asked.id), "comment", text="Hm.\nWell")
+    page = await press(ada, await opened(ada, asked.id), "comment", text="Hm.\nWell")
     page = await press(ada, page, "comment", text="With tax?", do="ask")
-    answering = await _open(mary, asked.id)
+    answering = await opened(mary, asked.id)
     empty = await press(mary, answering, "answer", text=" ")
     answered = await press(mary, answering, "answer", text="Yes")
 
@@ -240,8 +198,8 @@ async def test_only_who_asked_withdraws_it(approvals: ApprovalClient, signed_in:
     asked = await approvals.request(PAY)
     ada, mary = await signed_in(ADA), await signed_in(MARY)
 
-    assert "withdraw" not in forms(await _open(ada, asked.id))
-    page = await press(mary, await _open(mary, asked.id), "withdraw", text="Not needed")
+    assert "withdraw" not in forms(await opened(ada, asked.id))
+    page = await press(mary, await opened(mary, asked.id), "withdraw", text="Not needed")
 
     assert f"Withdrawn by {MARY} ," in words(page)
     assert words(page).count("Not needed") == 2, "how it ended, and in the record"
@@ -255,7 +213,7 @@ async def test_who_asked_may_not_approve_and_is_told_why(
     asked = await approvals.request(PAY.model_copy(update={"audience": (MARY, ADA)}))
     client = await signed_in(MARY)
 
-    page = await _open(client, asked.id)
+    page = await opened(client, asked.id)
 
     assert "approve" not in forms(page)
     assert "reject" in forms(page)
@@ -268,8 +226,8 @@ async def test_the_gate_refuses_who_sends_a_form_that_is_not_offered(
 ) -> None:
     asked = await approvals.request(PAY)
     ada, eve = await signed_in(ADA), await signed_in(EVE)
-    fields = forms(await _open(ada, asked.id))["approve"][1]
-    own = forms(await _open(eve, asked.id))
+    fields = forms(await opened(ada, asked.id))["approve"][1]
+    own = forms(await opened(eve, asked.id))
     token = own["/sign-out"][1]["csrf"]
 
     forged = await eve.post(path(asked.id), data=fields)
@@ -287,7 +245,7 @@ async def test_what_somebody_else_decided_meanwhile_is_told_and_nothing_typed_is
 ) -> None:
     asked = await approvals.request(PAY)
     client = await signed_in(ADA)
-    page = await _open(client, asked.id)
+    page = await opened(client, asked.id)
     await approvals.reject(asked.id, reviewer=BOB, reason="No money")
 
     late = await press(client, page, "approve", reason="A long and careful thought")
@@ -305,7 +263,7 @@ async def test_what_has_changed_since_it_was_read_is_read_again_first(
     terms = {"editable": True, "audience": (ADA, BOB, CLEO), "quorum": 2}
     asked = await approvals.request(PAY.model_copy(update=terms))
     client = await signed_in(ADA)
-    page = await _open(client, asked.id)
+    page = await opened(client, asked.id)
     await approvals.approve(asked.id, reviewer=BOB, changes={"cents": 90})
 
     stale = await press(client, page, "approve", reason="A thought")
@@ -328,7 +286,7 @@ async def test_a_form_sent_twice_is_one_decision(
     client = await signed_in(ADA)
 
     for id in (asked.id, alone.id):
-        page = await _open(client, id)
+        page = await opened(client, id)
         first = await press(client, page, "approve")
         second = await press(client, page, "approve")
         assert (first.status_code, second.status_code) == (200, 200)
@@ -341,7 +299,7 @@ async def test_a_form_that_no_page_of_ours_sends_does_nothing(
 ) -> None:
     asked = await approvals.request(PAY)
     client = await signed_in(ADA)
-    fields = forms(await _open(client, asked.id))["approve"][1]
+    fields = forms(await opened(client, asked.id))["approve"][1]
 
     for change in (
         {"do": "open"},
@@ -362,23 +320,27 @@ async def test_a_form_that_no_page_of_ours_sends_does_nothing(
     assert (await approvals.get(asked.id)).status == "pending"
 
 
-async def test_a_worker_that_is_silent_is_not_taken_for_a_temporal_that_is_away(
-    approvals: ApprovalClient,
-    settings: Settings,
-    signed_in: SignedIn,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("clearance.away.PATIENCE", 0.5)  # less than a worker may take
-    temporal, queue = approvals.temporal, TaskQueue(name=settings.approvals_queue)
-    poll = PollWorkflowTaskQueueRequest(namespace=temporal.namespace, task_queue=queue)
-    dead = asyncio.create_task(temporal.workflow_service.poll_workflow_task_queue(poll))
-    asked = await approvals.request(PAY.model_copy(update={"editable": True}))
-    await dead  # it has taken the task, still counts, and will never answer
-    client = await signed_in(ADA)
-    client.timeout = httpx.Timeout(60)
+class TestWithoutAWorker(reviewed.WithoutAWorker):
+    """One that has died with a task in its hands."""
 
-    pressed = await press(client, await _open(client, asked.id), "approve")
+    async def test_a_worker_that_is_silent_is_not_taken_for_a_temporal_that_is_away(
+        self,
+        approvals: ApprovalClient,
+        settings: Settings,
+        signed_in: SignedIn,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("clearance.away.PATIENCE", 0.5)  # less than a worker may take
+        temporal, queue = approvals.temporal, TaskQueue(name=settings.approvals_queue)
+        poll = PollWorkflowTaskQueueRequest(namespace=temporal.namespace, task_queue=queue)
+        dead = asyncio.create_task(temporal.workflow_service.poll_workflow_task_queue(poll))
+        asked = await approvals.request(PAY.model_copy(update={"editable": True}))
+        await dead  # it has taken the task, still counts, and will never answer
+        client = await signed_in(ADA)
+        client.timeout = httpx.Timeout(60)
 
-    assert "Your approval is recorded; it takes effect when a worker is back" in words(pressed)
-    receipt = await approvals.approve(asked.id, reviewer=BOB, changes={"cents": 50})
-    assert (receipt.in_effect, receipt.recorded_at) == (False, None)
+        pressed = await press(client, await opened(client, asked.id), "approve")
+
+        assert "Your approval is recorded; it takes effect when a worker is back" in words(pressed)
+        receipt = await approvals.approve(asked.id, reviewer=BOB, changes={"cents": 50})
+        assert (receipt.in_effect, receipt.recorded_at) == (False, None)

@@ -19,7 +19,7 @@ from web.pages import editing
 
 from .asking import words
 from .conftest import SignedIn
-from .pressing import forms, path, press
+from .pressing import forms, opened, press
 
 PAY = ApprovalRequest(
     action="Pay 100 to Ada",
@@ -77,17 +77,11 @@ def _key(request: ApprovalRequest, name: str) -> str:
     return editing._field(name, request.arguments[name]).key
 
 
-async def _open(client: httpx.AsyncClient, id: str) -> httpx.Response:
-    page = await client.get(path(id))
-    assert page.status_code == 200, page.text
-    return page
-
-
 async def _preview(
     client: httpx.AsyncClient, id: str, request: ApprovalRequest = PAY, **changes: str
 ) -> httpx.Response:
     filled = {_key(request, name): value for name, value in changes.items()}
-    return await press(client, await _open(client, id), "edit", **filled)
+    return await press(client, await opened(client, id), "edit", **filled)
 
 
 @with_a_worker
@@ -212,7 +206,7 @@ async def test_a_secret_has_no_field_and_none_comes_in(
     asked = await approvals.request(PAY)
     client = await signed_in(ADA)
 
-    page = await _open(client, asked.id)
+    page = await opened(client, asked.id)
     refused = await _preview(client, asked.id, parts='{"api_key": "sk-1"}')
 
     assert _key(PAY, "password") not in forms(page)["edit"][1]
@@ -229,10 +223,10 @@ async def test_only_what_may_be_changed_has_a_field(
     none = await approvals.request(PAY.model_copy(update={"editable": False}))
     client = await signed_in(ADA)
 
-    fields = forms(await _open(client, some.id))["edit"][1]
+    fields = forms(await opened(client, some.id))["edit"][1]
 
     assert [name for name in fields if name.startswith("arg-")] == [_key(PAY, "cents")]
-    assert "edit" not in forms(await _open(client, none.id))
+    assert "edit" not in forms(await opened(client, none.id))
 
 
 @with_a_worker
@@ -258,7 +252,7 @@ async def test_who_changes_may_not_approve_where_others_have_to(
     ada, bob = await signed_in(ADA), await signed_in(BOB)
 
     mine = await press(ada, await _preview(ada, asked.id, cents="80"), "approve")
-    theirs = await press(bob, await _open(bob, asked.id), "approve")
+    theirs = await press(bob, await opened(bob, asked.id), "approve")
 
     assert "Your changes are in, but you may not approve them yourself" in words(mine)
     assert "You changed the arguments: somebody else has to approve them" in words(mine)
@@ -273,7 +267,7 @@ async def test_changes_made_to_what_others_changed_meanwhile_are_kept_and_not_me
 ) -> None:
     asked = await approvals.request(PAY.model_copy(update={"audience": (ADA, BOB, CLEO)}))
     client = await signed_in(ADA)
-    page = await _open(client, asked.id)
+    page = await opened(client, asked.id)
     shown = await _preview(client, asked.id, cents="70")
     await approvals.approve(asked.id, reviewer=BOB, changes={"cents": 80})
 
@@ -344,10 +338,10 @@ async def test_the_tool_of_an_agent_gets_exactly_the_changes_and_the_page_says_t
         await run.result()
 
         async def told() -> bool:
-            return "order has run" in words(await _open(client, waiting.id))
+            return "order has run" in words(await opened(client, waiting.id))
 
         await eventually(told)
-        page = await _open(client, waiting.id)
+        page = await opened(client, waiting.id)
 
     [(tool, arguments)] = effects(run)
     assert (tool, arguments) == (

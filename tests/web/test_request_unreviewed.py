@@ -1,6 +1,5 @@
 """Changes that nobody has reviewed yet: no approval drops them in silence."""
 
-import httpx
 import pytest
 from playwright.async_api import expect
 
@@ -8,9 +7,10 @@ from clearance import ApprovalClient, ApprovalRequest
 from tests.directory import ADA, BOB, CLEO
 from web.pages import editing
 
+from . import shared
 from .asking import words
 from .conftest import OpenPage, SignedIn
-from .pressing import forms, path, press
+from .pressing import forms, opened, path, press
 
 PAY = ApprovalRequest(
     action="Pay 100 to Ada",
@@ -21,13 +21,11 @@ PAY = ApprovalRequest(
 CENTS = editing._field("cents", 100).key
 PHONE = {"width": 360, "height": 740}
 
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
+worker_running = shared.worker_running
+
 pytestmark = pytest.mark.usefixtures("worker_running")
-
-
-async def _open(client: httpx.AsyncClient, id: str, query: str = "") -> httpx.Response:
-    page = await client.get(path(id) + query)
-    assert page.status_code == 200, page.text
-    return page
 
 
 async def test_while_a_change_is_not_reviewed_nothing_approves_what_stood_before(
@@ -102,7 +100,7 @@ async def test_what_could_not_be_reviewed_is_not_approved_past_either(
 ) -> None:
     asked = await approvals.request(PAY.model_copy(update={"audience": (ADA, BOB, CLEO)}))
     client = await signed_in(ADA)
-    page = await _open(client, asked.id)
+    page = await opened(client, asked.id)
 
     misfit = await press(client, page, "edit", **{CENTS: "eighty"})
     shown = await press(client, misfit, "edit", **{CENTS: "80"})
@@ -114,8 +112,8 @@ async def test_what_could_not_be_reviewed_is_not_approved_past_either(
         assert "approve" not in forms(kept)
         assert "You are changing it" in words(kept)
     assert forms(misfit)["edit"][1][CENTS] == "eighty"
-    assert "approve" in forms(await _open(client, asked.id))
-    assert "approve" not in forms(await _open(client, asked.id, "?edit=1"))
+    assert "approve" in forms(await opened(client, asked.id))
+    assert "approve" not in forms(await opened(client, asked.id, "?edit=1"))
 
 
 async def test_whose_approval_will_not_count_is_told_before_they_send_their_changes(
@@ -127,10 +125,10 @@ async def test_whose_approval_will_not_count_is_told_before_they_send_their_chan
     )
     client = await signed_in(ADA)
 
-    page = await _open(client, theirs.id)
+    page = await opened(client, theirs.id)
     shown = await press(client, page, "edit", **{CENTS: "80"})
     sent = await press(client, shown, "approve")
-    counts = await press(client, await _open(client, own.id), "edit", **{CENTS: "80"})
+    counts = await press(client, await opened(client, own.id), "edit", **{CENTS: "80"})
 
     assert "Somebody else has to approve what you change" in words(page)
     assert "Send the changes: somebody else approves them" in words(shown)
@@ -150,11 +148,11 @@ async def test_a_title_that_does_not_know_of_the_changes_says_so_and_who_made_th
         PAY.model_copy(update={**terms, "description_template": "Pay {cents} to {to}"})
     )
     client = await signed_in(ADA)
-    before = await _open(client, plain.id)
+    before = await opened(client, plain.id)
     for asked in (plain, kept):
         await approvals.approve(asked.id, reviewer=BOB, changes={"cents": 80})
 
-    after, told = [await _open(client, one.id) for one in (plain, kept)]
+    after, told = [await opened(client, one.id) for one in (plain, kept)]
 
     assert "arguments changed since" not in words(before)
     assert "Pay 100 to Ada (arguments changed since: see below)" in words(after)

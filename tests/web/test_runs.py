@@ -1,6 +1,7 @@
 """The list of agent runs and the page of one, over HTTP, with real runs."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ from agents import ModelResponse
 
 from clearance import ApprovalClient
 from cli.settings import Settings
-from tests.agent_runs import MAIL, Play, Run, Start, played
+from tests.agent_runs import MAIL, Play, Run, Start, played_by_one
 from tests.conftest import Serve
 from tests.raw import RUNS_LEFT_OPEN
 from tests.support import PlayedModel, call, eventually, unique
@@ -18,8 +19,12 @@ from web.config import WebConfig
 from web.context import Context
 from web.server import running
 
+from . import shared
 from .asking import link, words
 from .conftest import SignedIn
+
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
 
 pytestmark = RUNS_LEFT_OPEN
 
@@ -34,10 +39,11 @@ class Failing(PlayedModel):
         raise RuntimeError("the quota\x1b is used up")
 
 
-@pytest.fixture
-def start(settings: Settings, serve: Serve) -> Start:
+@pytest.fixture(scope="module")
+async def start(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
     """Starts runs on a model that plays some turns."""
-    return played(settings, serve)
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 @pytest.fixture
@@ -221,17 +227,20 @@ async def test_a_run_that_was_stopped_says_so_and_what_it_asked_is_withdrawn(
     assert "not needed any more" in said
 
 
-async def test_a_model_that_is_tried_again_says_why(
-    reader: httpx.AsyncClient, settings: Settings, serve: Serve
-) -> None:
-    async with serve(Failing()) as serving:
-        run = await Play(settings, serving).start("email")
-        page = await shows(reader, f"/runs/{run.handle.id}", "attempt 2")
-        said = words(page)
-        await run.handle.terminate()
+class TestFailing(shared.Own):
+    """With a worker whose model fails."""
 
-    assert f"{UNDER_WAY}, for" in said
-    assert "after “the quota\\x1b is used up”" in said
+    async def test_a_model_that_is_tried_again_says_why(
+        self, reader: httpx.AsyncClient, settings: Settings, serve: Serve
+    ) -> None:
+        async with serve(Failing()) as serving:
+            run = await Play(settings, serving).start("email")
+            page = await shows(reader, f"/runs/{run.handle.id}", "attempt 2")
+            said = words(page)
+            await run.handle.terminate()
+
+        assert f"{UNDER_WAY}, for" in said
+        assert "after “the quota\\x1b is used up”" in said
 
 
 async def test_a_run_links_to_temporals_own_pages_where_there_are_some(

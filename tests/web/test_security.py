@@ -16,7 +16,12 @@ from store.links import path_of
 from tests.support import unique
 from web.context import Context
 
+from . import shared
 from .conftest import SignedIn, WithToken
+
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
+worker_running = shared.worker_running
 
 pytestmark = pytest.mark.usefixtures("worker_running")
 

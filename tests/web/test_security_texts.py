@@ -58,8 +58,13 @@ HOSTILE = ApprovalRequest(
 )
 
 
-async def harmless(page: Page) -> None:
-    """Assert that nothing in a page has acted; ``open_page`` fails the test where it was stopped."""
+async def harmless(page: Page, path: str | None = None) -> None:
+    """Assert that nothing in a page has acted, or in another that it goes to.
+
+    ``open_page`` fails the test where something was stopped.
+    """
+    if path is not None:
+        await page.goto(path)
     await page.wait_for_load_state()
     assert await page.evaluate("window.ran") is None
     shown = await page.content()
@@ -109,31 +114,33 @@ async def test_what_people_say_and_how_it_ended_is_dead_text(
     await approvals.ask(id, said, who=NAME)
     await approvals.answer(id, said, who=NAME)
     path = f"/requests/{id}"
-    await harmless(await open_page(path))
+    page = await open_page(path)
+    await harmless(page)
 
     await approvals.reject(id, reviewer=NAME, reason=said)
     await over(approvals, id)
 
-    await harmless(await open_page(path))
-    await harmless(await open_page("/history"))
+    await harmless(page, path)
+    await harmless(page, "/history")
 
 
 async def test_a_name_that_is_none_is_dead_text_in_the_head_of_every_page(
     open_page: OpenPage,
 ) -> None:
-    for path in ("/", "/history", "/runs"):
-        await harmless(await open_page(path, who=NAME))
-    for path in (f"/requests/{quote(NAME, safe='')}", "/nothing"):
-        await harmless(await open_page(path, who=NAME, code=404))
+    page = await open_page("/nothing", who=NAME, code=404)
+    await harmless(page)
+    for path in ("/", "/history", "/runs", f"/requests/{quote(NAME, safe='')}"):
+        await harmless(page, path)
 
 
 async def test_what_was_searched_for_is_dead_text(open_page: OpenPage) -> None:
+    page = await open_page("/")
+    searched = quote(NAME)
     for path in ("/", "/history"):
-        for field in ("q", "tool", "requester"):
-            await harmless(await open_page(f"{path}?{field}={quote(NAME)}"))
-        await harmless(await open_page(f"{path}?cursor={quote(NAME)}"))
-    await harmless(await open_page(f"/?risk={quote(NAME)}"))
-    await harmless(await open_page(f"/sign-in?next=/{quote(NAME)}", who=None))
+        await harmless(page, f"{path}?q={searched}&tool={searched}&requester={searched}")
+        await harmless(page, f"{path}?cursor={searched}")
+    await harmless(page, f"/?risk={searched}")
+    await harmless(await open_page(f"/sign-in?next=/{searched}", who=None))
 
 
 async def test_a_run_is_dead_text(
@@ -159,9 +166,10 @@ async def test_a_run_is_dead_text(
             return [one.id async for one in approvals.pending(run=handle.id)]
 
         (id,) = await eventually(waiting)
-        await harmless(await open_page(f"/requests/{quote(id, safe='')}"))
-        await harmless(await open_page(f"/runs/{quote(handle.id, safe='')}"))
+        page = await open_page(f"/requests/{quote(id, safe='')}")
+        await harmless(page)
+        await harmless(page, f"/runs/{quote(handle.id, safe='')}")
         await approvals.reject(id, reviewer=NAME, reason=said)
         await handle.result()
-        await harmless(await open_page(f"/runs/{quote(handle.id, safe='')}"))
-        await harmless(await open_page("/runs"))
+        await harmless(page, f"/runs/{quote(handle.id, safe='')}")
+        await harmless(page, "/runs")
