@@ -226,11 +226,12 @@ async def test_without_a_worker_an_act_is_stored_and_takes_effect_later(
 
     assert not any(one.in_effect for one in stored)
     async with serve():
-        assert {one.kind for one in await events(approvals, asked.id)} == {
-            "commented",
-            "delegated",
-            "refused",
-        }
+
+        async def are_recorded() -> bool:  # once it is known who they are
+            kinds = {one.kind for one in await events(approvals, asked.id)}
+            return kinds == {"commented", "delegated", "refused"}
+
+        await eventually(are_recorded)
         assert (await approvals.get(asked.id)).status == "pending"
 
 

@@ -1,7 +1,9 @@
 """Standing approvals from outside: listing them, and ending one, with workers there and without."""
 
+import asyncio
 import contextlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -111,6 +113,8 @@ async def test_a_standing_approval_is_listed_with_its_terms_and_uses(play: Start
         assert one.used_by == [f"{run.handle.id}.2"]
         assert one.expires_at - one.granted_at == timedelta(hours=2)
         assert one.status(datetime.now(UTC)) == "standing"
+        ended = await run.approvals.revoke(id[3:], reviewer=GRACE)
+        assert (ended.grant_id, ended.in_effect) == (id, True)
         await run.handle.terminate()
     collect_open_runs()
 
@@ -134,18 +138,14 @@ async def test_what_belongs_to_another_run_or_to_one_that_ended_is_not_listed(
             await approvals.revoke(id, reviewer=ADA)
 
 
-@pytest.mark.parametrize("part", ["whole", "beginning", "end"])
-async def test_a_revocation_is_in_effect_for_the_next_call_and_says_by_whom(
-    play: Start, part: str
-) -> None:
+async def test_a_revocation_is_in_effect_for_the_next_call_and_says_by_whom(play: Start) -> None:
     turns = [pays(100, 1), pays(900, 2), pays(200, 3)]
     async with play(*turns, agent="payer") as (run, _):
         [first] = await run.waits_for()
         await run.approvals.approve(first.id, reviewer=ADA, grant=TERMS)
         await listed(run.approvals, first.id)
-        typed = {"whole": first.id, "beginning": first.id[:-2], "end": first.id[3:]}[part]
 
-        done = await run.approvals.revoke(f" {typed} ", reviewer=GRACE)
+        done = await run.approvals.revoke(f" {first.id[:-2]} ", reviewer=GRACE)
         again = await run.approvals.revoke(first.id, reviewer=ADA)
 
         assert (done.grant_id, done.run_id) == (first.id, run.handle.id)
@@ -227,11 +227,17 @@ async def test_without_a_worker_a_whole_id_is_enough_and_the_server_keeps_the_re
     done = await alone.revoke(id, reviewer=GRACE)
 
     assert (done.grant_id, done.in_effect, done.revoked_at) == (id, False, None)
-    with pytest.raises(NoWorker, match=f"no worker answers for .*{run.handle.id}"):
-        [one async for one in alone.grants()]
-    for not_whole in (id[:-1], f"{run.handle.id}.2"):
-        with pytest.raises(NoWorker, match="whole id"):
-            await alone.revoke(not_whole, reviewer=GRACE)
+    not_whole = (id[:-1], f"{run.handle.id}.2")
+    unheard, *revoked = await asyncio.gather(
+        listed(alone, id),
+        *(alone.revoke(one, reviewer=GRACE) for one in not_whole),
+        return_exceptions=True,
+    )
+    assert isinstance(unheard, NoWorker)
+    assert re.match(f"no worker answers for .*{run.handle.id}", str(unheard))
+    for said in revoked:
+        assert isinstance(said, NoWorker)
+        assert "whole id" in str(said)
     async with play(agent="payer") as (other, _):
         [kept] = [one async for one in other.approvals.grants(run.handle.id)]
         assert (kept.id, kept.revoked_by) == (id, GRACE)

@@ -18,7 +18,7 @@ from clearance import (
     stored,
 )
 from clearance.contract import AGENT_WORKFLOW, APPROVAL_WORKFLOW
-from clearance.ids import resolve
+from clearance.ids import pick, resolve
 from cli.settings import Settings
 from tests.support import eventually, unique
 
@@ -33,8 +33,7 @@ async def are_listed(temporal: Client, ids: Sequence[str], how: str) -> bool:
 
 
 async def pending(approvals: ApprovalClient, *ids: str) -> None:
-    for id in ids:
-        await approvals.request("Deploy", id=id)
+    await asyncio.gather(*(approvals.request("Deploy", id=id) for id in ids))
     await eventually(partial(are_listed, approvals.temporal, ids, "="))
 
 
@@ -52,16 +51,9 @@ async def test_a_whole_id_is_found_before_it_is_listed(approvals: ApprovalClient
     assert await resolve(approvals.temporal, f"  {asked.id}\n") == asked.id
 
 
-async def test_a_whole_id_wins_over_those_that_begin_or_end_with_it(
+async def test_a_beginning_or_an_end_that_fits_one_is_enough_and_a_whole_id_wins_over_both(
     approvals: ApprovalClient,
 ) -> None:
-    id = unique("whole")
-    await pending(approvals, id, f"{id}.1", f"x-{id}")
-
-    assert await resolve(approvals.temporal, id) == id
-
-
-async def test_a_beginning_or_an_end_that_fits_one_is_enough(approvals: ApprovalClient) -> None:
     head, tail = unique("head"), unique("tail")
     id = f"{head}-{tail}"
     await pending(approvals, id)
@@ -70,26 +62,25 @@ async def test_a_beginning_or_an_end_that_fits_one_is_enough(approvals: Approval
     assert await resolve(approvals.temporal, tail) == id
     assert (await approvals.request("Deploy", id=id)).id == id
 
-
-async def test_the_middle_of_an_id_is_not_enough(approvals: ApprovalClient) -> None:
-    middle = unique("middle")
-    await pending(approvals, f"a-{middle}-z")
-
-    with pytest.raises(NotFound):
-        await resolve(approvals.temporal, middle)
+    await pending(approvals, f"{id}.1", f"x-{id}")
+    assert await resolve(approvals.temporal, id) == id
 
 
-async def test_several_that_fit_are_listed(approvals: ApprovalClient) -> None:
-    head = unique("many")
-    ids = {f"{head}.{number}" for number in range(1, 13)}
+def test_the_middle_of_an_id_is_not_enough() -> None:
+    assert pick("middle", ["a-middle-z"]) is None
+
+
+async def test_several_that_begin_or_end_with_it_are_listed(approvals: ApprovalClient) -> None:
+    word = unique("many")
+    ids = {*(f"{word}.{number}" for number in range(1, 12)), f"a-{word}"}
     await pending(approvals, *ids)
 
     with pytest.raises(Ambiguous) as caught:
-        await resolve(approvals.temporal, head)
+        await resolve(approvals.temporal, word)
 
     assert set(caught.value.candidates) == ids
     text = str(caught.value)
-    assert text.startswith(f"'{head}' fits 12 ids: {head}.")
+    assert text.startswith(f"'{word}' fits 12 ids: ")
     assert text.endswith(" …. Type more of it")
     assert sum(id in text for id in caught.value.candidates[:10]) == 10
     assert "\n" not in text
@@ -108,35 +99,19 @@ async def test_a_program_that_cuts_an_id_off_means_nothing_by_it(
         await exact.approve(asked.id[1:], reviewer="ada", digest=asked.digest)
 
 
-async def test_a_beginning_of_one_and_an_end_of_another_is_ambiguous(
+async def test_what_is_pending_wins_over_what_has_ended_of_which_one_that_fits_is_found(
     approvals: ApprovalClient,
 ) -> None:
-    word = unique("word")
-    await pending(approvals, f"{word}-b", f"a-{word}")
-
-    with pytest.raises(Ambiguous) as caught:
-        await resolve(approvals.temporal, word)
-
-    assert set(caught.value.candidates) == {f"{word}-b", f"a-{word}"}
-
-
-async def test_what_is_pending_wins_over_what_has_ended(approvals: ApprovalClient) -> None:
-    head = unique("again")
-    await ended(approvals, f"{head}.1", f"{head}.2")
+    head, tail = unique("again"), unique("ended")
+    await ended(approvals, f"{head}.1", f"{head}.2", f"x-{tail}")
     with pytest.raises(Ambiguous):
         await resolve(approvals.temporal, head)
+    assert await resolve(approvals.temporal, tail) == f"x-{tail}"
 
     await pending(approvals, f"{head}.3")
 
     assert await resolve(approvals.temporal, head) == f"{head}.3"
     assert await resolve(approvals.temporal, f"{head}.1") == f"{head}.1"
-
-
-async def test_an_end_that_fits_one_ended_request_finds_it(approvals: ApprovalClient) -> None:
-    tail = unique("ended")
-    await ended(approvals, f"x-{tail}")
-
-    assert await resolve(approvals.temporal, tail) == f"x-{tail}"
 
 
 async def test_an_id_that_was_asked_again_is_one_candidate(approvals: ApprovalClient) -> None:
@@ -157,14 +132,17 @@ async def test_an_id_that_was_asked_again_is_one_candidate(approvals: ApprovalCl
     assert await resolve(approvals.temporal, head) == f"{head}.1"
 
 
-async def test_an_unknown_id_is_told_with_the_nearest(approvals: ApprovalClient) -> None:
+async def test_an_unknown_id_is_told_with_the_nearest_by_an_error_like_all_others(
+    approvals: ApprovalClient,
+) -> None:
     id = unique("payroll-november")
     await pending(approvals, id)
     typed = f"{id[:8]}X{id[9:]}"
 
-    with pytest.raises(NotFound) as caught:
-        await resolve(approvals.temporal, typed)
+    with pytest.raises(ClearanceError) as caught:
+        await approvals.approve(typed, reviewer="ada")
 
+    assert isinstance(caught.value, NotFound)
     assert caught.value.nearest[0] == id
     assert str(caught.value).startswith(f"nothing has the id '{typed}'; nearest: {id}")
 
@@ -179,24 +157,22 @@ async def test_an_id_like_no_other_is_told_where_to_look(approvals: ApprovalClie
     )
 
 
-@pytest.mark.parametrize("odd", ["'", "\\", '"', "' OR '1'='1", "%", "a b", "😀"])
-async def test_odd_characters_in_an_id_are_only_characters(
-    approvals: ApprovalClient, odd: str
-) -> None:
-    head, tail = unique("odd"), unique("end")
-    id = f"{head}{odd}{tail}"
-    await approvals.request("Deploy", id=id)
+async def test_odd_characters_in_an_id_are_only_characters(approvals: ApprovalClient) -> None:
+    odds = ("'", "\\", '"', "' OR '1'='1", "%", "a b", "😀")
+    parts = [(unique("odd"), odd, unique("end")) for odd in odds]
+    ids = ["".join(one) for one in parts]
+    await asyncio.gather(*(approvals.request("Deploy", id=id) for id in ids))
 
     async def found() -> bool:
-        return id in [waiting.id async for waiting in approvals.pending()]
+        return set(ids) <= {waiting.id async for waiting in approvals.pending()}
 
     await eventually(found)
 
-    assert await resolve(approvals.temporal, id) == id
-    assert await resolve(approvals.temporal, f"{head}{odd}") == id
-    assert await resolve(approvals.temporal, f"{odd}{tail}") == id
-    with pytest.raises(NotFound):
-        await resolve(approvals.temporal, f"{unique('none')}{odd}")
+    for id, (head, odd, tail) in zip(ids, parts, strict=True):
+        assert await resolve(approvals.temporal, id) == id
+        assert await resolve(approvals.temporal, f"{head}{odd}") == id
+        assert await resolve(approvals.temporal, f"{odd}{tail}") == id
+        assert pick(f"none{odd}", ids) is None
 
 
 async def test_a_workflow_of_another_type_is_not_taken_for_an_approval(
@@ -226,11 +202,6 @@ async def test_the_longest_id_works(approvals: ApprovalClient) -> None:
     await approvals.request("Deploy", id=id)
 
     assert (await approvals.request("Deploy", id=id)).id == await resolve(approvals.temporal, id)
-
-
-async def test_an_error_about_an_id_is_caught_with_all_others(approvals: ApprovalClient) -> None:
-    with pytest.raises(ClearanceError):
-        await approvals.approve(unique("nothing"), reviewer="ada")
 
 
 async def test_asking_again_under_the_same_id_is_asking_once(approvals: ApprovalClient) -> None:

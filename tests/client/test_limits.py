@@ -7,7 +7,7 @@ import pytest
 from clearance import contract
 from clearance.record import Record
 
-from .records import START, act, kinds, record_of, request_of, stand_in, vote
+from .records import START, act, decision, kinds, record_of, request_of, stand_in, vote
 
 MEGABYTE = 1_000_000
 FULL = "there is no room for more comments: decide it, or comment elsewhere"
@@ -144,9 +144,12 @@ def test_the_largest_record_of_a_large_request_can_still_be_read() -> None:
     assert vote(record, people[0], decision_id="first", **changed) is None
     for n in range(3):
         assert vote(record, people[n + 1], reason="r" * 4_000, decision_id=str(n)) is None
+    read = decision(record, "nobody")
     for n in range(contract.MAX_RECORDED_REFUSALS):
-        assert vote(record, stand_in(f"{n:y<200}"), decision_id=str(n)) is not None
-    for n in range(600):
+        who = f"{n:y<200}"
+        sent = read.model_copy(update={"reviewer": who, "decision_id": str(n)})
+        assert record.decide(sent, START, stand_in(who)) is not None
+    for n in range(300):
         record.act(act("commented", people[0], text="c" * (n + 1), act_id=f"c{n}"), START)
         record.act(act("viewed", f"{n:z<200}", text="v" * 4_000, act_id=f"v{n}"), START)
         record.act(act("notified", f"{n:z<200}", text="v" * 4_000, act_id=f"n{n}"), START)

@@ -1,5 +1,7 @@
 """What a reading adds to the record: how Temporal ended a request, that its action has run."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +9,8 @@ from typing import Any
 import pytest
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Worker
+from temporalio.service import RPCError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 with workflow.unsafe.imports_passed_through():
     from clearance import (
@@ -52,68 +55,67 @@ class Tells:
 async def parents(temporal: Client) -> AsyncIterator[str]:
     """A queue whose worker runs them."""
     queue = unique("parents")
-    async with Worker(temporal, task_queue=queue, workflows=[Tells, Asks]):
+    worker = Worker(
+        temporal,
+        task_queue=queue,
+        workflows=[Tells, Asks],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    )
+    async with worker:
         yield queue
 
 
-async def approved(approvals: ApprovalClient, parent: WorkflowHandle[Any, Any]) -> str:
-    """Approve what a parent asks; its id."""
+async def approved(approvals: ApprovalClient, parent: WorkflowHandle[Any, Any]) -> ApprovalView:
+    """Approve what a parent asks; its record when the parent has ended."""
     approval_id = contract.child_id(parent.id, 1)
+    handle = approvals.temporal.get_workflow_handle(approval_id)
 
     async def is_asked() -> bool:
-        return approval_id in [one.id async for one in approvals.pending()]
+        with contextlib.suppress(RPCError):  # not yet
+            await handle.describe()
+            return True
+        return False
 
     await eventually(is_asked)
     await approvals.approve(approval_id, reviewer=ADA)
     await parent.result()
-    return approval_id
+    return await approvals.get(approval_id)
 
 
 def plain(failed: bool) -> dict[str, Any]:
     return Execution(approval_id="x", at=RAN, failed=failed).model_dump(mode="json")
 
 
-@pytest.mark.parametrize(("failed", "reason"), [(False, ""), (True, "it failed")])
 @pytest.mark.usefixtures("worker_running")
 async def test_that_the_action_has_run_is_the_last_line_of_the_record(
-    temporal: Client,
-    settings: Settings,
-    approvals: ApprovalClient,
-    parents: str,
-    failed: bool,
-    reason: str,
-) -> None:
-    parent = await start_parent(temporal, Tells, parents, plain(failed), settings.approvals_queue)
-
-    view = await approvals.get(await approved(approvals, parent))
-
-    assert [one.kind for one in view.events] == ["created", "approved", "executed"]
-    last = view.events[-1]
-    assert (last.sequence, last.at, last.channel, last.reason) == (3, RAN, "engine", reason)
-    assert (last.digest, last.who) == (view.digest, None)
-
-
-@pytest.mark.parametrize("said", [None, "yes", {"at": "no time"}, [1]])
-@pytest.mark.usefixtures("worker_running")
-async def test_a_run_that_says_nothing_of_it_adds_nothing(
-    temporal: Client, settings: Settings, approvals: ApprovalClient, parents: str, said: Any
-) -> None:
-    parent = await start_parent(temporal, Tells, parents, said, settings.approvals_queue)
-
-    view = await approvals.get(await approved(approvals, parent))
-
-    assert [one.kind for one in view.events] == ["created", "approved"]
-
-
-@pytest.mark.usefixtures("worker_running")
-async def test_a_parent_that_knows_no_such_question_adds_nothing(
     temporal: Client, settings: Settings, approvals: ApprovalClient, parents: str
 ) -> None:
-    parent = await start_parent(temporal, Asks, parents, ["Deploy?"], settings.approvals_queue)
+    async def view(failed: bool) -> ApprovalView:
+        how = (Tells, parents, plain(failed), settings.approvals_queue)
+        return await approved(approvals, await start_parent(temporal, *how))
 
-    view = await approvals.get(await approved(approvals, parent))
+    views = await asyncio.gather(view(False), view(True))
 
-    assert [one.kind for one in view.events] == ["created", "approved"]
+    for found, reason in zip(views, ("", "it failed"), strict=True):
+        assert [one.kind for one in found.events] == ["created", "approved", "executed"]
+        last = found.events[-1]
+        assert (last.sequence, last.at, last.channel, last.reason) == (3, RAN, "engine", reason)
+        assert (last.digest, last.who) == (found.digest, None)
+
+
+@pytest.mark.usefixtures("worker_running")
+async def test_a_run_that_says_nothing_of_it_or_knows_no_such_question_adds_nothing(
+    temporal: Client, settings: Settings, approvals: ApprovalClient, parents: str
+) -> None:
+    says: list[Any] = [None, "yes", {"at": "no time"}, [1]]
+    kinds = [(Tells, said) for said in says] + [(Asks, ["Deploy?"])]
+
+    async def view(kind: type[Any], said: Any) -> ApprovalView:
+        how = (kind, parents, said, settings.approvals_queue)
+        return await approved(approvals, await start_parent(temporal, *how))
+
+    for found in await asyncio.gather(*(view(*one) for one in kinds)):
+        assert [one.kind for one in found.events] == ["created", "approved"]
 
 
 @pytest.mark.usefixtures("worker_running")
@@ -138,20 +140,22 @@ async def test_what_ended_with_its_run_says_so(
     assert told(view.events) == [("created", ""), ("withdrawn", said)]
 
 
-@pytest.mark.parametrize("reason", [None, "asked by mistake"])
 async def test_what_was_terminated_by_hand_says_why_with_and_without_a_worker(
-    approvals: ApprovalClient, serve: Serve, reason: str | None
+    approvals: ApprovalClient, serve: Serve
 ) -> None:
+    reasons = (None, "asked by mistake")
     async with serve():
-        asked = await approvals.request("Deploy?")
-        assert (await approvals.get(asked.id)).complete
-        await approvals.temporal.get_workflow_handle(asked.id).terminate(reason=reason)
-        view = await approvals.get(asked.id)
-    stored = await approvals.get(asked.id)
+        ids = [(await approvals.request("Deploy?")).id for _ in reasons]
+        for id, reason in zip(ids, reasons, strict=True):
+            assert (await approvals.get(id)).complete
+            await approvals.temporal.get_workflow_handle(id).terminate(reason=reason)
+        views = [await approvals.get(id) for id in ids]
 
-    assert told(view.events) == [("created", ""), ("withdrawn", reason or "")]
-    assert (view.status, view.explanation) == ("withdrawn", reason or "")
-    assert (stored.status, stored.explanation) == ("withdrawn", reason or "")
+    for id, reason, view in zip(ids, reasons, views, strict=True):
+        stored = await approvals.get(id)
+        assert told(view.events) == [("created", ""), ("withdrawn", reason or "")]
+        assert (view.status, view.explanation) == ("withdrawn", reason or "")
+        assert (stored.status, stored.explanation) == ("withdrawn", reason or "")
 
 
 async def test_what_temporal_ended_before_the_decision_was_taken_is_withdrawn_for_every_reader(

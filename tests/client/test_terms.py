@@ -8,7 +8,7 @@ import pytest
 from temporalio import workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 with workflow.unsafe.imports_passed_through():
     from clearance import (
@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from cli.settings import Settings
     from tests.conftest import Serve
     from tests.raw import impatient
-    from tests.support import unique
+    from tests.support import eventually, unique
 
 ADA, BOB, EVE = "ada@example.com", "bob@example.com", "eve@example.com"
 
@@ -100,7 +100,8 @@ async def test_what_nobody_could_ever_approve_is_not_asked_by_a_workflow_either(
     temporal: Client, approvals: ApprovalClient
 ) -> None:
     queue = unique("parents")
-    async with Worker(temporal, task_queue=queue, workflows=[AsksTwo]):
+    runner = UnsandboxedWorkflowRunner()
+    async with Worker(temporal, task_queue=queue, workflows=[AsksTwo], workflow_runner=runner):
         with pytest.raises(WorkflowFailureError) as caught:
             await temporal.execute_workflow(
                 AsksTwo.run, queue, id=unique("parent"), task_queue=queue
@@ -193,8 +194,11 @@ async def test_a_stored_decision_names_the_stage_that_was_asked(
         assert not (await alone.approve(asked.id, reviewer=who)).in_effect
 
     async with serve():
-        view = await approvals.get(asked.id)
-        assert view.stage == 2
+
+        async def is_counted() -> bool:  # once it is known who they are
+            return (await approvals.get(asked.id)).stage == 2
+
+        await eventually(is_counted)
         assert (await approvals.reject(asked.id, reviewer=EVE)).stage == "cfo"
 
 
