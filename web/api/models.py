@@ -168,6 +168,17 @@ class Waiting(Page[ApprovalSummary]):
     """False while no worker is there: decisions are recorded, and take effect when one is back."""
 
 
+class Recorded(BaseModel):
+    """A decision or an act that has not taken effect yet."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    what: str
+    """`approval`, `rejection`, `request for changes`, `comment` ..."""
+    who: str | None
+    """In whose name; null where it has none."""
+
+
 class Read(ApprovalView):
     """The whole record of one request."""
 
@@ -176,6 +187,9 @@ class Read(ApprovalView):
     served: bool
     """False where it waits and no worker is there: a decision is recorded, and takes effect when one
     is back."""
+    recorded: list[Recorded]
+    """What was decided and done meanwhile, the latest last. Whether it counts is known when a worker is
+    back."""
 
 
 class StillWaits(BaseModel):

@@ -25,7 +25,7 @@ from web.problems import KeyReused
 from .auth import CanRead, CanReadOrRequest, CanRequest
 from .document import header, posted, problems
 from .keys import IdempotencyKey, key_of
-from .models import Json, NewRequest, Read, StillWaits, Waiting
+from .models import Json, NewRequest, Read, Recorded, StillWaits, Waiting
 from .waiting import MAX_WAIT, outcome_within, while_there
 from .whole import Approvals, Id, path_of
 
@@ -210,10 +210,13 @@ async def history(
 )
 async def get(id: Id, _: CanRead, context: Here) -> Any:
     """What was asked, who has decided, and everything that happened. `digest` is what a decision has
-    to name. While no worker answers, `complete` is false and `events` is empty."""
+    to name. While no worker answers, `complete` is false, `events` is empty, and `recorded` has what was
+    sent meanwhile."""
     view = (await context.archive.get(id)).value
     served = view.status != "pending" or await context.approvals.is_served()
-    return Read.model_construct(**_fields(view), served=served)
+    untaken = await context.approvals.untaken(view)
+    recorded = [Recorded(what=one.what, who=one.who) for one in untaken]
+    return Read.model_construct(**_fields(view), served=served, recorded=recorded)
 
 
 def _fields(of: BaseModel) -> dict[str, Any]:

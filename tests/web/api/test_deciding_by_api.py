@@ -5,13 +5,21 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import Client
 
 from clearance import ApprovalClient
+from cli.settings import Settings
 from tests.conftest import Serve
 from tests.support import eventually, unique
 from tests.web.conftest import WithToken
 
+from . import shared
 from .conftest import CFO, PAYMENT, SHORT, Asked, is_problem, patient
+
+agent, cfo = shared.agent, shared.cfo
+inbox, web_config = shared.inbox, shared.web_config
+approvals, settings = shared.approvals, shared.settings
+worker_running = shared.worker_running
 
 REQUESTS = "/api/v1/requests"
 
@@ -223,46 +231,45 @@ async def test_the_same_key_with_another_decision_does_not_count(
     assert (await approvals.get(made["id"])).status == "rejected"
 
 
-class TestWithoutAWorker:
+class TestWithoutAWorker(shared.Own):
     """What is decided meanwhile is stored."""
 
-    @pytest.fixture
-    def approvals(self, approvals: ApprovalClient) -> ApprovalClient:
-        return ApprovalClient(approvals.temporal, task_queue=approvals._queue, answer_timeout=SHORT)
+    @pytest.fixture(scope="class")
+    @classmethod
+    def approvals(cls, temporal: Client, settings: Settings) -> ApprovalClient:
+        queue = settings.approvals_queue
+        return ApprovalClient(temporal, task_queue=queue, answer_timeout=SHORT)
 
-    async def test_a_decision_is_stored_and_takes_effect_when_one_is_back(
+    async def test_decisions_and_comments_are_stored_and_take_effect_when_one_is_back(
         self, agent: httpx.AsyncClient, cfo: httpx.AsyncClient, serve: Serve
     ) -> None:
         made = (await agent.post(REQUESTS, json=PAYMENT)).json()
+        other = (await agent.post(REQUESTS, json=PAYMENT)).json()
+        there, elsewhere = (f"{REQUESTS}/{one['id']}" for one in (made, other))
         key = {"Idempotency-Key": unique("k")}
         said = {"approved": True, "digest": made["digest"]}
 
-        stored = await cfo.post(decision(made), json=said, headers=key)
+        stored, talk = await asyncio.gather(
+            cfo.post(decision(made), json=said, headers=key),
+            cfo.post(f"{elsewhere}/comment", json={"text": "who is Ada?"}),
+        )
 
-        assert stored.status_code == 202
+        assert (stored.status_code, talk.status_code) == (202, 202)
         assert (stored.json()["status"], stored.json()["recorded_at"]) == ("pending", None)
-        view = (await cfo.get(f"{REQUESTS}/{made['id']}")).json()
+        view, talked = (await cfo.get(there)).json(), (await cfo.get(elsewhere)).json()
         assert (view["complete"], view["status"]) == (False, "pending")
+        assert view["recorded"] == [{"what": "approval", "who": CFO}]
+        assert talked["recorded"] == [{"what": "comment", "who": CFO}]
         async with serve():
-            outcome = await agent.get(f"{REQUESTS}/{made['id']}/outcome?timeout=60")
+            outcome = await agent.get(f"{there}/outcome?timeout=60")
             assert outcome.json()["status"] == "approved"
             known = await cfo.post(decision(made), json=said, headers=key)
             assert known.status_code == 200
             assert known.json()["recorded_at"]
-
-    async def test_a_comment_is_stored_too(
-        self, agent: httpx.AsyncClient, cfo: httpx.AsyncClient, serve: Serve
-    ) -> None:
-        made = (await agent.post(REQUESTS, json=PAYMENT)).json()
-        where = f"{REQUESTS}/{made['id']}"
-
-        stored = await cfo.post(f"{where}/comment", json={"text": "who is Ada?"})
-
-        assert stored.status_code == 202
-        async with serve():
+            assert (await cfo.get(there)).json()["recorded"] == []
 
             async def told() -> bool:
-                events = (await agent.get(where)).json()["events"]
+                events = (await agent.get(elsewhere)).json()["events"]
                 return any(event["reason"] == "who is Ada?" for event in events)
 
             await eventually(told)
@@ -288,9 +295,9 @@ async def test_reviewers_talk_and_hand_over_and_requesters_answer_and_withdraw(
     assert [(event["kind"], event["who"], event["reason"]) for event in view["events"][1:]] == [
         ("commented", CFO, "I look into it"),
         ("asked", CFO, "who is Ada?"),
-        ("answered", "service-0", "our supplier"),
+        ("answered", "agent", "our supplier"),
         ("delegated", CFO, "on leave"),
-        ("withdrawn", "service-0", "paid already"),
+        ("withdrawn", "agent", "paid already"),
     ]
     assert view["status"] == "withdrawn"
     is_problem(await cfo.post(f"{where}/comment", json={"text": "late"}), 409, "already-decided")
