@@ -1,8 +1,12 @@
 """The benchmarks work, each on its smallest run; their figures are taken elsewhere."""
 
 import asyncio
+import os
 import re
 import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,9 @@ from benchmarks import cost, history_events, resumed, throughput
 from benchmarks.engine import engine
 from benchmarks.measuring import Size
 from benchmarks.others import others
+
+from . import warm
+from .support import eventually
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,10 +33,35 @@ COMMANDS = {
 """Those that people call, and not those that they run beside themselves."""
 
 
+@asynccontextmanager
+async def forked(*command: str, says: str, environment: dict[str, str]) -> AsyncIterator[None]:
+    """What ``benchmarks.running.process`` is, without the time that imports take."""
+    with tempfile.TemporaryFile() as output:
+        process = await warm.start(
+            command[1:],
+            env={**os.environ, **environment},
+            cwd=ROOT,
+            files=(0, output.fileno(), output.fileno()),
+        )
+
+        async def ready() -> bool:
+            said = os.pread(output.fileno(), 1 << 16, 0).decode()
+            assert process.returncode is None, said
+            return says in said
+
+        try:
+            await eventually(ready, within=60)
+            yield
+        finally:
+            process.terminate()
+            await process.wait()
+
+
 async def test_everybody_who_waits_goes_on_after_the_decision_and_all_are_finished(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One test: it is one server with all the processes."""
+    monkeypatch.setattr("benchmarks.engine.process", forked)
     async with engine() as server, others(server.folder) as beside:
         await asyncio.gather(
             server.serve("benchmarks.bare"), server.serve("benchmarks.ours", "--agents")

@@ -19,7 +19,7 @@ from .world import World
 
 _REST = 75.0
 """Seconds in which everything has to come to rest: a model call whose worker was killed is given up
-after 30."""
+after 8."""
 
 _ALL_TOLD = 180.0
 """Seconds in which also everybody has to be told: a message whose worker was killed is given up after 60,
