@@ -44,7 +44,7 @@ from cli.settings import EmbeddedServer, Settings
 from workflows.approval import ApprovalWorkflow
 from workflows.consumption import ConsumptionWorkflow
 
-from . import sparing
+from . import sparing, warm
 from .agent_runs import Start, played, played_by_one
 from .support import PlayedModel, unique
 from .upgrading import SOON
@@ -59,6 +59,12 @@ hypothesis.settings.load_profile("short")  # `just test-long` draws the many
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: much of what is tested is waiting."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """All workers have their programs started by one, which can import what they need meanwhile."""
+    if config.getoption("dist", "no") != "no":
+        os.environ[warm.DOOR] = warm.begin()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
