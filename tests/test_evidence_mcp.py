@@ -1,6 +1,5 @@
 """What an MCP server's tool really got, as evidence: its activity carries no key, only the call."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from clearance import ApprovalClient
 from cli.settings import Settings
 
-from . import test_mcp_tools
+from . import mcp_bank, test_mcp_tools
 from .agent_runs import Start
 from .gating import own
 from .raw import RUNS_LEFT_OPEN
@@ -21,7 +20,7 @@ pytestmark = RUNS_LEFT_OPEN
 
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(sys.modules[test_mcp_tools.__name__], "LEDGER", tmp_path / "ledger")
+    monkeypatch.setattr(mcp_bank, "LEDGER", tmp_path / "ledger")
     return own(settings, test_mcp_tools.__name__, TRANSFERS_WAIT)
 
 
