@@ -7,20 +7,19 @@ import pytest
 from clearance import ApprovalClient
 from cli.settings import Settings
 
-from . import mcp_bank, test_mcp_tools
+from . import test_mcp_tools
 from .agent_runs import Start
 from .gating import own
 from .raw import RUNS_LEFT_OPEN
 from .support import unique
-from .test_mcp_tools import TRANSFERS_WAIT, transfer
+from .test_mcp_tools import TRANSFERS_WAIT, _bank, transfer  # noqa: F401 - a fixture
 from .traced import Verdict, alter, check, histories
 
-pytestmark = RUNS_LEFT_OPEN
+pytestmark = [RUNS_LEFT_OPEN, pytest.mark.usefixtures("_bank")]
 
 
 @pytest.fixture
-def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(mcp_bank, "LEDGER", tmp_path / "ledger")
+def settings(settings: Settings) -> Settings:
     return own(settings, test_mcp_tools.__name__, TRANSFERS_WAIT)
 
 
