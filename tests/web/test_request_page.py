@@ -397,8 +397,8 @@ async def test_200_kb_of_arguments_are_a_page_all_the_same(
     approvals: ApprovalClient, open_page: OpenPage
 ) -> None:
     given: dict[str, Any] = {
-        "text": "Zeile mit ä\n" * 7_000,
-        "rows": [{"n": n} for n in range(9_000)],
+        "text": f"Zeile mit ä{'.' * 80}\n" * 1_000,
+        "rows": [{"n": n, "said": "x" * 80} for n in range(1_000)],
     }
     asked = await approvals.request(
         ApprovalRequest(action="Write", tool="write", arguments=given, editable=True)
