@@ -163,12 +163,15 @@ def _import_all() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{room}."):
             if not module.name.startswith("store.migrations."):
                 importlib.import_module(module.name)
-    for name in ("worker", "temporalio.openai_agents.testing", "tests.processes"):
+    for name in ("worker", "temporalio.openai_agents.testing", "tests.processes", "httpcore2"):
         importlib.import_module(name)
+    from temporalio.worker._worker import load_default_build_id
+
     from tests import sparing
 
     sparing.begin()
     sparing.prepare()
+    load_default_build_id()  # each worker would read again and hash all that is imported
 
 
 def _end_with_the_parent() -> None:
