@@ -1,5 +1,6 @@
 """What a worker does at its start beside its work: the namespace made ready, which build it is."""
 
+from importlib import metadata
 from typing import Any
 
 from temporalio.client import Client
@@ -43,13 +44,16 @@ async def prepare(client: Client) -> None:
 
 
 def versioned(settings: Settings, role: Role) -> dict[str, Any]:
-    """What a worker is made with so that it counts as its build; nothing where versioning is off.
+    """What a worker is made with so that it counts as its build.
+
+    Where versioning is off, it only names the release: the SDK would read and hash the code of all
+    modules instead, which is a good part of a start.
 
     Raises:
         NotPrepared: only one of the deployment and the build is named.
     """
     if settings.deployment is None and settings.build_id is None:
-        return {}
+        return {"build_id": f"clearance {metadata.version('clearance')}"}
     if settings.deployment is None:
         raise NotPrepared(
             "CLEARANCE_DEPLOYMENT is not set: with CLEARANCE_BUILD_ID a worker belongs to one "
