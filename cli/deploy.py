@@ -113,7 +113,7 @@ def drained(
 ) -> None:
     """Exit 0 when the workers of this build can be stopped: nothing is routed or pinned to it."""
     limit = session.duration(timeout) if timeout else None
-    end = time.monotonic() + limit.total_seconds() if limit else None
+    end = time.monotonic() + limit.total_seconds() if limit is not None else None
     while needed := _needed(build):
         if not wait or (end is not None and time.monotonic() > end):
             raise CannotDeploy(f"keep the workers of build {build}: {needed}")

@@ -46,7 +46,7 @@ async def test_requests_go_back_to_the_old_build_and_drained_waits_for_the_runs_
 
         back = await shell("deploy", "current", "1")
         assert (back.code, back.out.count("1 is current (before: 2).")) == (0, 2)
-        soon = await shell.inside("deploy", "drained", "2", "--wait", "--timeout", "1s")
+        soon = await shell.inside("deploy", "drained", "2", "--wait", "--timeout", "0s")
         assert (soon.code, "keep the workers of build 2: " in soon.err) == (1, True)
 
         waiting = asyncio.create_task(shell.inside("deploy", "drained", "2", "--wait"))
