@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -18,19 +17,13 @@ with workflow.unsafe.imports_passed_through():
     from clearance.models import Decision
     from clearance.record import Record
     from clearance.stages import folded, is_group
+    from workflows.looking import look_up, settled
     from workflows.patches import LARGE_REQUESTS_TAKE_TURNS, STANDING_IS_SAID
     from workflows.turns import Turns
 
-_LOOK_UP: dict[str, Any] = {
-    "start_to_close_timeout": timedelta(seconds=10),
-    # Without end: while the directory can't be read, decisions wait, and nothing is lost. Rarely in
-    # the end, because each attempt leaves events behind, and a history takes 50,000.
-    "retry_policy": RetryPolicy(
-        initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(minutes=5)
-    ),
-    "local_retry_threshold": timedelta(seconds=1),
-}
-"""By local activities: one event in the history each, and nobody can complete them from outside."""
+_SETTLED = 2_000
+"""Look-ups that a timer follows, which leaves five events more: who stores more decisions than that would
+fill the history."""
 
 _ONE_MORE = "one argument too many: a decision or an act is one object"
 _SAY = "say what the directory says of you, too: send the same again with this error's detail beside it"
@@ -58,6 +51,8 @@ class Audience:
         self._record = record
         self._ready = not resolves or is_known
         self._asking: asyncio.Task[Any] | None = None
+        self._looked_up = 0
+        self._settled: int | None = None
         self.resolves = resolves
         self.is_quiet: Callable[[], bool] = lambda: True
         """Whether no activity is under way beside a look-up: a replay may see its end later than the
@@ -209,8 +204,12 @@ class Audience:
         if not self._asks:
             return record.standing(name)
         question = self._question(name, at, vouched)
+        self._looked_up += 1
+        settles = self.is_said and self._looked_up <= _SETTLED
         try:
-            found: Standing = await self._look_up(contract.ACTIVITY_STANDING, question, Standing)
+            found: Standing = await self._look_up(
+                contract.ACTIVITY_STANDING, question, Standing, settles=settles
+            )
         except (asyncio.CancelledError, ActivityError):
             if record.status == "pending":
                 raise
@@ -223,14 +222,23 @@ class Audience:
         if self._asking is not None:
             self._asking.cancel()
 
-    async def _look_up(self, activity: str, question: Any, result: type) -> Any:
-        self._asking = workflow.start_local_activity(
-            activity, question, result_type=result, **_LOOK_UP
-        )
+    async def _look_up(
+        self, activity: str, question: Any, result: type, *, settles: bool = False
+    ) -> Any:
+        self._asking = look_up(activity, question, result)
         try:
+            if settles:
+                await settled(self._asking, lambda: not self._asks)
+                self._settled = _history_length()
             return await self._asking
         finally:
             self._asking = None
+
+    @property
+    def has_just_settled(self) -> bool:
+        """Whether a look-up was taken up in this workflow task. Then it has to have a command: an update
+        that follows a task without any is replayed with that one's time."""
+        return self._settled == _history_length()
 
     def listed(self) -> list[str]:
         """By whom lists find the request: who may decide now, and whom it was handed to.

@@ -42,12 +42,15 @@ class Listing:
         """Show how far it is now; an event in the history only where lists show it."""
         self._describe()
         now = self._record.listing()
-        if not self._audience.resolves or now == self._shown:
+        is_new = now != self._shown
+        if not self._audience.resolves or not (is_new or self._audience.has_just_settled):
             return
         self._shown = now
         workflow.upsert_memo(
             {contract.MEMO_APPROVAL: {**self._record.request.memo(), **now, **self._began}}
         )
+        if not is_new:
+            return
         deadline = self._record.deadline
         when = attributes.DEADLINE
         workflow.upsert_search_attributes(
