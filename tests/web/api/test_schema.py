@@ -50,6 +50,7 @@ async def examined(inbox: Context, folder: Path, *options: str) -> str:
     return said
 
 
+@pytest.mark.timeout(600)
 async def test_every_answer_is_as_documented(
     inbox: Context, tmp_path: Path, worker_running: object
 ) -> None:
