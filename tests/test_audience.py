@@ -176,7 +176,7 @@ async def test_without_a_directory_there_are_no_groups_to_ask(
     settings.reviewers = None
     async with serve():
         with pytest.raises(InvalidRequest, match="there are no groups without a reviewers"):
-            await approvals.request(FINANCE)
+            await approvals.wait((await approvals.request(FINANCE)).id)
 
 
 @with_a_worker
