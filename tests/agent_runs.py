@@ -113,7 +113,7 @@ class EachItsOwn(Model):
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
         """The next turn of the run that asks."""
-        return await self.of[activity.info().workflow_id].get_response(*args, **kwargs)
+        return await self.of[str(activity.info().workflow_id)].get_response(*args, **kwargs)
 
     def stream_response(self, *args: Any, **kwargs: Any) -> Any:
         """Runs ask for whole answers."""
