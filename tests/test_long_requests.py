@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
-from clearance import ApprovalClient, ApprovalRequest, Refused, Stage
+from clearance import ApprovalClient, ApprovalRequest, ApprovalView, Refused, Stage
 from clearance.ended import Ended
 from cli.settings import Settings
 from workflows import resuming
@@ -225,18 +225,30 @@ async def test_what_a_build_cannot_go_on_from_waits_for_one_that_can_and_is_whol
         task = (await temporal.get_workflow_handle(id).describe()).raw_description
         return task.pending_workflow_task.attempt > 1 and await executions(temporal, id) == 1
 
+    async def stuck() -> ApprovalView:
+        """One whose tasks the server gives to another worker after two seconds, as none answers."""
+        handle = await temporal.start_workflow(
+            "ApprovalWorkflow",
+            WIRE.model_dump(mode="json"),
+            id=unique("newer"),
+            task_queue=settings.approvals_queue,
+            task_timeout=timedelta(seconds=2),
+        )
+        handle = temporal.get_workflow_handle(handle.id)
+        await approvals.approve(handle.id, reviewer=GRACE, reason="Fine by me")
+        before = await approvals.get(handle.id)
+        for _ in range(15):
+            await handle.signal("approve", "perhaps")
+        await eventually(partial(is_stuck, handle.id))
+        return before
+
     received = resuming.State.received
     monkeypatch.setattr(resuming.State, "received", of_a_newer_build)
     async with serve():
-        waits, ends = [await approvals.request(WIRE) for _ in range(2)]
-        for one in (waits, ends):
-            await approvals.approve(one.id, reviewer=GRACE, reason="Fine by me")
-            handle = temporal.get_workflow_handle(one.id)
-            for _ in range(15):
-                await handle.signal("approve", "perhaps")
-            await eventually(partial(is_stuck, one.id))
-        await temporal.get_workflow_handle(ends.id).terminate(reason="by hand")
-        description = await temporal.get_workflow_handle(ends.id).describe()
+        waits, ends = await asyncio.gather(stuck(), stuck())
+        ending = temporal.get_workflow_handle(ends.id)
+        await ending.terminate(reason="by hand")
+        description = await ending.describe()
         reader = Ended(temporal, settings.approvals_queue, timedelta(seconds=1))
         view = (await reader.read(description)).view
         assert (view.status, view.complete, view.requested_at) == (

@@ -1,7 +1,9 @@
 """Who decides and by when, from the policy of a run to the request that it makes."""
 
 import json
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,10 @@ from clearance import ApprovalClient, contract
 from clearance.stages import Stage
 from cli.settings import Settings
 
-from .agent_runs import Play, Start, told
+from .agent_runs import Start, played_by_one, told
 from .conftest import Serve
 from .office import ADA, GRACE, decide, done, grant, policed, write
 from .support import PlayedModel, call
-from .support import says as finished
 
 PAY = call("pay", json.dumps({"to": "Ada", "cents": 100}))
 
@@ -27,9 +28,21 @@ POLICY = """
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return policed(settings, POLICY)
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
+    return policed(lasting, POLICY)
+
+
+@pytest.fixture(autouse=True)
+def _policy(settings: Settings) -> Iterator[None]:
+    yield
+    write(settings, POLICY)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 def says(settings: Settings, *lines: str) -> None:
@@ -102,12 +115,10 @@ async def test_a_checkpoints_stages_are_those_of_its_request(
     ],
 )
 async def test_where_nobody_could_approve_the_model_learns_that_calling_again_does_not_help(
-    settings: Settings, serve: Serve, terms: str, why: str
+    settings: Settings, play: Start, terms: str, why: str
 ) -> None:
-    model = PlayedModel([PAY], [finished("Finished.")])
-    async with serve(model) as serving:
-        says(settings, terms)  # by then; a worker that starts with such a group says so at once
-        run = await Play(settings, serving).start("payer", requester=ADA)
+    says(settings, terms)  # by now; a worker that starts with such a group says so at once
+    async with play([PAY], agent="payer", requester=ADA) as (run, model):
         await run.result()
     said = told(model)["call_1"]
     assert said.startswith(f"Nothing was asked and nothing ran: {why}")

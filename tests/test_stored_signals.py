@@ -36,11 +36,11 @@ async def test_stored_signals_are_taken_in_shares_in_their_order_and_before_what
     monkeypatch: pytest.MonkeyPatch,
     dismissed: bool,
 ) -> None:
-    monkeypatch.setattr(turns, "_SIGNALS", 20)
+    monkeypatch.setattr(turns, "_SIGNALS", 6)
     asked = await approvals.request(WIRE)
     handle = temporal.get_workflow_handle(asked.id)
-    for number in range(50):
-        if dismissed and number == 45:
+    for number in range(15):
+        if dismissed and number == 13:
             no = decision(WIRE, reviewer=ADA, approved=False, reason="No")
             await handle.signal(contract.SIGNAL_DECIDE, no)
         said = decision(WIRE, reviewer=f"mallory-{number}")
@@ -55,7 +55,7 @@ async def test_stored_signals_are_taken_in_shares_in_their_order_and_before_what
 
     assert outcome.approved is not dismissed
     refused = [one.who for one in view.events if one.kind == "refused"]
-    expected = [f"mallory-{number}" for number in range(45 if dismissed else 50)]
+    expected = [f"mallory-{number}" for number in range(13 if dismissed else 15)]
     assert refused[: len(expected)] == expected
 
 

@@ -1,7 +1,7 @@
 """Every kind of tool the Agents SDK knows is gated or refused; what is refused never gets to run."""
 
 import typing
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import agents.tool
@@ -35,8 +35,7 @@ from policy import match
 from policy.source import parse
 from tools import kinds
 
-from .agent_runs import Play, played
-from .conftest import Serve
+from .agent_runs import Play, Start, apart, played_by_one
 from .gating import ALLOW_ALL, GATE_ALL, own
 from .office import write
 from .support import PlayedModel, call, says
@@ -109,6 +108,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
 }
 
+FILES = MCPServerStdio(params={"command": "true"}, name="files")
+"""Made here: what the SDK imports to make one is too late for a run."""
+
 AGENTS_REFUSED: dict[str, tuple[Callable[[], Agent[Any]], str]] = {
     "a prompt at the provider": (
         lambda: Agent(name="a", prompt={"id": "pmpt_1"}),
@@ -120,9 +122,7 @@ AGENTS_REFUSED: dict[str, tuple[Callable[[], Agent[Any]], str]] = {
         "the agent 'a' works in a sandbox of its own, out of reach of the gate",
     ),
     "an MCP server that isn't durable": (
-        lambda: Agent(
-            name="a", mcp_servers=[MCPServerStdio(params={"command": "true"}, name="files")]
-        ),
+        lambda: Agent(name="a", mcp_servers=[FILES]),
         "the agent 'a' has the MCP server 'files' itself, which can't run in a workflow: name it in "
         "MCP_SERVERS and use temporal_mcp_server(name)",
     ),
@@ -194,10 +194,22 @@ PROVIDED: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
+@pytest.fixture(scope="module")
+def settings(lasting: Settings) -> Settings:
     """With the agents of this module; the policy lets everything through."""
-    return own(settings, __name__, ALLOW_ALL)
+    return own(lasting, __name__, ALLOW_ALL)
+
+
+@pytest.fixture(autouse=True)
+def _policy(settings: Settings) -> Iterator[None]:
+    yield
+    write(settings, ALLOW_ALL)
+
+
+@pytest.fixture(scope="module")
+async def play(settings: Settings, connection: dict[str, Any]) -> AsyncIterator[Start]:
+    async with played_by_one(settings, connection) as start:
+        yield start
 
 
 def test_every_kind_the_sdk_knows_is_in_one_of_the_tables_and_in_these_tests() -> None:
@@ -239,10 +251,10 @@ async def test_what_cannot_be_gated_is_refused_at_the_workers_start(
 
 @pytest.mark.parametrize("name", CASES)
 async def test_what_a_handoff_builds_on_the_fly_is_refused_in_the_run(
-    settings: Settings, serve: Serve, name: str
+    play: Start, name: str
 ) -> None:
     transfer = call("transfer", "{}")
-    async with played(settings, serve)([transfer], agent=f"later {name}") as (run, model):
+    async with play([transfer], agent=f"later {name}") as (run, model):
         error, *_ = await run.failure()
     assert getattr(error, "type", None) == "Ungatable"
     assert CASES[name][1] in str(error)
@@ -250,9 +262,9 @@ async def test_what_a_handoff_builds_on_the_fly_is_refused_in_the_run(
 
 
 async def test_a_run_does_not_go_on_from_a_state_that_names_agents_of_its_own(
-    settings: Settings, serve: Serve
+    play: Start,
 ) -> None:
-    async with played(settings, serve)([call("resume", "{}")], agent="resume") as (run, model):
+    async with play([call("resume", "{}")], agent="resume") as (run, model):
         errors = await run.failure()
     assert "Ungatable" in [getattr(error, "type", None) for error in errors]
     assert len(model.inputs) == 1
@@ -304,12 +316,13 @@ async def test_a_tool_at_the_provider_is_usable_where_the_policy_lets_it_through
     settings: Settings, connection: dict[str, Any], monkeypatch: pytest.MonkeyPatch, policy: str
 ) -> None:
     write(settings, policy.format("^web_search$"))
+    mine = apart(settings)
 
     def build() -> Agent[Any]:
         return Agent(name="a", tools=[WebSearchTool()])
 
-    async with served(settings, connection, monkeypatch, build) as serving:
-        result = await (await Play(settings, serving).start("extra")).result()
+    async with served(mine, connection, monkeypatch, build) as serving:
+        result = await (await Play(mine, serving).start("extra")).result()
     assert result.output == "Finished."
 
 

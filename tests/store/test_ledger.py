@@ -138,20 +138,20 @@ async def test_the_history_shows_what_ended_and_fits(ledger: Ledger) -> None:
             await ids(**bad)
 
 
-async def test_pages_of_a_thousand_that_ended_at_once_hold_each_of_them_once(
+async def test_pages_of_what_ended_at_once_hold_each_of_them_once(
     ledger: Ledger,
 ) -> None:
-    await ledger.append([kept_by("ada", id=f"pay.{number}") for number in range(1_000)])
+    await ledger.append([kept_by("ada", id=f"pay.{number}") for number in range(150)])
     seen, cursor, pages = [], None, 0
     while pages == 0 or cursor:
-        page = await ledger.finished(QUEUE, {"tool": "pay"}, size=150, after=cursor)
+        page = await ledger.finished(QUEUE, {"tool": "pay"}, size=22, after=cursor)
         if pages == 2:  # what comes in between moves none of the others
             later = [kept_by("bob", id=f"new.{number}", at=START + DAY) for number in range(20)]
             await ledger.append(later)
         seen += [one.id for one in page.items]
         cursor, pages = page.cursor, pages + 1
         assert cursor is None or is_ours(cursor)
-    assert seen == [f"pay.{number}" for number in reversed(range(1_000))]
+    assert seen == [f"pay.{number}" for number in reversed(range(150))]
     assert pages == 7
 
 

@@ -66,7 +66,7 @@ def _lives(draw: st.DrawFn) -> list[Kept]:
     return [*moments, kept(record)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(_lives())
 def test_any_record_is_rebuilt_from_its_rows_and_rows_written_earlier_stay_what_they_were(
     moments: list[Kept],
