@@ -54,7 +54,7 @@ faults *ARGS="--faults-minutes 4 --faults-seed 1 --faults-seed 2":
 
 # As much of everything as Temporal takes: each limit at its true size. Ten minutes.
 limits *ARGS:
-    uv run pytest -n0 -m true_size tests/limits tests/test_approval_sizes.py {{ARGS}}
+    uv run pytest -n0 -m true_size {{ARGS}}
 
 # Record the histories of cases that are new or give other commands; old recordings stay.
 record-history:
