@@ -1,10 +1,9 @@
-"""New builds of the workers, while requests wait that the old ones were asked for."""
+"""New builds of the workers, while a hundred requests wait that the old ones were asked for."""
 
 import signal
 from contextlib import AsyncExitStack
 from typing import Any
 
-import pytest
 from temporalio.openai_agents.testing import TestModelProvider
 
 import worker
@@ -16,13 +15,12 @@ from .processes import Asker, worker_process
 from .support import eventually, unique
 from .upgrading import Installation
 
-SIZES = [(8, 2), pytest.param(90, 10, marks=pytest.mark.true_size)]
-"""So many requests of services, and of agent runs."""
+PLAIN, RUNS = 98, 2
+"""Requests of services, and of agent runs."""
 
 
-@pytest.mark.parametrize(("plain", "runs"), SIZES)
-async def test_a_new_build_takes_over_all_requests_and_runs_end_under_the_old_one(
-    forgetting: EmbeddedServer, settings: Settings, plain: int, runs: int
+async def test_a_new_build_takes_over_a_hundred_requests_and_runs_end_under_the_old_one(
+    forgetting: EmbeddedServer, settings: Settings
 ) -> None:
     connection = {"target_host": forgetting.address}
     here = Installation(await connect(connection), settings)
@@ -39,7 +37,7 @@ async def test_a_new_build_takes_over_all_requests_and_runs_end_under_the_old_on
             worker.running(mine, connection, only="agents", model_provider=provider)
         )
         await here.roll_out(name, "1")
-        await here.ask(plain, runs)
+        await here.ask(PLAIN, RUNS)
         await here.served_by("1", here.waiting)
 
         async with build("2"):
