@@ -70,7 +70,11 @@ async def approval_staged_edited(studio: Studio) -> Handle:
 @case
 async def approval_escalated_pending(studio: Studio) -> Handle:
     soon = timedelta(seconds=1)
-    times = {"remind_after": (soon,), "escalate_to": (GRACE,), "escalate_after": 3 * soon}
+    times = {
+        "remind_after": (soon,),
+        "escalate_to": (GRACE,),
+        "escalate_after": 6 * soon,
+    }  # apart on a busy machine, too
     handle = await studio.ask(WIRE.model_copy(update=times), "approval-escalated-pending")
 
     async def escalated() -> bool:

@@ -18,7 +18,11 @@ with workflow.unsafe.imports_passed_through():
     from clearance.record import Record
     from clearance.stages import folded, is_group
     from workflows.looking import look_up, settled
-    from workflows.patches import LARGE_REQUESTS_TAKE_TURNS, STANDING_IS_SAID
+    from workflows.patches import (
+        LARGE_REQUESTS_TAKE_TURNS,
+        LOOK_UPS_SETTLE,
+        STANDING_IS_SAID,
+    )
     from workflows.turns import Turns
 
 _SETTLED = 2_000
@@ -62,6 +66,9 @@ class Audience:
             version >= 4 or (version == 1 and workflow.patched(STANDING_IS_SAID))
         )
         """Whether updates bring the answer along, and people are told by an activity."""
+        self._settles = version >= 5 or (
+            version == 1 and self.is_said and workflow.patched(LOOK_UPS_SETTLE)
+        )
         self.turns = Turns(self._begin, is_patched=self.is_said)
         info = workflow.info()
         is_reset = info.run_id != info.original_execution_run_id
@@ -205,7 +212,7 @@ class Audience:
             return record.standing(name)
         question = self._question(name, at, vouched)
         self._looked_up += 1
-        settles = self.is_said and self._looked_up <= _SETTLED
+        settles = self._settles and self._looked_up <= _SETTLED
         try:
             found: Standing = await self._look_up(
                 contract.ACTIVITY_STANDING, question, Standing, settles=settles

@@ -77,6 +77,11 @@ told by an activity, not by a local one. Requests that say ``version`` 4 or more
 those of 2 and 3 never; bare ones by this. May go, and with it what version 3 does, when no request made
 before 2026-11-23 is open any more."""
 
+LOOK_UPS_SETTLE = "look-ups-settle"
+"""What is looked up for a stored decision is taken up by a timer (``workflows.looking``). Requests that say
+``version`` 5 or more do so without a patch, those of 2 to 4 never; bare ones by this. May go when no
+request made before 2026-11-23 is open any more."""
+
 REQUESTS_ARE_FOLLOWED = "requests-are-followed"
 """A patch of notifiers from before 2026-11-23, which tried to tell a request that someone was not told
 only by its first execution. May go when none of them is open any more."""

@@ -12,10 +12,11 @@ might be a condition; what is told (an outcome, a receipt, a view) is read witho
 from datetime import timedelta
 from typing import Final
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of what a request is. 2: it is written to the ledger at its end, and its audience is told. 3: the
 ledger takes it after its end, which doesn't wait for that. 4: an update says with it what the directory
-says of its sender (``ERROR_STANDING``), and people are told of what Temporal has taken."""
+says of its sender (``ERROR_STANDING``), and people are told of what Temporal has taken. 5: a look-up is
+taken up by a timer."""
 
 APPROVALS_QUEUE: Final = "clearance-approvals"
 """Task queue that serves ``ApprovalWorkflow``. Needs no model and no tools."""

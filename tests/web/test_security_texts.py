@@ -22,7 +22,7 @@ ADA = "ada@example.com"
 
 NAME = (
     '<script>window.ran=1</script><img src=x onerror="window.ran=1">"onmouseover="window.ran=1" '
-    "'autofocus onfocus=window.ran=1 {{7*7}} ${7*7} &lt;b&gt; javascript:window.ran=1"
+    "'autofocus onfocus=window.ran=1 {{7043*7}} ${7043*7} &lt;b&gt; javascript:window.ran=1"
 )
 """On one line, without control characters: as the name of anything."""
 
@@ -75,7 +75,7 @@ async def harmless(page: Page, path: str | None = None) -> None:
         'a[href^="javascript" i], a[href^="data" i], form[action^="http"]\').length'
     )
     assert made == 0
-    assert " 49 " not in shown, "no template is evaluated"
+    assert "49301" not in shown, "no template is evaluated"
     assert "<script>window.ran" not in shown
 
 
