@@ -78,8 +78,8 @@ those of 2 and 3 never; bare ones by this. May go, and with it what version 3 do
 before 2026-11-23 is open any more."""
 
 LOOK_UPS_SETTLE = "look-ups-settle"
-"""What is looked up for a stored decision is taken up by a timer (``workflows.looking``). Requests that say
-``version`` 5 or more do so without a patch, those of 2 to 4 never; bare ones by this. May go when no
+"""What is looked up for a stored decision is taken up by a timer (``workflows.looking``). Requests that
+say ``version`` 5 or more do so without a patch, those of 2 to 4 never; bare ones by this. May go when no
 request made before 2026-11-23 is open any more."""
 
 REQUESTS_ARE_FOLLOWED = "requests-are-followed"
