@@ -78,6 +78,8 @@ class ReconcilingActivities:
             self._ledger.answers()
             for reason in done.reasons:
                 log.warning("not in the ledger yet: %s", reason)
+            for one in done.otherwise:
+                log.error("one of the two was set back: %s", one)
             if self._signing:
                 await sign_head(ledger, *self._signing)
         except CannotStore as error:

@@ -20,7 +20,10 @@ def reconcile(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring into the ledger what Temporal knows and it doesn't have; exit 1 where something is left."""
+    """Bring into the ledger what Temporal knows and it doesn't have.
+
+    Exit 1 where something is left, or has ended otherwise than the ledger says.
+    """
     settings = session.load()
     from store.ledger import Ledger
     from store.ledger.reconciling import reconcile as work_off
@@ -38,7 +41,7 @@ def reconcile(
         output.print_json(done)
     else:
         _tell(done, settings.approvals_queue)
-    if done.left or not done.served:
+    if done.left or done.otherwise or not done.served:
         raise typer.Exit(session.EXIT_FAILED)
 
 
@@ -53,3 +56,10 @@ def _tell(done: "Reconciled", queue: str) -> None:
         output.say(reason)
     if done.served and done.left:
         output.say(f"{done.left:,} could not be read, and are tried again the next time.")
+    for one in done.otherwise:
+        output.say(one)
+    if done.otherwise:
+        output.say(
+            f"{len(done.otherwise):,} ended otherwise than the ledger says, which keeps the first: "
+            "Temporal or the ledger was set back. What was decided since is not audited."
+        )

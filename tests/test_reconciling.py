@@ -150,6 +150,41 @@ async def test_what_nobody_can_read_is_passed_over_after_a_day_and_no_mark_that_
     assert (found.missing, found.left) == (1, 0)
 
 
+async def test_what_ended_otherwise_than_the_ledger_says_is_told(
+    approvals: ApprovalClient,
+    settings: Settings,
+    keeps_nothing: Settings,
+    connection: dict[str, Any],
+) -> None:
+    ids = [unique("back") for _ in range(3)]
+    async with ledger_of(settings) as ledger, worker.running(keeps_nothing, connection):
+        for id in ids:
+            await approvals.request("Pay", id=id)
+            await approvals.reject(id, reviewer=ADA, reason="no")
+        await _all_ended(approvals, settings, 3)
+        source = ended(approvals, settings)
+        for one in [one async for one in source.executions() if one.id == ids[0]]:
+            kept = await source.read(one)  # as it would be if Temporal had been set back since
+            [*before, end] = kept.view.events
+            view = kept.view.model_copy(
+                update={
+                    "status": "approved",
+                    "events": [*before, end.model_copy(update={"kind": "approved"})],
+                }
+            )
+            await ledger.append([kept.model_copy(update={"view": view})])
+
+        first, again = [
+            await reconciled(ledger, approvals, settings, everything=True) for _ in range(2)
+        ]
+        assert (first.missing, again.missing) == (2, 0)
+        said = [f"{ids[0]}: rejected in Temporal, approved in the ledger"]
+        assert (first.otherwise, again.otherwise) == (said, said)
+        told = await ledger.view(ids[0])
+        assert told is not None
+        assert told.status == "approved"
+
+
 async def _finished(ledger: Ledger, queue: str) -> Any:
     return (await ledger.finished(queue, {}, size=100)).items
 

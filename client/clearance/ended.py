@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowExecution
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from . import attributes, contract, reading, stored
@@ -13,7 +13,7 @@ from .errors import InvalidRequest, NotFound, NoWorker
 from .executions import carried
 from .filters import instant, quoted
 from .kept import Kept
-from .models import Outcome
+from .models import Outcome, Status
 from .record import Record
 from .resuming import requested_at, resume
 from .views import ApprovalView
@@ -65,6 +65,12 @@ class Ended:
         query = " AND ".join(parts)
         async for one in self._client.list_workflows(query, limit=limit, page_size=size):
             yield one
+
+    def status_of(self, execution: WorkflowExecution) -> Status | None:
+        """How one of them ended; None where the list doesn't tell, as of old ones."""
+        tells = execution.typed_search_attributes.get(attributes.STATUS) is not None
+        completed = execution.status == WorkflowExecutionStatus.COMPLETED
+        return stored.status_of(execution) if tells or not completed else None
 
     async def read(self, execution: WorkflowExecution) -> Kept:
         """The whole record of one, with what came of it.

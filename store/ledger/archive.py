@@ -14,7 +14,8 @@ from .breaker import Breaker
 from .ledger import Ledger
 from .paging import is_ours
 from .reading import LedgerAway
-from .reconciling import OVERLAP, Execution, Progress, not_ended, progress_of
+from .reconciling import OVERLAP, Progress, not_ended, progress_of
+from .source import Execution
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -16,6 +16,7 @@ from clearance import ClearanceError, InvalidRequest, NotFound
 from clearance.kept import Kept
 
 from .ledger import Ledger
+from .source import Execution, Source
 
 _LISTED = 1_000
 _WRITTEN = 100
@@ -41,44 +42,6 @@ _AGES = tuple(
 that its action has run: its permission may be taken for 30 days, and told of for 30 more."""
 
 _NAMED = 20
-
-
-class Execution(Protocol):
-    """A request that has ended, as Temporal lists it."""
-
-    @property
-    def id(self) -> str:
-        """Of the approval."""
-
-    @property
-    def run_id(self) -> str:
-        """Of the execution."""
-
-    @property
-    def close_time(self) -> datetime | None:
-        """When it ended."""
-
-
-class Source(Protocol):
-    """Where requests end: ``clearance.ended.Ended``."""
-
-    queue: str
-
-    async def is_served(self) -> bool:
-        """Whether whole records are to be had."""
-
-    def executions(
-        self,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        approved: bool = False,
-        limit: int | None = None,
-    ) -> AsyncIterator[Execution]:
-        """What has ended in this time."""
-
-    async def read(self, execution: Any) -> Kept:
-        """All of one. Raises InvalidRequest and NotFound where there is nothing to be kept."""
 
 
 class Progress(NamedTuple):
@@ -108,6 +71,9 @@ class Reconciled(BaseModel):
     for a day, which is in ``reasons``, and which only ``everything`` tries again."""
     served: bool = True
     """Whether there was a worker to read them by."""
+    otherwise: list[str] = Field(default_factory=list)
+    """What has ended otherwise than the ledger says, which keeps what it has: the id, and both ends. Then
+    one of the two was set back to a copy of before."""
 
 
 async def progress_of(
@@ -159,6 +125,7 @@ async def reconcile(
     missing: list[Execution] = []
     async for some in _pages(source.executions(since=since)):
         missing += await not_ended(ledger, some)
+        done.otherwise += await _otherwise(ledger, source, some)
         beat()
     done.missing = len(missing)
     again = [one async for one in _again(ledger, source, before, began)]
@@ -253,6 +220,16 @@ async def not_ended(ledger: Ledger, some: Sequence[Execution]) -> list[Execution
     known = await ledger.kept_of((one.id, one.run_id) for one in some)
     ended = {of for of, written in known.items() if written.ended}
     return [one for one in some if (one.id, one.run_id) not in ended]
+
+
+async def _otherwise(ledger: Ledger, source: Source, some: Sequence[Execution]) -> list[str]:
+    known = await ledger.kept_of((one.id, one.run_id) for one in some)
+    both = [(one, source.status_of(one), known.get((one.id, one.run_id))) for one in some]
+    return [
+        f"{one.id}: {now} in Temporal, {written.status} in the ledger"
+        for one, now, written in both
+        if now is not None and written is not None and written.status not in (None, now)
+    ]
 
 
 async def _pages(found: AsyncIterator[Execution]) -> AsyncIterator[list[Execution]]:
