@@ -1,5 +1,6 @@
 """What tests of agent runs share: a model server, workers that use it, and a run to follow."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -64,7 +65,12 @@ class Run:
         """What the run asks for, once so many requests wait, in the order they were asked."""
 
         async def probe() -> list[ApprovalSummary]:
-            found = [one async for one in self.approvals.pending(run=self.handle.id)]
+            listed = [one async for one in self.approvals.pending(run=self.handle.id)]
+            if len(listed) < count:
+                return []
+            # The list may be late: what was decided a moment ago may still be there.
+            now = await asyncio.gather(*(self.approvals.summary(one.id) for one in listed))
+            found = [one for one in now if one.status == "pending"]
             return found if len(found) >= count else []
 
         return sorted(await eventually(probe), key=lambda one: one.id)

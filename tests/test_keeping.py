@@ -88,7 +88,8 @@ async def test_a_full_disk_is_in_no_decisions_way_and_the_reconciliation_brings_
     assert found == ids
     assert (again.missing, again.rows) == (0, 0)
     assert (verified.rows, verified.count) == (2 * len(ids), 0)
-    assert any("full" in said for said in warnings_of(caplog, "clearance.ledger"))
+    # That it is full, or on a busy machine, that it does not answer in time.
+    assert any("it is asked again" in said for said in warnings_of(caplog, "clearance.ledger"))
 
 
 @pytest.mark.parametrize("hangs", [True, False])
