@@ -16,6 +16,7 @@ from clearance import ClearanceError, InvalidRequest, NotFound
 from clearance.kept import Kept
 
 from .ledger import Ledger
+from .reading import Written
 from .source import Execution, Source
 
 _LISTED = 1_000
@@ -124,8 +125,9 @@ async def reconcile(
     since = before.complete - OVERLAP if before else None
     missing: list[Execution] = []
     async for some in _pages(source.executions(since=since)):
-        missing += await not_ended(ledger, some)
-        done.otherwise += await _otherwise(ledger, source, some)
+        both = await _written(ledger, some)
+        missing += [one for one, written in both if not written.ended]
+        done.otherwise += _otherwise(source, both)
         beat()
     done.missing = len(missing)
     again = [one async for one in _again(ledger, source, before, began)]
@@ -164,10 +166,8 @@ async def _again(
     for since, until in spans:
         found = source.executions(since=since, until=until, approved=True)
         async for some in _pages(found):
-            known = await ledger.kept_of((one.id, one.run_id) for one in some)
-            for one in some:
-                written = known.get((one.id, one.run_id))
-                if written is not None and written.ended and not written.executed:
+            for one, written in await _written(ledger, some):
+                if written.ended and not written.executed:
                     yield one
 
 
@@ -217,18 +217,20 @@ async def _append(
 
 async def not_ended(ledger: Ledger, some: Sequence[Execution]) -> list[Execution]:
     """Those of which the ledger doesn't know the end."""
-    known = await ledger.kept_of((one.id, one.run_id) for one in some)
-    ended = {of for of, written in known.items() if written.ended}
-    return [one for one in some if (one.id, one.run_id) not in ended]
+    return [one for one, written in await _written(ledger, some) if not written.ended]
 
 
-async def _otherwise(ledger: Ledger, source: Source, some: Sequence[Execution]) -> list[str]:
+async def _written(ledger: Ledger, some: Sequence[Execution]) -> list[tuple[Execution, Written]]:
+    """Each, and what the ledger has of it."""
     known = await ledger.kept_of((one.id, one.run_id) for one in some)
-    both = [(one, source.status_of(one), known.get((one.id, one.run_id))) for one in some]
+    return [(one, known.get((one.id, one.run_id), Written())) for one in some]
+
+
+def _otherwise(source: Source, both: Sequence[tuple[Execution, Written]]) -> list[str]:
     return [
         f"{one.id}: {now} in Temporal, {written.status} in the ledger"
-        for one, now, written in both
-        if now is not None and written is not None and written.status not in (None, now)
+        for one, written in both
+        if written.ended and (now := source.status_of(one)) not in (None, written.status)
     ]
 
 
