@@ -168,7 +168,7 @@ class Waiting(Page[ApprovalSummary]):
     """False while no worker is there: decisions are recorded, and take effect when one is back."""
 
 
-class Recorded(BaseModel):
+class Untaken(BaseModel):
     """A decision or an act that has not taken effect yet."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -187,7 +187,7 @@ class Read(ApprovalView):
     served: bool
     """False where it waits and no worker is there: a decision is recorded, and takes effect when one
     is back."""
-    recorded: list[Recorded]
+    recorded: list[Untaken]
     """What was decided and done meanwhile, the latest last. Whether it counts is known when a worker is
     back."""
 

@@ -25,7 +25,7 @@ from web.problems import KeyReused
 from .auth import CanRead, CanReadOrRequest, CanRequest
 from .document import header, posted, problems
 from .keys import IdempotencyKey, key_of
-from .models import Json, NewRequest, Read, Recorded, StillWaits, Waiting
+from .models import Json, NewRequest, Read, StillWaits, Untaken, Waiting
 from .waiting import MAX_WAIT, outcome_within, while_there
 from .whole import Approvals, Id, path_of
 
@@ -215,7 +215,7 @@ async def get(id: Id, _: CanRead, context: Here) -> Any:
     view = (await context.archive.get(id)).value
     served = view.status != "pending" or await context.approvals.is_served()
     untaken = await context.approvals.untaken(view)
-    recorded = [Recorded(what=one.what, who=one.who) for one in untaken]
+    recorded = [Untaken(what=one.what, who=one.who) for one in untaken]
     return Read.model_construct(**_fields(view), served=served, recorded=recorded)
 
 
